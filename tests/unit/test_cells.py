@@ -1,0 +1,41 @@
+"""Names of training cells."""
+
+import pytest
+
+from egara.cells import format_cell, parse_cell
+from egara.errors import EgaraError
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        {"rank": 8, "alpha": 8, "init": "independent", "token": "none"},
+        {"rank": 32, "alpha": 16.5, "init": "shared", "token": "author"},
+    ],
+)
+def test_a_cell_survives_its_name(cell):
+    assert parse_cell(format_cell(**cell)) == cell
+
+
+def test_the_name_is_the_one_in_paths():
+    assert format_cell(rank=8, alpha=8.0, init="shared", token="work") == "rank~8_alpha~8_init~shared_token~work"
+    assert isinstance(parse_cell("rank~8_alpha~8_init~shared_token~work")["alpha"], int)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rank~8",
+        "alpha~8_rank~8_init~shared_token~work",
+        "rank~8_alpha~8_init~shared_token~",
+        "rank~0_alpha~8_init~shared_token~work",
+        "rank~8_alpha~inf_init~shared_token~work",
+        "rank~8.5_alpha~8_init~shared_token~work",
+        "rank~8_alpha~8_init~shared_token~work_more~1",
+    ],
+)
+def test_other_text_is_refused_and_quoted(text):
+    with pytest.raises(EgaraError, match="rank~8_alpha~8") as caught:
+        parse_cell(text)
+    assert repr(text) in str(caught.value)

@@ -1,0 +1,37 @@
+"""A cell of the training grid and its name in paths: `rank~8_alpha~8_init~independent_token~none`."""
+
+from egara.errors import EgaraError
+
+KEYS = ("rank", "alpha", "init", "token")
+
+
+def format_cell(*, rank: int, alpha: float, init: str, token: str) -> str:
+    """Name a cell; `~` binds key and value, `_` joins pairs, and a whole alpha is written without a point."""
+    return f"rank~{rank}_alpha~{alpha:g}_init~{init}_token~{token}"
+
+
+def parse_cell(text: str) -> dict[str, int | float | str]:
+    """Read a cell's name back.
+
+    Returns
+    -------
+    rank (int), alpha (int, or float where it has a fraction), init and token (text), in this order.
+
+    Raises
+    ------
+    EgaraError : the text is not the name that `format_cell` gives to a cell.
+    """
+    pairs = [pair.partition("~")[::2] for pair in text.split("_")]
+    try:
+        if tuple(key for key, _ in pairs) != KEYS:
+            raise ValueError
+        values = dict(pairs)
+        rank, alpha = int(values["rank"]), float(values["alpha"])
+        cell = {"rank": rank, "alpha": int(alpha) if alpha == int(alpha) else alpha}
+        cell |= {"init": values["init"], "token": values["token"]}
+        if format_cell(**cell) != text or rank < 1 or alpha <= 0 or not all(values.values()):
+            raise ValueError
+    except (ValueError, OverflowError):
+        expected = "rank~8_alpha~8_init~independent_token~none"
+        raise EgaraError(f"cell {text!r}: not the name of a training cell; expected one like {expected}") from None
+    return cell

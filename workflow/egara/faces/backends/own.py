@@ -1,0 +1,104 @@
+"""Our small detector: a fully convolutional network on grey pages at one working scale, run by onnxruntime."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.errors import EgaraError
+from egara.faces.backends.graphs import open_graph
+from egara.faces.boxes import best_first, clip, empty, suppress
+
+if TYPE_CHECKING:
+    from egara.faces.detectors import Page
+
+# A page is looked at with at least this many pixels across and down: a spread keeps the scale of its two pages, and a
+# long strip that of its width. The detector was trained at this scale.
+WORKING_WIDTH, WORKING_HEIGHT = 512, 724
+STRIDE, MULTIPLE = 8, 32
+# Long strips are looked at in pieces; a face of up to `SHARED` working pixels lies whole in one of them.
+PIECE, SHARED = 1536, 384
+PEAK = 3  # cells, the window in which only the best cell speaks
+LIMIT = 0.4  # overlap above which the lower of two boxes goes
+
+
+class OwnDetector:
+    """The network in `weights`; `provenance` is its header: who drew what it was trained on, and how."""
+
+    def __init__(self, weights: str | Path, threshold: float = 0.5, threads: int = 1) -> None:
+        self._session = open_graph(weights, threads, "detector egara")
+        header = self._session.get_modelmeta().custom_metadata_map
+        if "egara" not in header:
+            raise EgaraError(f"detector egara: {weights} has no provenance; expected a file of egara.faces.train")
+        self.provenance: dict = json.loads(header["egara"])
+        self.threshold = threshold
+
+    def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
+        """Return boxes of faces, see `egara.faces.detectors.Detector`; pieces of one size go through together."""
+        pieces: dict[tuple[int, int], list[tuple[int, int, np.ndarray]]] = {}
+        scales = []
+        for number, page in enumerate(pages):
+            grey = page.grey
+            scales.append(working_scale(*grey.shape))
+            for start, piece in cut(shrink(grey, scales[-1])):
+                pieces.setdefault(piece.shape, []).append((number, start, piece))
+        found: list[list[np.ndarray]] = [[empty()] for _ in pages]
+        for alike in pieces.values():
+            maps = self._session.run(None, {"pages": np.stack([ink for _, _, ink in alike])[:, None]})[0]
+            for (number, start, _), answer in zip(alike, maps, strict=True):
+                boxes = decode(answer, self.threshold)
+                boxes[:, 1:4:2] += start
+                found[number].append(boxes)
+        return [
+            self._finish(np.concatenate(boxes), scale, page.image.shape)
+            for boxes, scale, page in zip(found, scales, pages, strict=True)
+        ]
+
+    def _finish(self, boxes: np.ndarray, scale: float, shape: tuple[int, ...]) -> np.ndarray:
+        boxes[:, :4] /= scale
+        return clip(suppress(boxes, LIMIT), shape[1], shape[0])
+
+
+def working_scale(height: int, width: int) -> float:
+    """Return the factor to the working scale; small pictures are not enlarged."""
+    return min(1.0, max(WORKING_WIDTH / width, WORKING_HEIGHT / height))
+
+
+def shrink(grey: np.ndarray, scale: float) -> np.ndarray:
+    """Scale a grey page, uint8 (h, w), and return float32 in [0, 1]."""
+    import cv2
+
+    height, width = (max(1, round(side * scale)) for side in grey.shape)
+    small = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255
+
+
+def cut(page: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """Cut a page into pieces that share `SHARED` rows: (first row, piece padded with paper to multiples of 32)."""
+    starts = range(0, max(1, len(page) - SHARED), PIECE - SHARED)
+    return [(start, pad(page[start : start + PIECE])) for start in starts]
+
+
+def pad(page: np.ndarray) -> np.ndarray:
+    """Pad a page with white paper to the right and below, to multiples of 32."""
+    down, across = (-side % MULTIPLE for side in page.shape)
+    return np.pad(page, ((0, down), (0, across)), constant_values=1.0)
+
+
+def decode(answer: np.ndarray, threshold: float) -> np.ndarray:
+    """Turn the network's map, (5, rows, columns), into boxes in pixels of its input, best first.
+
+    A cell speaks where its probability reaches the threshold and is the highest of its 3 x 3 neighbours.
+    """
+    import cv2
+
+    probability = answer[0]
+    peaks = cv2.dilate(probability, np.ones((PEAK, PEAK), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    rows, columns = np.nonzero((probability >= threshold) & (probability >= peaks))
+    x, y = (columns + 0.5) * STRIDE, (rows + 0.5) * STRIDE
+    # A side farther than e^6 strides is a network gone astray, not a face: bounded so that it cannot overflow.
+    left, top, right, bottom = np.exp(answer[1:, rows, columns].astype(np.float64).clip(-6, 6)) * STRIDE
+    boxes = np.stack([x - left, y - top, x + right, y + bottom, probability[rows, columns]], axis=1)
+    return best_first(boxes)

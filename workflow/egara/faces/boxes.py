@@ -1,0 +1,48 @@
+"""Boxes as arrays: (n, 5) float64 of left, top, right, bottom, score in pixels, best first."""
+
+import numpy as np
+
+COLUMNS = ("left", "top", "right", "bottom", "score")
+
+
+def empty() -> np.ndarray:
+    """Return no boxes, (0, 5)."""
+    return np.zeros((0, 5))
+
+
+def best_first(boxes: np.ndarray) -> np.ndarray:
+    """Sort boxes by falling score; equal scores keep their order."""
+    return boxes[np.argsort(-boxes[:, 4], kind="stable")]
+
+
+def clip(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
+    """Clip boxes to a page and drop those that leave nothing on it."""
+    boxes = boxes.copy()
+    boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, width)
+    boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, height)
+    return boxes[(boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])]
+
+
+def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the intersection over union of every pair of boxes, (n, m) for (n, 4+) and (m, 4+)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:4], second[None, :, 2:4])
+    shared = (high - low).clip(0).prod(axis=2)
+    union = area(first)[:, None] + area(second)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def area(boxes: np.ndarray) -> np.ndarray:
+    """Return the area of each box, (n,)."""
+    return (boxes[:, 2:4] - boxes[:, :2]).clip(0).prod(axis=1)
+
+
+def suppress(boxes: np.ndarray, limit: float = 0.5) -> np.ndarray:
+    """Keep, best first, every box that overlaps no better one by more than `limit` (non-maximum suppression)."""
+    boxes = best_first(boxes)
+    shared = overlap(boxes, boxes)
+    kept: list[int] = []
+    for index in range(len(boxes)):
+        if not kept or shared[index, kept].max() <= limit:
+            kept.append(index)
+    return boxes[kept]

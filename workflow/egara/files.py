@@ -1,0 +1,84 @@
+"""Files that are whole when they exist: written under a temporary name beside the target, then renamed."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egara.errors import EgaraError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` and rename it to `path` when the block ends well; else remove it.
+
+    The temporary name keeps the suffix, because many writers choose the format by it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    part = Path(name)
+    try:
+        yield part
+        umask = os.umask(0)
+        os.umask(umask)
+        part.chmod(0o666 & ~umask)
+        os.replace(part, path)
+    except OSError as error:
+        raise EgaraError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` to `path` in one step."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_tsv(path: str | Path, table: "pd.DataFrame") -> None:
+    """Write a table as tab-separated values without its index; floats keep nine significant digits."""
+    with replacing(path) as part:
+        table.to_csv(part, sep="\t", index=False, float_format="%.9g", lineterminator="\n")
+
+
+def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None) -> "pd.DataFrame":
+    """Read a table of tab-separated values.
+
+    Parameters
+    ----------
+    path : file to read.
+    columns : columns that must be there.
+    text : columns to keep as text, so that a work called `001` stays `001`.
+
+    Raises
+    ------
+    EgaraError : the file is missing or empty, or a column is missing.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not path.is_file():
+        raise EgaraError(f"{path}: no such file; expected a table with the columns {', '.join(columns)}")
+    try:
+        table = pd.read_csv(
+            path, sep="\t", dtype={c: str for c in text or []}, keep_default_na=False, na_values=["", "nan"]
+        )
+    except (ValueError, UnicodeDecodeError) as error:
+        raise EgaraError(f"{path}: not a table of tab-separated values ({error})") from error
+    if missing := [c for c in columns if c not in table.columns]:
+        raise EgaraError(f"{path}: column {', '.join(missing)} is missing; found {', '.join(map(str, table.columns))}")
+    return table.fillna({c: "" for c in text or [] if c in table.columns})
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

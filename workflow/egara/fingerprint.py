@@ -1,0 +1,71 @@
+"""A stage's fingerprint: a hash of the code behind it, so that changed logic re-runs the stage and a comment does not.
+
+Snakemake compares a rule's params between runs but never looks into the modules that its command imports. So every rule
+carries `params: code=fingerprint("egara.<stage>")`.
+"""
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+# They decide how a stage talks, never what it computes.
+SILENT = ("egara.errors", "egara.progress", "egara.fingerprint")
+
+
+def fingerprint(module: str) -> str:
+    """Hash the syntax trees of `module` and of all project modules that it reaches by imports.
+
+    Comments, blank lines, formatting and docstrings do not count. A package means its command line (`__main__`).
+
+    Returns
+    -------
+    Twelve hex digits.
+    """
+    start = f"{module}.__main__" if _file(f"{module}.__main__") else module
+    if _file(start) is None:
+        raise ModuleNotFoundError(f"{module}: not a module of the project")
+    reached, waiting = set(), [start]
+    while waiting:
+        name = waiting.pop()
+        if name not in reached and name not in SILENT:
+            reached.add(name)
+            waiting += [found for found in _imports(name) if _file(found)]
+    digest = hashlib.sha256()
+    for name in sorted(reached):
+        digest.update(f"{name}\0{ast.dump(_tree(name))}\0".encode())
+    return digest.hexdigest()[:12]
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """Return the file of a project module, None for anything else."""
+    head, *rest = module.split(".")
+    if head != PACKAGE.name:
+        return None
+    stem = PACKAGE.joinpath(*rest)
+    return next((path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.is_file()), None)
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    """Parse a module and drop its docstrings."""
+    tree = ast.parse(_file(module).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            del node.body[0]
+    return tree
+
+
+def _imports(module: str) -> list[str]:
+    """Return every name that an import statement of the module may mean, wherever it stands in the file."""
+    names = []
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return names

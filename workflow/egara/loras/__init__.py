@@ -1,0 +1,1 @@
+"""LoRAs: adapters from image sets, their training, their files."""

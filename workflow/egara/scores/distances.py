@@ -1,0 +1,74 @@
+"""Cosine distances of LoRAs and their means within and between labels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from egara.errors import EgaraError
+
+
+def cosine_distances(gram: np.ndarray) -> np.ndarray:
+    """Cosine distances (n, n), 1 - cosine, from inner products (n, n); 0 on the diagonal.
+
+    Raises
+    ------
+    EgaraError : a vector is zero, so it has no direction.
+    """
+    squares = np.diag(gram)
+    if not (squares > 1e-14 * max(squares.max(), 0.0)).all():
+        row = int(squares.argmin())
+        raise EgaraError(f"LoRA {row} (counted from 0 in the index) lies at the mean of all; it has no direction")
+    lengths = np.sqrt(squares)
+    distances = 1.0 - np.clip(gram / np.outer(lengths, lengths), -1.0, 1.0)
+    np.fill_diagonal(distances, 0.0)
+    return distances
+
+
+class Pairs(NamedTuple):
+    """Sums of distances and numbers of ordered pairs, (…, works): work w against LoRAs of its label or of others."""
+
+    intra: np.ndarray
+    intra_count: np.ndarray
+    inter: np.ndarray
+    inter_count: np.ndarray
+
+    def means(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
+        """Mean distances over all pairs, and inter minus intra; `weights` (…, works) counts works several times."""
+        weights = np.ones(self.intra.shape[-1]) if weights is None else weights
+        with np.errstate(invalid="ignore", divide="ignore"):
+            intra = (self.intra * weights).sum(-1) / (self.intra_count * weights).sum(-1)
+            inter = (self.inter * weights).sum(-1) / (self.inter_count * weights).sum(-1)
+        return {"cosine_intra": intra, "cosine_inter": inter, "cosine_difference": inter - intra}
+
+
+def pairs_of_labels(distances: np.ndarray, eligible: np.ndarray, labels: np.ndarray, works: np.ndarray) -> Pairs:
+    """Sum distances by work and by whether the labels agree.
+
+    Parameters
+    ----------
+    distances, eligible : (n, n) distances, and which pairs count (bool, diagonal off).
+    labels : (n,) int.
+    works : (n,) int, 0 … W - 1.
+    """
+    same = eligible & (labels[:, None] == labels[None, :])
+    other = eligible & ~same
+
+    def by_work(values: np.ndarray) -> np.ndarray:
+        return np.bincount(works, weights=values.sum(axis=1), minlength=int(works.max()) + 1)
+
+    return Pairs(by_work(distances * same), by_work(same), by_work(distances * other), by_work(other))
+
+
+def null_of_labels(distances: np.ndarray, eligible: np.ndarray, relabelled: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean distances, as `Pairs.means` gives them, for many labellings (count, n) at once: each is (count,).
+
+    For each label, one-hot rows times the distances: two matrix products instead of `count` masks of n x n.
+    """
+    weighted, countable = distances * eligible, eligible.astype(float)
+    intra, pairs = np.zeros(len(relabelled)), np.zeros(len(relabelled))
+    for label in np.unique(relabelled):
+        chosen = (relabelled == label).astype(float)  # (count, n)
+        intra += np.einsum("ij,ij->i", chosen @ weighted, chosen)
+        pairs += np.einsum("ij,ij->i", chosen @ countable, chosen)
+    inter, others = weighted.sum() - intra, countable.sum() - pairs
+    return Pairs(*(sums[:, None] for sums in (intra, pairs, inter, others))).means()

@@ -1,0 +1,63 @@
+"""Null distributions: what a score would be if labels had nothing to do with LoRAs."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+# Sums of the same numbers in another order differ by rounding; such nulls count as ties.
+TIE = 1e-12
+
+
+class Relabellings(NamedTuple):
+    """Labels under the null (count, items) int; `exact` when they are all possible ones, the true one among them."""
+
+    labels: np.ndarray
+    exact: bool
+
+
+def permute(labels: np.ndarray, count: int, generator: np.random.Generator) -> Relabellings:
+    """Permute labels (items,) over items, `count` times."""
+    rows = np.broadcast_to(np.asarray(labels), (count, len(labels)))
+    return Relabellings(generator.permuted(rows, axis=1), False)
+
+
+def exchange(labels: np.ndarray, count: int, generator: np.random.Generator) -> Relabellings:
+    """Exchange labels (works,) among works: all distinct assignments if at most `count`, else `count` drawn ones.
+
+    This is how authors are relabelled. The LoRAs of a work share a pool of faces and so are not exchangeable one by
+    one; works are.
+    """
+    labels = np.asarray(labels)
+    sizes = Counter(labels.tolist())
+    distinct = math.factorial(len(labels)) // math.prod(math.factorial(size) for size in sizes.values())
+    if distinct > count:
+        return permute(labels, count, generator)
+    return Relabellings(np.array(list(_assignments(dict(sorted(sizes.items())), len(labels)))), True)
+
+
+def _assignments(left: dict[int, int], length: int) -> Iterator[list[int]]:
+    """Yield every distinct arrangement of a multiset of labels."""
+    if length == 0:
+        yield []
+        return
+    for label, count in left.items():
+        if count:
+            for rest in _assignments({**left, label: count - 1}, length - 1):
+                yield [label, *rest]
+
+
+def p_value(null: np.ndarray, observed: float, exact: bool, low: bool = False) -> float:
+    """One-sided p: the share of nulls at least as extreme, upwards, or downwards if `low`.
+
+    (1 + extreme) / (1 + drawn) for drawn relabellings (Phipson & Smyth 2010), the plain share for a full list, which
+    holds the true labels itself. Nulls without a value do not count; NaN where nothing can be compared.
+    """
+    null = null[np.isfinite(null)]
+    if not len(null) or not np.isfinite(observed):
+        return math.nan
+    sign = -1.0 if low else 1.0
+    extreme = int(np.count_nonzero(sign * null >= sign * observed - TIE))
+    return extreme / len(null) if exact else (1 + extreme) / (1 + len(null))

@@ -1,0 +1,77 @@
+"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (paper 000, section 4.3)."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egara.errors import EgaraError, run
+from egara.files import read_tsv, write_tsv
+from egara.progress import logger, parser
+from egara.seeds import stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def set_name(number: int) -> str:
+    """Return the name of a work's set: 00, 01, ..."""
+    return f"{number:02d}"
+
+
+def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int) -> "pd.DataFrame":
+    """Draw `count` sets of `size` faces; each set has its own stream, so more sets never change the first ones.
+
+    Returns
+    -------
+    Table of set, order, face, file, sha256; one row a face of a set.
+    """
+    import pandas as pd
+
+    drawn = []
+    for number in range(count):
+        rows = stream(seed, work, set_name(number), "faces").permutation(len(faces))[:size]
+        part = faces.iloc[rows][["face", "file", "sha256"]].reset_index(drop=True)
+        part.insert(0, "order", range(size))
+        part.insert(0, "set", set_name(number))
+        drawn.append(part)
+    return pd.concat(drawn, ignore_index=True)
+
+
+def expected_overlap(faces: int, size: int) -> float:
+    """Return the expected share of a set that another set of the same pool holds too: size / faces.
+
+    Each face of one set lies in the other with probability size / faces (hypergeometric mean).
+    """
+    return size / faces
+
+
+def measured_overlap(sets: "pd.DataFrame") -> float:
+    """Return the mean share of faces that two sets of a work have in common, over all pairs of sets."""
+    import numpy as np
+
+    groups = [set(part) for _, part in sets.groupby("set")["face"]]
+    if len(groups) < 2:
+        return float("nan")
+    pairs = [len(a & b) / len(a) for i, a in enumerate(groups) for b in groups[i + 1 :]]
+    return float(np.mean(pairs))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draw the sets of one work."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--faces", type=Path, required=True, help="table of the work's faces")
+    arguments.add_argument("--work", required=True, help="name of the work")
+    arguments.add_argument("--count", type=int, default=30, help="sets to draw")
+    arguments.add_argument("--size", type=int, default=50, help="faces a set")
+    arguments.add_argument("--seed", type=int, default=0, help="study seed")
+    arguments.add_argument("--output", type=Path, required=True, help="table of the sets")
+    options = arguments.parse_args(argv)
+    faces = read_tsv(options.faces, ["face", "file", "sha256"], text=["face", "file", "sha256"])
+    if len(faces) < options.size:
+        raise EgaraError(f"work {options.work}: {len(faces)} faces, a set needs {options.size} ({options.faces})")
+    sets = draw_sets(faces, options.work, options.count, options.size, options.seed)
+    write_tsv(options.output, sets)
+    logger("sets").info("work %s: %d sets of %d from %d faces", options.work, options.count, options.size, len(faces))
+
+
+if __name__ == "__main__":
+    run(main)
