@@ -1,0 +1,38 @@
+# make demo: from a fresh machine with Python 3.11 or newer to the demo's report. make test: the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONPATH := $(CURDIR)/workflow
+
+.PHONY: demo test check bench clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores all --configfile config/demo.yaml
+	@$(BIN)/python -m egara.tables show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv
+	@echo "Report: results/demo/report.html"
+
+test: .venv/tested
+	$(BIN)/python -m pytest
+
+check: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+
+bench: .venv/tested
+	$(BIN)/python benchmarks/gram.py
+	$(BIN)/python benchmarks/train.py
+
+.venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Egara needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/requirements.txt -c envs/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/tested: .venv/installed envs/development.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r envs/development.txt -c envs/constraints.txt
+	touch $@
+
+clean:
+	rm -rf results logs .snakemake

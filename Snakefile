@@ -1,0 +1,27 @@
+"""From volumes of drawings to the papers' tables: the map of the workflow, one rule file a stage."""
+configfile: "config/demo.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/volumes.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/faces.smk"
+include: "workflow/rules/sets.smk"
+include: "workflow/rules/base.smk"
+include: "workflow/rules/loras.smk"
+include: "workflow/rules/vectors.smk"
+include: "workflow/rules/maps.smk"
+include: "workflow/rules/clusters.smk"
+include: "workflow/rules/scores.smk"
+include: "workflow/rules/report.smk"
+include: "workflow/rules/pretraining.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    """Make the report and everything that it shows."""
+    default_target: True
+    input:
+        f"results/{CORPUS}/report.html",

@@ -1,0 +1,100 @@
+"""Draw faces with the base model alone: what it knows before any LoRA.
+
+    python -m egara.base.samples --base results/demo/base/base.json --output results/demo/base/samples.png
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from egara.errors import run
+from egara.files import replacing
+from egara.loras.base import load_part, read_description
+from egara.progress import logger, parser
+from egara.seeds import derive_seed
+
+GUIDANCE = 2.0  # classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6)
+
+
+def sample_faces(
+    folder: Path, caption: str, count: int, resolution: int, steps: int, seed: int, device: str
+) -> np.ndarray:
+    """Sample pictures with DDIM.
+
+    Returns
+    -------
+    uint8 (count, resolution, resolution, 3).
+    """
+    import torch
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    parts = {name: load_part(folder, name) for name in ("vae", "unet", "text_encoder", "tokenizer")}
+    scheduler = DDIMScheduler.from_config(load_part(folder, "scheduler").config)
+    pipeline = StableDiffusionPipeline(
+        **parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    ).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    noise = torch.Generator().manual_seed(derive_seed(seed, "samples", caption))
+    batches = []
+    for start in range(0, count, 8):
+        drawn = pipeline(
+            caption,
+            num_images_per_prompt=min(8, count - start),
+            num_inference_steps=steps,
+            guidance_scale=GUIDANCE,
+            height=resolution,
+            width=resolution,
+            generator=noise,
+            output_type="np",
+        )
+        batches.append(drawn.images)
+    return (np.concatenate(batches) * 255).round().astype(np.uint8)
+
+
+def draw_grid(pictures: np.ndarray, columns: int, gap: int = 4) -> "object":
+    """Lay pictures of (count, height, width, 3) out in rows; returns a PIL image."""
+    from PIL import Image
+
+    count, height, width, _ = pictures.shape
+    rows = -(-count // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        sheet.paste(Image.fromarray(picture), (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Sample a sheet of faces and write it as PNG."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
+    arguments.add_argument("--caption", default="solo, manga style, face", help="what to draw")
+    arguments.add_argument("--count", type=int, default=24, help="pictures")
+    arguments.add_argument("--resolution", type=int, default=64, help="side of a picture in pixels")
+    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
+    arguments.add_argument("--seed", type=int, default=0, help="study seed")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
+    arguments.add_argument("--output", type=Path, required=True, help="sheet of samples (.png)")
+    options = arguments.parse_args(argv)
+    import torch
+
+    from egara.loras.devices import choose_device
+
+    torch.set_num_threads(options.threads)
+    pictures = sample_faces(
+        Path(read_description(options.base)["folder"]),
+        options.caption,
+        options.count,
+        options.resolution,
+        options.steps,
+        options.seed,
+        choose_device(options.device),
+    )
+    with replacing(options.output) as part:
+        draw_grid(pictures, columns=8).save(part)
+    logger("base").info("drew %d samples", len(pictures))
+
+
+if __name__ == "__main__":
+    run(main)

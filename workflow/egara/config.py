@@ -1,0 +1,100 @@
+"""The configuration: checked against the schema, defaults filled in, one line for each mistake."""
+
+import itertools
+from copy import deepcopy
+from pathlib import Path
+
+from egara.cells import format_cell
+from egara.errors import EgaraError
+from egara.works import Work
+
+SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+
+
+def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
+    """Return a copy of `config` with all defaults filled in.
+
+    Raises
+    ------
+    EgaraError : an unknown key or a value out of range; the message names the key, the value and what was expected.
+    """
+    import jsonschema
+    import yaml
+
+    rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
+    settings = _with_defaults(deepcopy(dict(config)), rules)
+    errors = sorted(jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path)))
+    if errors:
+        raise EgaraError("config: " + "; ".join(_sentence(error, settings) for error in errors[:3]))
+    return settings
+
+
+def _with_defaults(value: dict, rules: dict) -> dict:
+    for key, rule in rules.get("properties", {}).items():
+        if key not in value and "default" in rule:
+            value[key] = deepcopy(rule["default"])
+        if isinstance(value.get(key), dict):
+            value[key] = _with_defaults(value[key], rule)
+    return value
+
+
+def _sentence(error: "object", settings: dict) -> str:
+    where = ".".join(map(str, error.absolute_path)) or "top level"
+    if error.validator == "additionalProperties":
+        known = sorted(error.schema.get("properties", {}))
+        unknown = ", ".join(sorted(set(error.instance) - set(known)))
+        return f"{where}: unknown key {unknown}; expected one of {', '.join(known)}"
+    if error.validator == "required":
+        missing = ", ".join(key for key in error.validator_value if key not in error.instance)
+        return f"{where}: {missing} is missing"
+    expected = error.schema.get("description", error.message)
+    return f"{where} is {error.instance!r}; expected: {error.message if error.validator != 'oneOf' else expected}"
+
+
+def list_cells(grid: dict) -> list[str]:
+    """Return the names of all cells of a grid, in a fixed order."""
+    ranks = grid["rank"]
+    pairs = [(r, r) for r in ranks] if grid["alpha"] == "rank" else list(itertools.product(ranks, grid["alpha"]))
+    return [
+        format_cell(rank=rank, alpha=alpha, init=init, token=token)
+        for (rank, alpha), init, token in itertools.product(pairs, grid["init"], grid["token"])
+    ]
+
+
+def find_volumes(works: list[Work]) -> dict[str, list[str]]:
+    """Return the files and folders behind each work's volumes; globs are resolved in name order.
+
+    Raises
+    ------
+    EgaraError : nothing lies at a place that the works table names.
+    """
+    import glob
+
+    found = {}
+    for work in works:
+        found[work.work] = []
+        for place in work.volumes:
+            paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
+            if not paths:
+                raise EgaraError(f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits")
+            found[work.work] += paths
+    return found
+
+
+CAST_COLUMNS = ("work", "style", "part", "parts", "characters", "volumes", "pages")
+
+
+def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str, str]]:
+    """Read the table of volumes to compose, a row a work; no table means that all volumes are the user's own."""
+    if path is None:
+        return {}
+    path = Path(path)
+    if not path.is_file():
+        raise EgaraError(f"{path}: no such table of casts; expected columns {', '.join(CAST_COLUMNS)}")
+    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not lines or tuple(lines[0]) != CAST_COLUMNS:
+        raise EgaraError(f"{path}, line 1: expected tab-separated columns {', '.join(CAST_COLUMNS)}")
+    casts = {row[0]: dict(zip(CAST_COLUMNS, row, strict=True)) for row in lines[1:]}
+    if missing := sorted({work.work for work in works} - set(casts)):
+        raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")
+    return casts

@@ -1,0 +1,200 @@
+"""Same drawing kit, another kit of the same author, another author: mean cosine distances between works.
+
+A kit's casts are parts of one set of drawings: that two of them lie near is a construction. Two kits of one author are
+the real case of “same author, other work”. Kits are the groups of the table `work, group`.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.cells import parse_cell
+from egara.errors import EgaraError, run
+from egara.files import read_tsv
+from egara.progress import logger, parser
+from egara.scores.distances import cosine_distances
+from egara.scores.labels import authors_by_work, codes
+from egara.scores.permutations import Relabellings, exchange, p_value
+from egara.seeds import stream
+from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
+from egara.tables.writing import write_table
+from egara.vectors.geometry import prepare, read_vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+EVERYONE = "all authors"
+
+
+def read_groups(path: str | Path) -> dict[str, str]:
+    """Read the kit of each work; an empty cell makes the work a kit of its own."""
+    table = read_tsv(path, ["work", "group"], text=["work", "group"])
+    if (twice := table["work"].duplicated()).any():
+        raise EgaraError(f"{path}: work {table['work'][twice].iloc[0]} stands there twice; expected one row a work")
+    return {work: group or work for work, group in zip(table["work"], table["group"], strict=True)}
+
+
+def between(distances: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of distances (n, n) between labels (n,) 0 … L - 1, and numbers of pairs, each (L, L), diagonal 0."""
+    one_hot = np.eye(int(labels.max()) + 1)[labels]  # (n, L)
+    sums, pairs = one_hot.T @ distances @ one_hot, np.outer(one_hot.sum(0), one_hot.sum(0))
+    apart = 1.0 - np.eye(len(sums))
+    return sums * apart, pairs * apart
+
+
+def near(
+    sums: np.ndarray, pairs: np.ndarray, labels: np.ndarray, chosen: list[int], null: Relabellings
+) -> dict[str, float]:
+    """Mean distance between different units of one label, and how often relabelled units lie as near.
+
+    Parameters
+    ----------
+    sums, pairs : (units, units) from `between`.
+    labels : (units,) int; only pairs with both units in one of `chosen` count.
+    null : relabelled units.
+
+    Returns
+    -------
+    distance; pairs of units; p, one-sided; p_least, the smallest p that these relabellings can give. NaN and 0 where
+    no label has two units.
+    """
+
+    def mask(labelled: np.ndarray) -> np.ndarray:  # (…, units) -> (…, units, units)
+        same = labelled[..., :, None] == labelled[..., None, :]
+        return same & np.isin(labelled, chosen)[..., :, None] & (pairs > 0)
+
+    wanted = mask(labels)
+    if not wanted.any():
+        return {"distance": float("nan"), "pairs": 0, "p": float("nan"), "p_least": float("nan")}
+    masks = mask(null.labels)
+    with np.errstate(invalid="ignore"):
+        values = (masks * sums).sum((1, 2)) / (masks * pairs).sum((1, 2))
+    observed = float((wanted * sums).sum() / (wanted * pairs).sum())
+    equal = int((masks == wanted).all((1, 2)).sum())
+    least = equal / len(masks) if null.exact else (1 + equal) / (1 + len(masks))
+    p = p_value(values, observed, null.exact, low=True)
+    return {"distance": observed, "pairs": int(wanted.sum()) // 2, "p": p, "p_least": least}
+
+
+def compare(
+    distances: np.ndarray, index: "pd.DataFrame", groups: dict[str, str], permutations: int, seed: int
+) -> list[dict]:
+    """Compare distances (n, n) of the LoRAs of `index` within kits, across an author's kits and across authors.
+
+    Nulls: kits exchanged among works (same kit); authors exchanged among kits (other kit, same author).
+
+    Returns
+    -------
+    One row for each author with at least two kits, and one for all authors: author, kits, then same_kit, other_kit
+    and other_author with `_pairs` (of works), `_p` and `_p_least`, and chance, the mean over all pairs of works.
+
+    Raises
+    ------
+    EgaraError : a work without a row in `groups`, or a kit with two authors.
+    """
+    if missing := sorted(set(index["work"]) - groups.keys()):
+        raise EgaraError(f"work {missing[0]}: no row in the table of groups; expected every work there")
+    names = index["work"].map(groups)
+    works, kits, authors = codes(index["work"]), codes(names), codes(index["author"])
+    author_names, kit_names = sorted(set(index["author"])), sorted(set(names))
+    kit_of, author_of = authors_by_work(kits, works), authors_by_work(authors, works)
+    if (shared := next((k for k in set(kits) if len(set(authors[kits == k])) > 1), None)) is not None:
+        raise EgaraError(f"group {kit_names[shared]}: works of two authors; expected one")
+    owner = authors_by_work(authors, kits)
+    by_work, by_kit = between(distances, works), between(distances, kits)
+    of_works = exchange(kit_of, permutations, stream(seed, "pairs", "works"))
+    of_kits = exchange(owner, permutations, stream(seed, "pairs", "kits"))
+    several = [a for a in range(len(author_names)) if (owner == a).sum() > 1]
+    chance = by_work[0].sum() / by_work[1].sum() if by_work[1].any() else float("nan")
+    rows = []
+    for name, chosen in [*((author_names[a], [a]) for a in several), (EVERYONE, list(range(len(author_names))))]:
+        own = [k for k in range(len(kit_names)) if owner[k] in chosen]
+        same = near(*by_work, kit_of, own, of_works)
+        other = near(*by_kit, owner, chosen, of_kits)
+        kit_pairs = (author_of[:, None] == author_of) & (kit_of[:, None] != kit_of)
+        other["pairs"] = int((kit_pairs & np.isin(author_of, chosen)[:, None]).sum()) // 2
+        apart = (author_of[:, None] != author_of) & np.isin(author_of, chosen)[:, None]
+        total = (by_work[1] * apart).sum()
+        row = {"author": name, "kits": ", ".join(kit_names[k] for k in own), "chance": chance}
+        for prefix, found in (("same_kit", same), ("other_kit", other)):
+            row[prefix] = found.pop("distance")
+            row |= {f"{prefix}_{key}": value for key, value in found.items()}
+        row["other_author"] = float((by_work[0] * apart).sum() / total) if total else float("nan")
+        rows.append(row)
+    return rows
+
+
+def pair_table(
+    grams: list[str], indexes: list[str], l2: list[str], groups: dict[str, str], permutations: int, seed: int
+) -> "pd.DataFrame":
+    """Compare every Gram matrix `<cell>/<representation>.gram.npy` with each L2 setting; columns as `compare` gives."""
+    import pandas as pd
+
+    if len(grams) != len(indexes):
+        raise EgaraError(f"{len(grams)} Gram matrices and {len(indexes)} indexes; expected one index a matrix")
+    rows = []
+    for gram_path, index_path in zip(grams, indexes, strict=True):
+        gram, index = read_vectors(gram_path, index_path)
+        cell = parse_cell(Path(gram_path).parent.name)
+        labels = {**cell, "representation": Path(gram_path).name.removesuffix(".gram.npy")}
+        for setting in l2:
+            distances = cosine_distances(prepare(gram, setting == "on"))
+            found = compare(distances, index, groups, permutations, seed)
+            rows += [{**labels, "l2": setting, **row} for row in found]
+    return pd.DataFrame(rows)
+
+
+def layout(table: "pd.DataFrame") -> Layout:
+    """Lay the table out."""
+    head, same = settings(table)
+    head["author"] = table["author"].tolist()
+    constructed = {
+        "distance": [fixed(v) for v in table["same_kit"]],
+        "p": [probability(v) for v in table["same_kit_p"]],
+    }
+    real = {
+        "distance": [fixed(v) for v in table["other_kit"]],
+        "p": [probability(v) for v in table["other_kit_p"]],
+        "least p": [probability(v) for v in table["other_kit_p_least"]],
+    }
+    rest = {"distance": [fixed(v) for v in table["other_author"]], "chance": [fixed(v) for v in table["chance"]]}
+    groups = []
+    for name, columns, prefix in (
+        ("same kit (constructed)", constructed, "same_kit"), ("other kit, same author (real)", real, "other_kit"),
+        ("other author", rest, None),
+    ):  # fmt: skip
+        strong = frozenset()
+        if prefix:
+            strong = significant(table[f"{prefix}_p"], "distance") | significant(table[f"{prefix}_p"], "p")
+        groups.append(Group(name, columns, strong, ("chance", "least p")))
+    notes = [same] if same else []
+    notes.append(
+        "Mean cosine distances between LoRAs of two works. p: one-sided (nearer than chance), by exchanging kits among "
+        "works or authors among kits; least p: the smallest that so few kits can give. Casts of one kit share the "
+        "hand's drawings by construction; only two kits of one author show whether the author is recognised."
+    )
+    return Layout("Works of one kit, of one author, of two authors", head, groups, notes)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read Gram matrices and groups and write the table."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--gram", required=True, nargs="+", help="<cell>/<representation>.gram.npy")
+    arguments.add_argument("--index", required=True, nargs="+", help="their indexes, in the same order (.tsv)")
+    arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings to compare")
+    arguments.add_argument("--groups", required=True, help="kit of each work: work, group (.tsv)")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
+    arguments.add_argument("--seed", type=int, required=True, help="study seed")
+    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
+    options = arguments.parse_args(argv)
+    if options.permutations < 1:
+        arguments.error("--permutations must be at least 1")
+    groups = read_groups(options.groups)
+    table = pair_table(options.gram, options.index, options.l2, groups, options.permutations, options.seed)
+    write_table(options.output, table, layout(table))
+    logger("tables").info("pairs: %d rows: %s", len(table), options.output[0])
+
+
+if __name__ == "__main__":
+    run(main)

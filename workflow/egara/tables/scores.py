@@ -1,0 +1,78 @@
+"""Read score files and spread them: one row a cell, representation, L2 and space; a column a level, metric and kind."""
+
+from typing import TYPE_CHECKING
+
+from egara.files import read_tsv
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+KEYS = ["rank", "alpha", "init", "token", "representation", "l2", "space"]
+KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n"]
+LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
+TEXT = ["init", "token", "representation", "l2", "space", "metric", "level"]
+
+
+def read_scores(paths: list[str]) -> "pd.DataFrame":
+    """Read score files one below the other; what a file lacks of the optional columns is left empty."""
+    import pandas as pd
+
+    columns = [*KEYS, "metric", "level", "value", "chance", "p"]
+    return pd.concat([read_tsv(path, columns, text=TEXT) for path in paths], ignore_index=True)
+
+
+def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
+    """Return KEYS, `noise_n` and `{level}_{metric}` with `_chance`, `_p`, `_low`, `_high`, `_null_mean`, `_n` behind.
+
+    Rows keep the order of rank, alpha, init, token, representation (factors first, as published), L2 (on first) and
+    space (the published one first).
+    """
+    import pandas as pd
+
+    rows: dict[tuple, dict] = {}
+    for record in scores[scores["metric"].isin(metrics)].to_dict("records"):
+        row = rows.setdefault(tuple(record[key] for key in KEYS), {key: record[key] for key in KEYS})
+        name = f"{record['level']}_{record['metric']}"
+        row[name] = record["value"]
+        row |= {f"{name}_{kind}": record.get(kind, float("nan")) for kind in KINDS[1:]}
+    order = {"representation": ["factors", "delta"], "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"]}
+
+    def place(row: dict) -> tuple:
+        known = {
+            key: (values.index(row[key]) if row[key] in values else len(values), row[key])
+            for key, values in order.items()
+        }
+        return tuple(known.get(key, (0, row[key])) for key in KEYS)
+
+    return pd.DataFrame(sorted(rows.values(), key=place), columns=None if rows else KEYS)
+
+
+def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, str]) -> "pd.DataFrame":
+    """Put published values beside the rows that repeat the published method: factors, IncrementalPCA, same rank and L2.
+
+    Parameters
+    ----------
+    path : table of rank, alpha, l2 and the values; None leaves the columns empty.
+    columns : published column -> name in the table.
+    """
+    table = table.assign(**{name: float("nan") for name in columns.values()})
+    if path is None:
+        return table
+    published = read_tsv(path, ["rank", "alpha", "l2", *columns], text=["l2"])
+    for row in published.to_dict("records"):
+        same = (table["representation"] == "factors") & (table["space"] == "ipca") & (table["l2"] == row["l2"])
+        same &= (table["rank"] == row["rank"]) & (table["alpha"] == row["alpha"])
+        for column, name in columns.items():
+            table.loc[same, name] = row[column]
+    return table
+
+
+def principal(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep one space a row of settings, for short tables: the published one for factors, the whole space otherwise."""
+    wanted = {"factors": ["ipca", "full", "pca"]}
+    keep = []
+    for _, part in table.groupby([key for key in KEYS if key != "space"], sort=False):
+        spaces = wanted.get(part["representation"].iloc[0], ["full", "pca", "ipca"])
+        ranks = part["space"].map(lambda space, spaces=spaces: spaces.index(space) if space in spaces else len(spaces))
+        keep.append(ranks.idxmin())
+    return table.loc[keep].reset_index(drop=True)

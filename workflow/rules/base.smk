@@ -1,0 +1,64 @@
+"""Describe the base model that LoRAs are trained on, and draw samples from it.
+
+Needs a folder in diffusers' layout or a hub id. Makes base/base.json and base/samples.png.
+"""
+
+from glob import glob
+
+
+def base_files(wildcards):
+    """Return the weight files of a local base; a hub id has none here."""
+    return sorted(glob(f"{SETTINGS['base']}/*/*.safetensors")) + sorted(glob(f"{SETTINGS['base']}/*/*.json"))
+
+
+rule describe_base:
+    """Find the base model and hash its parts."""
+    input:
+        base_files,
+    output:
+        "results/{corpus}/base/base.json",
+    params:
+        base=SETTINGS["base"],
+        code=fingerprint("egara.loras.base"),
+    log:
+        "logs/{corpus}/base/base.log",
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.loras.base --base {params.base:q} --output {output} 2> {log}"
+
+
+rule sample_base:
+    """Draw faces with the base model alone, before any LoRA."""
+    input:
+        "results/{corpus}/base/base.json",
+    output:
+        report(
+            "results/{corpus}/base/samples.png",
+            caption="../report/samples.rst",
+            category="Base model",
+        ),
+    params:
+        caption=SETTINGS["captions"]["text"],
+        resolution=SETTINGS["training"]["resolution"],
+        seed=SEED,
+        code=fingerprint("egara.base.samples"),
+    threads: 1
+    resources:
+        device=SETTINGS["machine"]["device"],
+    log:
+        "logs/{corpus}/base/samples.log",
+    benchmark:
+        "results/{corpus}/benchmarks/base/samples.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.base.samples"
+        " --base {input}"
+        " --caption {params.caption:q}"
+        " --resolution {params.resolution}"
+        " --seed {params.seed}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --output {output}"
+        " 2> {log}"

@@ -1,0 +1,36 @@
+"""Cluster the maps with HDBSCAN and compare clusters with works and authors.
+
+Needs maps/{cell}/{representation}_l2~{l2}/. Makes labels and their agreement, each beside chance.
+"""
+
+
+rule cluster_maps:
+    """Cluster exact PCA and UMAP coordinates."""
+    input:
+        pca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        umap="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+    output:
+        labels="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
+        agreement="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/agreement.tsv",
+    params:
+        min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
+        min_samples=SETTINGS["clusters"]["min_samples"],
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.clusters"),
+    log:
+        "logs/{corpus}/clusters/{cell}/{representation}_l2~{l2}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/clusters/{cell}/{representation}_l2~{l2}.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.clusters"
+        " --maps pca={input.pca} umap={input.umap}"
+        " --min-cluster-size {params.min_cluster_size}"
+        " --min-samples {params.min_samples}"
+        " --permutations {params.permutations}"
+        " --seed {params.seed}"
+        " --output {output.labels}"
+        " --agreement {output.agreement}"
+        " 2> {log}"

@@ -1,0 +1,36 @@
+"""List the pages of every volume: folders, CBZ, CBT, CB7, CBR, EPUB, PDF and Manga109's layout.
+
+Needs the works table. Makes pages/{work}.tsv with size and SHA-256 of every page, and the list of skipped ones.
+"""
+
+
+rule list_pages:
+    """Read all volumes of one work and list their pages."""
+    input:
+        volumes=volumes_of,
+    output:
+        pages="results/{corpus}/pages/{work}.tsv",
+        skipped="results/{corpus}/pages/{work}.skipped.tsv",
+    params:
+        author=lambda wildcards: WORKS[wildcards.work].author,
+        unreadable=SETTINGS["pages"]["unreadable"],
+        max_pixels=SETTINGS["pages"]["max_pixels"],
+        dpi=SETTINGS["pages"]["dpi"],
+        code=fingerprint("egara.corpus"),
+    log:
+        "logs/{corpus}/pages/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/pages/{work}.tsv"
+    conda:
+        "../../envs/pages.yaml"
+    shell:
+        "python -m egara.corpus"
+        " --author {params.author:q}"
+        " --work {wildcards.work}"
+        " --volumes {input.volumes:q}"
+        " --unreadable {params.unreadable}"
+        " --max-pixels {params.max_pixels}"
+        " --dpi {params.dpi}"
+        " --output {output.pages}"
+        " --skipped {output.skipped}"
+        " 2> {log}"

@@ -1,0 +1,86 @@
+"""Find faces on pages and cut them out.
+
+Needs pages/{work}.tsv. Makes faces/{work}.tsv, the crops and a contact sheet; on composed volumes also the
+detector's precision, recall and average precision against the true boxes.
+"""
+
+DETECTOR = SETTINGS["faces"]["detector"]
+
+
+def detector_files(wildcards):
+    """Return the files that the configured detector reads."""
+    kind, _, path = DETECTOR.partition(":")
+    return "resources/detector/detector.onnx" if kind == "egara" else [path] if path else []
+
+
+rule detect_faces:
+    """Detect the faces of one work and cut them out."""
+    input:
+        pages="results/{corpus}/pages/{work}.tsv",
+        volumes=volumes_of,
+        detector=detector_files,
+    output:
+        faces="results/{corpus}/faces/{work}.tsv",
+        crops=directory("results/{corpus}/faces/{work}"),
+        sheet=report(
+            "results/{corpus}/faces/{work}.png",
+            caption="../report/faces.rst",
+            category="Faces",
+            labels={"work": "{work}"},
+        )
+        if SETTINGS["report"]["show_faces"]
+        else "results/{corpus}/faces/{work}.png",
+    params:
+        detector=DETECTOR,
+        threshold=SETTINGS["faces"]["threshold"],
+        margin=SETTINGS["faces"]["margin"],
+        min_pixels=SETTINGS["faces"]["min_pixels"],
+        code=fingerprint("egara.faces"),
+    threads: 1
+    log:
+        "logs/{corpus}/faces/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/faces/{work}.tsv"
+    conda:
+        "../../envs/pages.yaml"
+    shell:
+        "python -m egara.faces"
+        " --pages {input.pages}"
+        " --work {wildcards.work}"
+        " --detector {params.detector:q}"
+        " --threshold {params.threshold}"
+        " --margin {params.margin}"
+        " --min-pixels {params.min_pixels}"
+        " --threads {threads}"
+        " --output {output.faces}"
+        " --crops {output.crops}"
+        " --sheet {output.sheet}"
+        " 2> {log}"
+
+
+rule score_detector:
+    """Compare detections with the true boxes of a composed work."""
+    input:
+        pages="results/{corpus}/pages/{work}.tsv",
+        volumes=volumes_of,
+        boxes="results/{corpus}/volumes/{work}.boxes.tsv",
+        detector=detector_files,
+    output:
+        "results/{corpus}/faces/{work}.detector.tsv",
+    params:
+        detector=DETECTOR,
+        threshold=SETTINGS["faces"]["threshold"],
+        code=fingerprint("egara.faces.evaluate"),
+    log:
+        "logs/{corpus}/faces/{work}.detector.log",
+    conda:
+        "../../envs/pages.yaml"
+    shell:
+        "python -m egara.faces.evaluate"
+        " --pages {input.pages}"
+        " --boxes {input.boxes}"
+        " --work {wildcards.work}"
+        " --detector {params.detector:q}"
+        " --threshold {params.threshold}"
+        " --output {output}"
+        " 2> {log}"

@@ -1,0 +1,111 @@
+"""Train one LoRA per set and cell over the frozen base.
+
+Needs sets/{work}.tsv, the crops and base/base.json. Makes latents, caption embeddings and
+loras/{cell}/{work}/{set}.safetensors. The cell never depends on l2, representation or map. Device and pack are
+resources, which Snakemake does not compare between runs: another machine trains nothing anew.
+"""
+
+GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
+
+
+rule encode_faces:
+    """Encode all faces of a work's sets once, for every cell."""
+    input:
+        sets="results/{corpus}/sets/{work}.tsv",
+        crops="results/{corpus}/faces/{work}",
+        base="results/{corpus}/base/base.json",
+    output:
+        "results/{corpus}/latents/{work}.safetensors",
+    params:
+        resolution=SETTINGS["training"]["resolution"],
+        code=fingerprint("egara.loras.latents"),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        device=SETTINGS["machine"]["device"],
+    log:
+        "logs/{corpus}/latents/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/latents/{work}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.loras.latents"
+        " --sets {input.sets}"
+        " --crops {input.crops}"
+        " --base {input.base}"
+        " --resolution {params.resolution}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule embed_captions:
+    """Embed the captions of all works under one token policy."""
+    input:
+        "results/{corpus}/base/base.json",
+    output:
+        "results/{corpus}/captions/token~{token}.safetensors",
+    params:
+        captions=lambda wildcards: as_json(sorted({caption_of(wildcards.token, name) for name in WORKS})),
+        code=fingerprint("egara.loras.embeddings"),
+    log:
+        "logs/{corpus}/captions/token~{token}.log",
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.loras.embeddings"
+        " --captions {params.captions:q}"
+        " --base {input}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule train_loras:
+    """Train the LoRAs of all sets of one work in one cell, in one process."""
+    input:
+        sets="results/{corpus}/sets/{work}.tsv",
+        latents="results/{corpus}/latents/{work}.safetensors",
+        captions=lambda wildcards: (
+            f"results/{wildcards.corpus}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors"
+        ),
+        base="results/{corpus}/base/base.json",
+    output:
+        collect("results/{corpus}/loras/{cell}/{work}/{set}.safetensors", set=SETS, allow_missing=True),
+    params:
+        author=lambda wildcards: WORKS[wildcards.work].author,
+        token=lambda wildcards: parse_cell(wildcards.cell)["token"],
+        caption=lambda wildcards: caption_of(parse_cell(wildcards.cell)["token"], wildcards.work),
+        settings=training_of,
+        stored_as=SETTINGS["stored_as"],
+        code=fingerprint("egara.loras"),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        device=SETTINGS["machine"]["device"],
+        pack=SETTINGS["machine"]["pack"],
+    log:
+        "logs/{corpus}/loras/{cell}/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/loras/{cell}/{work}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.loras"
+        " --sets {input.sets}"
+        " --latents {input.latents}"
+        " --captions {input.captions}"
+        " --base {input.base}"
+        " --author {params.author:q}"
+        " --work {wildcards.work}"
+        " --token {params.token}"
+        " --caption {params.caption:q}"
+        " --settings {params.settings:q}"
+        " --stored-as {params.stored_as}"
+        " --pack {resources.pack}"
+        " --device {resources.device}"
+        " --threads {threads}"
+        " --store results/store"
+        " --output results/{wildcards.corpus}/loras/{wildcards.cell}/{wildcards.work}"
+        " 2> {log}"

@@ -1,0 +1,103 @@
+"""Project the points: IncrementalPCA as published, exact PCA, UMAP.
+
+Needs a Gram matrix and its index. Makes maps/{cell}/{representation}_l2~{l2}/{map}.tsv.
+"""
+
+
+rule map_incrementally:
+    """Run the papers' IncrementalPCA in batches on the memory-mapped matrix of factors."""
+    input:
+        gram="results/{corpus}/vectors/{cell}/factors.gram.npy",
+        index="results/{corpus}/vectors/{cell}/factors.tsv",
+        matrix="results/{corpus}/vectors/{cell}/factors.npy",
+    output:
+        map="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.tsv",
+        variance="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.variance.tsv",
+    params:
+        components=SETTINGS["maps"]["components"],
+        batch=SETTINGS["maps"]["batch"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
+    log:
+        "logs/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.log",
+    benchmark:
+        "results/{corpus}/benchmarks/maps/{cell}/factors_l2~{l2}/ipca.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.maps"
+        " --map ipca"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --matrix {input.matrix}"
+        " --l2 {wildcards.l2}"
+        " --components {params.components}"
+        " --batch {params.batch}"
+        " --seed {params.seed}"
+        " --output {output.map}"
+        " --variance {output.variance}"
+        " 2> {log}"
+
+
+rule map_exactly:
+    """Take the exact principal components from the Gram matrix."""
+    input:
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+    output:
+        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
+    params:
+        components=SETTINGS["maps"]["components"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
+    log:
+        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.log",
+    benchmark:
+        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/pca.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.maps"
+        " --map pca"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --l2 {wildcards.l2}"
+        " --components {params.components}"
+        " --seed {params.seed}"
+        " --output {output.map}"
+        " --variance {output.variance}"
+        " 2> {log}"
+
+
+rule map_neighbourhoods:
+    """Lay the points out in the plane by UMAP on their exact principal components."""
+    input:
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+    output:
+        "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+    params:
+        components=SETTINGS["maps"]["components"],
+        neighbours=SETTINGS["maps"]["neighbours"],
+        min_dist=SETTINGS["maps"]["min_dist"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
+    log:
+        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.log",
+    benchmark:
+        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/umap.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.maps"
+        " --map umap"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --l2 {wildcards.l2}"
+        " --components {params.components}"
+        " --n-neighbors {params.neighbours}"
+        " --min-dist {params.min_dist}"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"

@@ -1,0 +1,89 @@
+"""Make the embedded models again: the base and the face detector, taught by set-aside artists only.
+
+Not part of `all`: their weights ship in resources/. `snakemake pretrain` writes new ones to results/pretraining/ and
+leaves resources/ alone; copy them there to use them.
+"""
+
+
+rule pretrain:
+    """Train the embedded base and the detector from nothing."""
+    input:
+        "results/pretraining/base",
+        "results/pretraining/detector.onnx",
+
+
+rule draw_pretraining_art:
+    """Draw heads of all set-aside artists."""
+    output:
+        "results/pretraining/art.npz",
+    params:
+        code=fingerprint("egara.base.art"),
+    log:
+        "logs/pretraining/art.log",
+    benchmark:
+        "results/pretraining/benchmarks/art.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.base.art --output {output} 2> {log}"
+
+
+rule train_autoencoder:
+    """Train the autoencoder that pictures pass on their way to latents."""
+    input:
+        "results/pretraining/art.npz",
+    output:
+        directory("results/pretraining/vae"),
+    params:
+        code=fingerprint("egara.base.autoencoder"),
+    threads: 2
+    log:
+        "logs/pretraining/vae.log",
+    benchmark:
+        "results/pretraining/benchmarks/vae.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.base.autoencoder --art {input} --threads {threads} --output {output} 2> {log}"
+
+
+rule train_denoiser:
+    """Train U-Net and text encoder, and put the whole base together."""
+    input:
+        art="results/pretraining/art.npz",
+        vae="results/pretraining/vae",
+    output:
+        directory("results/pretraining/base"),
+    params:
+        code=fingerprint("egara.base.denoiser"),
+    threads: 2
+    log:
+        "logs/pretraining/base.log",
+    benchmark:
+        "results/pretraining/benchmarks/base.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.base.denoiser"
+        " --art {input.art}"
+        " --vae {input.vae}"
+        " --threads {threads}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule train_detector:
+    """Train the face detector on composed pages."""
+    output:
+        "results/pretraining/detector.onnx",
+    params:
+        code=fingerprint("egara.faces.train"),
+    threads: 2
+    log:
+        "logs/pretraining/detector.log",
+    benchmark:
+        "results/pretraining/benchmarks/detector.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    shell:
+        "python -m egara.faces.train --threads {threads} --output {output} 2> {log}"

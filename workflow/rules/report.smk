@@ -1,0 +1,445 @@
+"""Tables, figures and the report: ours beside the published numbers beside chance.
+
+Needs pages, faces, sets, vectors, maps, clusters and scores. Makes tables/*.{tsv,md,tex}, figures/**.svg, report.html.
+"""
+
+GROUPS = ["results/{corpus}/volumes/groups.tsv"] if CASTS else []
+
+
+def of_works(pattern):
+    """Return one file a work."""
+    return collect(pattern, work=WORKS, allow_missing=True)
+
+
+def of_spaces(pattern):
+    """Return one file for each cell, representation and l2."""
+    return collect(pattern, cell=CELLS, representation=REPRESENTATIONS, l2=L2, allow_missing=True)
+
+
+rule list_groups:
+    """Say which works are casts of one drawing kit."""
+    input:
+        SETTINGS["casts"] or [],
+    output:
+        "results/{corpus}/volumes/groups.tsv",
+    log:
+        "logs/{corpus}/volumes/groups.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "cut -f 1,2 {input} | sed '1s/style/group/' > {output} 2> {log}"
+
+
+rule write_config:
+    """Keep the checked settings of this run, defaults filled in."""
+    output:
+        "results/{corpus}/config.json",
+    params:
+        settings=as_json(SETTINGS),
+    log:
+        "logs/{corpus}/config.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
+
+
+rule tabulate_works:
+    """Tabulate works, volumes, pages and faces (the paper's Table 1)."""
+    input:
+        pages=of_works("results/{corpus}/pages/{work}.tsv"),
+        skipped=of_works("results/{corpus}/pages/{work}.skipped.tsv"),
+        faces=of_works("results/{corpus}/faces/{work}.tsv"),
+        sets=of_works("results/{corpus}/sets/{work}.tsv"),
+        published="resources/published/works.tsv",
+    output:
+        report("results/{corpus}/tables/works.tsv", caption="../report/works.rst", category="Tables"),
+        "results/{corpus}/tables/works.md",
+        "results/{corpus}/tables/works.tex",
+    params:
+        code=fingerprint("egara.tables.works"),
+    log:
+        "logs/{corpus}/tables/works.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.works"
+        " --pages {input.pages}"
+        " --skipped {input.skipped}"
+        " --faces {input.faces}"
+        " --sets {input.sets}"
+        " --published {input.published}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_environment:
+    """Tabulate the machine and the versions of this run (the paper's Table 2)."""
+    input:
+        base="results/{corpus}/base/base.json",
+        published="resources/published/environment.tsv",
+    output:
+        report("results/{corpus}/tables/environment.tsv", caption="../report/environment.rst", category="Tables"),
+        "results/{corpus}/tables/environment.md",
+        "results/{corpus}/tables/environment.tex",
+    params:
+        code=fingerprint("egara.tables.environment"),
+    log:
+        "logs/{corpus}/tables/environment.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.environment"
+        " --base {input.base}"
+        " --published {input.published}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_cosine:
+    """Tabulate mean cosine distances (the paper's Table 3)."""
+    input:
+        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        published="resources/published/cosine.tsv",
+    output:
+        report("results/{corpus}/tables/cosine.tsv", caption="../report/cosine.rst", category="Tables"),
+        "results/{corpus}/tables/cosine.md",
+        "results/{corpus}/tables/cosine.tex",
+    params:
+        code=fingerprint("egara.tables.cosine"),
+    log:
+        "logs/{corpus}/tables/cosine.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.cosine"
+        " --scores {input.scores}"
+        " --published {input.published}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_neighbours:
+    """Tabulate Top-1 and Top-5 (the paper's Table 4)."""
+    input:
+        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        published="resources/published/neighbours.tsv",
+    output:
+        report("results/{corpus}/tables/neighbours.tsv", caption="../report/neighbours.rst", category="Tables"),
+        "results/{corpus}/tables/neighbours.md",
+        "results/{corpus}/tables/neighbours.tex",
+    params:
+        code=fingerprint("egara.tables.neighbours"),
+    log:
+        "logs/{corpus}/tables/neighbours.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.neighbours"
+        " --scores {input.scores}"
+        " --published {input.published}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_clusters:
+    """Tabulate how clusters agree with works and authors."""
+    input:
+        of_spaces("results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/agreement.tsv"),
+    output:
+        report("results/{corpus}/tables/clusters.tsv", caption="../report/clusters.rst", category="Tables"),
+        "results/{corpus}/tables/clusters.md",
+        "results/{corpus}/tables/clusters.tex",
+    params:
+        code=fingerprint("egara.tables.clusters"),
+    log:
+        "logs/{corpus}/tables/clusters.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.clusters"
+        " --agreement {input}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_overlap:
+    """Tabulate how much two sets of a work have in common."""
+    input:
+        faces=of_works("results/{corpus}/faces/{work}.tsv"),
+        sets=of_works("results/{corpus}/sets/{work}.tsv"),
+    output:
+        report("results/{corpus}/tables/overlap.tsv", caption="../report/overlap.rst", category="Tables"),
+        "results/{corpus}/tables/overlap.md",
+        "results/{corpus}/tables/overlap.tex",
+    params:
+        code=fingerprint("egara.tables.overlap"),
+    log:
+        "logs/{corpus}/tables/overlap.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.overlap"
+        " --faces {input.faces}"
+        " --sets {input.sets}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_detector:
+    """Tabulate the face detector's precision, recall and average precision."""
+    input:
+        of_works("results/{corpus}/faces/{work}.detector.tsv"),
+    output:
+        report("results/{corpus}/tables/detector.tsv", caption="../report/detector.rst", category="Tables"),
+        "results/{corpus}/tables/detector.md",
+        "results/{corpus}/tables/detector.tex",
+    params:
+        code=fingerprint("egara.tables.detector"),
+    log:
+        "logs/{corpus}/tables/detector.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.detector"
+        " --evaluations {input}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_pairs:
+    """Tabulate distances within a kit, between kits of one author, and between authors."""
+    input:
+        gram=collect(
+            "results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+            cell=CELLS,
+            representation=REPRESENTATIONS,
+            allow_missing=True,
+        ),
+        index=collect(
+            "results/{corpus}/vectors/{cell}/{representation}.tsv",
+            cell=CELLS,
+            representation=REPRESENTATIONS,
+            allow_missing=True,
+        ),
+        groups="results/{corpus}/volumes/groups.tsv",
+    output:
+        report("results/{corpus}/tables/pairs.tsv", caption="../report/pairs.rst", category="Tables"),
+        "results/{corpus}/tables/pairs.md",
+        "results/{corpus}/tables/pairs.tex",
+    params:
+        l2=L2,
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.tables.pairs"),
+    log:
+        "logs/{corpus}/tables/pairs.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.pairs"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --l2 {params.l2}"
+        " --groups {input.groups}"
+        " --permutations {params.permutations}"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule tabulate_verdict:
+    """Say in a sentence a row what the weights carry."""
+    input:
+        neighbours="results/{corpus}/tables/neighbours.tsv",
+        pairs=["results/{corpus}/tables/pairs.tsv"] if CASTS else [],
+    output:
+        report("results/{corpus}/tables/verdict.tsv", caption="../report/verdict.rst", category="Tables"),
+        "results/{corpus}/tables/verdict.md",
+        "results/{corpus}/tables/verdict.tex",
+    params:
+        pairs=lambda wildcards, input: f" --pairs {input.pairs}" if CASTS else "",
+        code=fingerprint("egara.tables.verdict"),
+    log:
+        "logs/{corpus}/tables/verdict.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.tables.verdict"
+        " --neighbours {input.neighbours}"
+        "{params.pairs}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule draw_components:
+    """Scatter components 1-2 and 41-42 (the paper's Figures 2-5)."""
+    input:
+        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/{map}.tsv",
+        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/{map}.variance.tsv",
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/{map}.svg",
+            caption="../report/components.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "{map}"},
+        ),
+    params:
+        code=fingerprint("egara.figures.components"),
+    log:
+        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/{map}.log",
+    conda:
+        "../../envs/tables.yaml"
+    wildcard_constraints:
+        map="ipca|pca",
+    shell:
+        "python -m egara.figures.components"
+        " --map {input.map}"
+        " --variance {input.variance}"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {wildcards.l2}"
+        " --method {wildcards.map}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule draw_clusters:
+    """Scatter UMAP coordinates with HDBSCAN's clusters."""
+    input:
+        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        clusters="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.svg",
+            caption="../report/umap.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "umap"},
+        ),
+    params:
+        code=fingerprint("egara.figures.clusters"),
+    log:
+        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.figures.clusters"
+        " --map {input.map}"
+        " --clusters {input.clusters}"
+        " --name umap"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {wildcards.l2}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule draw_distances:
+    """Draw the distributions of distances within and between authors."""
+    input:
+        gram=collect(
+            "results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+            representation=REPRESENTATIONS,
+            allow_missing=True,
+        ),
+        index=collect(
+            "results/{corpus}/vectors/{cell}/{representation}.tsv",
+            representation=REPRESENTATIONS,
+            allow_missing=True,
+        ),
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/distances_l2~{l2}.svg",
+            caption="../report/distances.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "all", "l2": "{l2}", "map": "none"},
+        ),
+    params:
+        gram=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.gram)],
+        index=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.index)],
+        code=fingerprint("egara.figures.distances"),
+    log:
+        "logs/{corpus}/figures/{cell}/distances_l2~{l2}.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.figures.distances"
+        " --gram {params.gram}"
+        " --index {params.index}"
+        " --cell {wildcards.cell}"
+        " --l2 {wildcards.l2}"
+        " --output {output}"
+        " 2> {log}"
+
+
+rule draw_overview:
+    """Draw all neighbour scores with their chance levels side by side."""
+    input:
+        "results/{corpus}/tables/neighbours.tsv",
+    output:
+        report("results/{corpus}/figures/overview.svg", caption="../report/overview.rst", category="Figures"),
+    params:
+        code=fingerprint("egara.figures.overview"),
+    log:
+        "logs/{corpus}/figures/overview.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
+
+
+TABLES = ["works", "environment", "cosine", "neighbours", "clusters", "overlap", "verdict"]
+TABLES += ["detector", "pairs"] if CASTS else []
+
+
+rule write_report:
+    """Put everything on one self-contained page."""
+    input:
+        tables=collect("results/{corpus}/tables/{table}.tsv", table=TABLES, allow_missing=True),
+        figures=[
+            "results/{corpus}/figures/overview.svg",
+            *collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True),
+            *(
+                collect(
+                    "results/{corpus}/figures/{cell}/factors_l2~{l2}/ipca.svg", cell=CELLS, l2=L2, allow_missing=True
+                )
+                if "factors" in REPRESENTATIONS
+                else []
+            ),
+            *of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/pca.svg"),
+            *of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.svg"),
+        ],
+        config="results/{corpus}/config.json",
+        base="results/{corpus}/base/base.json",
+        samples="results/{corpus}/base/samples.png",
+        sheets=of_works("results/{corpus}/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
+        groups=GROUPS,
+    output:
+        "results/{corpus}/report.html",
+    params:
+        sheets=lambda wildcards, input: (
+            f"--show-faces --sheets {input.sheets}" if SETTINGS["report"]["show_faces"] else ""
+        ),
+        groups=lambda wildcards, input: f"--groups {input.groups}" if CASTS else "",
+        seed=SEED,
+        code=fingerprint("egara.report"),
+    log:
+        "logs/{corpus}/report.log",
+    benchmark:
+        "results/{corpus}/benchmarks/report.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.report"
+        " --corpus {wildcards.corpus}"
+        " --tables {input.tables}"
+        " --figures {input.figures}"
+        " --config {input.config}"
+        " --base {input.base}"
+        " --samples {input.samples}"
+        " {params.sheets}"
+        " {params.groups}"
+        " --benchmarks results/{wildcards.corpus}/benchmarks"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"

@@ -1,0 +1,30 @@
+"""Draw the training sets: N sets of M faces a work, without replacement within a set.
+
+Needs faces/{work}.tsv. Makes sets/{work}.tsv.
+"""
+
+
+rule draw_sets:
+    """Draw the sets of one work."""
+    input:
+        "results/{corpus}/faces/{work}.tsv",
+    output:
+        "results/{corpus}/sets/{work}.tsv",
+    params:
+        number=SETTINGS["sets"]["count"],
+        size=SETTINGS["sets"]["size"],
+        seed=SEED,
+        code=fingerprint("egara.sets"),
+    log:
+        "logs/{corpus}/sets/{work}.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.sets"
+        " --faces {input}"
+        " --work {wildcards.work}"
+        " --count {params.number}"
+        " --size {params.size}"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"

@@ -1,0 +1,74 @@
+"""Turn LoRAs into points of a space: what counts downstream is their exact Gram matrix.
+
+Needs all LoRAs of a cell. Makes vectors/{cell}/{representation}.gram.npy with its index; factors also as the
+papers' memory-mapped matrix.
+"""
+
+
+def loras_of_cell(wildcards):
+    """Return all LoRAs of one cell."""
+    return collect(
+        "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
+        corpus=wildcards.corpus,
+        cell=wildcards.cell,
+        work=WORKS,
+        set=SETS,
+    )
+
+
+rule compare_factors:
+    """Flatten A and B of all layers into one vector a LoRA, stack them, and take all inner products."""
+    input:
+        loras_of_cell,
+    output:
+        gram="results/{corpus}/vectors/{cell}/factors.gram.npy",
+        index="results/{corpus}/vectors/{cell}/factors.tsv",
+        matrix="results/{corpus}/vectors/{cell}/factors.npy",
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.vectors"),
+    log:
+        "logs/{corpus}/vectors/{cell}/factors.log",
+    benchmark:
+        "results/{corpus}/benchmarks/vectors/{cell}/factors.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.vectors"
+        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --works {params.works}"
+        " --sets {params.sets}"
+        " --representation factors"
+        " --gram {output.gram}"
+        " --index {output.index}"
+        " --matrix {output.matrix}"
+        " 2> {log}"
+
+
+rule compare_updates:
+    """Take all inner products of the updates BA, exactly and without forming one."""
+    input:
+        loras_of_cell,
+    output:
+        gram="results/{corpus}/vectors/{cell}/delta.gram.npy",
+        index="results/{corpus}/vectors/{cell}/delta.tsv",
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.vectors"),
+    log:
+        "logs/{corpus}/vectors/{cell}/delta.log",
+    benchmark:
+        "results/{corpus}/benchmarks/vectors/{cell}/delta.tsv"
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "python -m egara.vectors"
+        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --works {params.works}"
+        " --sets {params.sets}"
+        " --representation delta"
+        " --gram {output.gram}"
+        " --index {output.index}"
+        " 2> {log}"

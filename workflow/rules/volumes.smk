@@ -1,0 +1,48 @@
+"""Compose the demo's volumes from openly licensed drawings.
+
+Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes.
+"""
+
+
+rule compose_volumes:
+    """Compose all volumes of one work as CBZ with ComicInfo.xml."""
+    output:
+        volumes=directory("results/{corpus}/volumes/{work}"),
+        boxes="results/{corpus}/volumes/{work}.boxes.tsv",
+    params:
+        cast=lambda wildcards: " ".join(
+            f"--{key} {CASTS[wildcards.work][key]}"
+            for key in ("style", "part", "parts", "characters", "volumes", "pages")
+        ),
+        author=lambda wildcards: WORKS[wildcards.work].author,
+        seed=SEED,
+        code=fingerprint("egara.volumes"),
+    log:
+        "logs/{corpus}/volumes/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/volumes/{work}.tsv"
+    conda:
+        "../../envs/pages.yaml"
+    shell:
+        "python -m egara.volumes"
+        " {params.cast}"
+        " --author {params.author:q}"
+        " --work {wildcards.work}"
+        " --seed {params.seed}"
+        " --output {output.volumes}"
+        " --boxes {output.boxes}"
+        " 2> {log}"
+
+
+rule list_attributions:
+    """List creator and licence of every drawing kit, evaluated or set aside."""
+    output:
+        "results/{corpus}/volumes/attributions.tsv",
+    params:
+        code=fingerprint("egara.volumes.notice"),
+    log:
+        "logs/{corpus}/volumes/attributions.log",
+    conda:
+        "../../envs/pages.yaml"
+    shell:
+        "python -m egara.volumes.notice --output {output} 2> {log}"
