@@ -1,5 +1,9 @@
 """From volumes of drawings to the papers' tables: the map of the workflow, one rule file a stage."""
-configfile: "config/demo.yaml"
+
+# Not merged into a configuration that is given: the demo's settings must not leak into another study.
+if "corpus" not in config:
+
+    configfile: "config/demo.yaml"
 
 
 include: "workflow/rules/common.smk"

@@ -197,7 +197,7 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     assert all(factors.scale == 0.5 for factors in lora.layers.values())
 
     pipeline = StableDiffusionPipeline.from_pretrained(
-        small_base, safety_checker=None, torch_dtype=torch.float32, local_files_only=True
+        small_base, safety_checker=None, dtype=torch.float32, local_files_only=True
     )
     noise, times, context = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 24, 64)
     with torch.no_grad():

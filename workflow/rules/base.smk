@@ -3,13 +3,6 @@
 Needs a folder in diffusers' layout or a hub id. Makes base/base.json and base/samples.png.
 """
 
-from glob import glob
-
-
-def base_files(wildcards):
-    """Return the weight files of a local base; a hub id has none here."""
-    return sorted(glob(f"{SETTINGS['base']}/*/*.safetensors")) + sorted(glob(f"{SETTINGS['base']}/*/*.json"))
-
 
 rule describe_base:
     """Find the base model and hash its parts."""
@@ -17,13 +10,13 @@ rule describe_base:
         base_files,
     output:
         "results/{corpus}/base/base.json",
-    params:
-        base=SETTINGS["base"],
-        code=fingerprint("egara.loras.base"),
     log:
         "logs/{corpus}/base/base.log",
     conda:
         "../../envs/torch.yaml"
+    params:
+        base=SETTINGS["base"],
+        code=fingerprint("egara.loras.base"),
     shell:
         "python -m egara.loras.base --base {params.base:q} --output {output} 2> {log}"
 
@@ -38,20 +31,20 @@ rule sample_base:
             caption="../report/samples.rst",
             category="Base model",
         ),
-    params:
-        caption=SETTINGS["captions"]["text"],
-        resolution=SETTINGS["training"]["resolution"],
-        seed=SEED,
-        code=fingerprint("egara.base.samples"),
-    threads: 1
-    resources:
-        device=SETTINGS["machine"]["device"],
     log:
         "logs/{corpus}/base/samples.log",
     benchmark:
         "results/{corpus}/benchmarks/base/samples.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        device=SETTINGS["machine"]["device"],
+    params:
+        caption=SETTINGS["captions"]["text"],
+        resolution=SETTINGS["training"]["resolution"],
+        seed=SEED,
+        code=fingerprint("egara.base.samples"),
     shell:
         "python -m egara.base.samples"
         " --base {input}"

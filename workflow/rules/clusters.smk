@@ -12,18 +12,18 @@ rule cluster_maps:
     output:
         labels="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
         agreement="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/agreement.tsv",
-    params:
-        min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
-        min_samples=SETTINGS["clusters"]["min_samples"],
-        permutations=SETTINGS["scores"]["permutations"],
-        seed=SEED,
-        code=fingerprint("egara.clusters"),
     log:
         "logs/{corpus}/clusters/{cell}/{representation}_l2~{l2}.log",
     benchmark:
         "results/{corpus}/benchmarks/clusters/{cell}/{representation}_l2~{l2}.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
+        min_samples=SETTINGS["clusters"]["min_samples"],
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.clusters"),
     shell:
         "python -m egara.clusters"
         " --maps pca={input.pca} umap={input.umap}"

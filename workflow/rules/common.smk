@@ -1,8 +1,9 @@
 """What all rules share: checked settings, lists of works, sets and cells, and wildcard constraints."""
 
 import json
-import os
+import re
 import sys
+from glob import glob
 from pathlib import Path
 
 LIBRARY = Path(workflow.basedir) / "workflow"
@@ -19,9 +20,9 @@ from egara.sets import set_name
 from egara.works import read_works
 
 # Commands find the library, and the Python that runs Snakemake, without an installation or an activated environment;
-# a conda environment, which is activated later, goes before both.
-os.environ["PYTHONPATH"] = os.pathsep.join([str(LIBRARY), *filter(None, [os.environ.get("PYTHONPATH")])])
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# where Snakemake itself deploys environments, their Python counts.
+PYTHON = "" if workflow.deployment_settings.deployment_method else f" PATH='{Path(sys.executable).parent}':$PATH"
+shell.prefix(f"export PYTHONPATH='{LIBRARY}'{PYTHON}; ")
 
 try:
     SETTINGS = complete_config(config)
@@ -45,10 +46,10 @@ SEED = SETTINGS["seed"]
 
 
 wildcard_constraints:
-    corpus=CORPUS,
-    work="|".join(WORKS),
+    corpus=re.escape(CORPUS),
+    work="|".join(map(re.escape, WORKS)),
     set="[0-9]+",
-    cell="|".join(CELLS),
+    cell="|".join(map(re.escape, CELLS)),
     token="author|work|none",
     representation="factors|delta",
     l2="on|off",
@@ -78,3 +79,51 @@ def training_of(wildcards):
     cell = parse_cell(wildcards.cell)
     adapter = {key: cell[key] for key in ("rank", "alpha", "init")}
     return as_json(SETTINGS["training"] | adapter | {"seed": SEED})
+
+
+def detector_files(wildcards):
+    """Return the files that the configured detector reads."""
+    kind, _, path = SETTINGS["faces"]["detector"].partition(":")
+    return "resources/detector/detector.onnx" if kind == "egara" else [path] if path else []
+
+
+def base_files(wildcards):
+    """Return the weight files of a local base; a hub id has none here."""
+    return sorted(glob(f"{SETTINGS['base']}/*/*.safetensors")) + sorted(glob(f"{SETTINGS['base']}/*/*.json"))
+
+
+def loras_of_cell(wildcards):
+    """Return all LoRAs of one cell."""
+    return collect(
+        "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
+        corpus=wildcards.corpus,
+        cell=wildcards.cell,
+        work=WORKS,
+        set=SETS,
+    )
+
+
+def linear_maps(wildcards):
+    """Return the maps in which distances are scored: the papers' IncrementalPCA for factors, exact PCA for all."""
+    folder = f"results/{wildcards.corpus}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    names = ["ipca", "pca"] if wildcards.representation == "factors" else ["pca"]
+    return {name: f"{folder}/{name}.tsv" for name in names}
+
+
+def of_works(pattern):
+    """Return one file a work."""
+    return collect(pattern, work=WORKS, allow_missing=True)
+
+
+def of_spaces(pattern):
+    """Return one file for each cell, representation and l2."""
+    return collect(pattern, cell=CELLS, representation=REPRESENTATIONS, l2=L2, allow_missing=True)
+
+
+def figures_of(wildcards):
+    """Return the report's figures: factors in the papers' IncrementalPCA, everything else in exact PCA, all in UMAP."""
+    spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
+    distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
+    linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
+    umap = [f"{folder}umap.svg" for folder in spaces]
+    return collect(["results/{corpus}/figures/overview.svg", *distances, *linear, *umap], corpus=wildcards.corpus)

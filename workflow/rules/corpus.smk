@@ -11,18 +11,18 @@ rule list_pages:
     output:
         pages="results/{corpus}/pages/{work}.tsv",
         skipped="results/{corpus}/pages/{work}.skipped.tsv",
-    params:
-        author=lambda wildcards: WORKS[wildcards.work].author,
-        unreadable=SETTINGS["pages"]["unreadable"],
-        max_pixels=SETTINGS["pages"]["max_pixels"],
-        dpi=SETTINGS["pages"]["dpi"],
-        code=fingerprint("egara.corpus"),
     log:
         "logs/{corpus}/pages/{work}.log",
     benchmark:
         "results/{corpus}/benchmarks/pages/{work}.tsv"
     conda:
         "../../envs/pages.yaml"
+    params:
+        author=lambda wildcards: WORKS[wildcards.work].author,
+        unreadable=SETTINGS["pages"]["unreadable"],
+        max_pixels=SETTINGS["pages"]["max_pixels"],
+        dpi=SETTINGS["pages"]["dpi"],
+        code=fingerprint("egara.corpus"),
     shell:
         "python -m egara.corpus"
         " --author {params.author:q}"

@@ -4,14 +4,6 @@ Needs pages/{work}.tsv. Makes faces/{work}.tsv, the crops and a contact sheet; o
 detector's precision, recall and average precision against the true boxes.
 """
 
-DETECTOR = SETTINGS["faces"]["detector"]
-
-
-def detector_files(wildcards):
-    """Return the files that the configured detector reads."""
-    kind, _, path = DETECTOR.partition(":")
-    return "resources/detector/detector.onnx" if kind == "egara" else [path] if path else []
-
 
 rule detect_faces:
     """Detect the faces of one work and cut them out."""
@@ -22,27 +14,29 @@ rule detect_faces:
     output:
         faces="results/{corpus}/faces/{work}.tsv",
         crops=directory("results/{corpus}/faces/{work}"),
-        sheet=report(
-            "results/{corpus}/faces/{work}.png",
-            caption="../report/faces.rst",
-            category="Faces",
-            labels={"work": "{work}"},
-        )
-        if SETTINGS["report"]["show_faces"]
-        else "results/{corpus}/faces/{work}.png",
-    params:
-        detector=DETECTOR,
-        threshold=SETTINGS["faces"]["threshold"],
-        margin=SETTINGS["faces"]["margin"],
-        min_pixels=SETTINGS["faces"]["min_pixels"],
-        code=fingerprint("egara.faces"),
-    threads: 1
+        sheet=(
+            report(
+                "results/{corpus}/faces/{work}.png",
+                caption="../report/faces.rst",
+                category="Faces",
+                labels={"work": "{work}"},
+            )
+            if SETTINGS["report"]["show_faces"]
+            else "results/{corpus}/faces/{work}.png"
+        ),
     log:
         "logs/{corpus}/faces/{work}.log",
     benchmark:
         "results/{corpus}/benchmarks/faces/{work}.tsv"
     conda:
         "../../envs/pages.yaml"
+    threads: 1
+    params:
+        detector=SETTINGS["faces"]["detector"],
+        threshold=SETTINGS["faces"]["threshold"],
+        margin=SETTINGS["faces"]["margin"],
+        min_pixels=SETTINGS["faces"]["min_pixels"],
+        code=fingerprint("egara.faces"),
     shell:
         "python -m egara.faces"
         " --pages {input.pages}"
@@ -67,14 +61,14 @@ rule score_detector:
         detector=detector_files,
     output:
         "results/{corpus}/faces/{work}.detector.tsv",
-    params:
-        detector=DETECTOR,
-        threshold=SETTINGS["faces"]["threshold"],
-        code=fingerprint("egara.faces.evaluate"),
     log:
         "logs/{corpus}/faces/{work}.detector.log",
     conda:
         "../../envs/pages.yaml"
+    params:
+        detector=SETTINGS["faces"]["detector"],
+        threshold=SETTINGS["faces"]["threshold"],
+        code=fingerprint("egara.faces.evaluate"),
     shell:
         "python -m egara.faces.evaluate"
         " --pages {input.pages}"

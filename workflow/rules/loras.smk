@@ -16,19 +16,19 @@ rule encode_faces:
         base="results/{corpus}/base/base.json",
     output:
         "results/{corpus}/latents/{work}.safetensors",
-    params:
-        resolution=SETTINGS["training"]["resolution"],
-        code=fingerprint("egara.loras.latents"),
-    threads: 1
-    resources:
-        gpu=GPUS,
-        device=SETTINGS["machine"]["device"],
     log:
         "logs/{corpus}/latents/{work}.log",
     benchmark:
         "results/{corpus}/benchmarks/latents/{work}.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        device=SETTINGS["machine"]["device"],
+    params:
+        resolution=SETTINGS["training"]["resolution"],
+        code=fingerprint("egara.loras.latents"),
     shell:
         "python -m egara.loras.latents"
         " --sets {input.sets}"
@@ -47,13 +47,13 @@ rule embed_captions:
         "results/{corpus}/base/base.json",
     output:
         "results/{corpus}/captions/token~{token}.safetensors",
-    params:
-        captions=lambda wildcards: as_json(sorted({caption_of(wildcards.token, name) for name in WORKS})),
-        code=fingerprint("egara.loras.embeddings"),
     log:
         "logs/{corpus}/captions/token~{token}.log",
     conda:
         "../../envs/torch.yaml"
+    params:
+        captions=lambda wildcards: as_json(sorted({caption_of(wildcards.token, name) for name in WORKS})),
+        code=fingerprint("egara.loras.embeddings"),
     shell:
         "python -m egara.loras.embeddings"
         " --captions {params.captions:q}"
@@ -73,6 +73,17 @@ rule train_loras:
         base="results/{corpus}/base/base.json",
     output:
         collect("results/{corpus}/loras/{cell}/{work}/{set}.safetensors", set=SETS, allow_missing=True),
+    log:
+        "logs/{corpus}/loras/{cell}/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/loras/{cell}/{work}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPUS,
+        device=SETTINGS["machine"]["device"],
+        pack=SETTINGS["machine"]["pack"],
     params:
         author=lambda wildcards: WORKS[wildcards.work].author,
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
@@ -80,17 +91,6 @@ rule train_loras:
         settings=training_of,
         stored_as=SETTINGS["stored_as"],
         code=fingerprint("egara.loras"),
-    threads: 1
-    resources:
-        gpu=GPUS,
-        device=SETTINGS["machine"]["device"],
-        pack=SETTINGS["machine"]["pack"],
-    log:
-        "logs/{corpus}/loras/{cell}/{work}.log",
-    benchmark:
-        "results/{corpus}/benchmarks/loras/{cell}/{work}.tsv"
-    conda:
-        "../../envs/torch.yaml"
     shell:
         "python -m egara.loras"
         " --sets {input.sets}"

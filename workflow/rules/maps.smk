@@ -13,17 +13,17 @@ rule map_incrementally:
     output:
         map="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.tsv",
         variance="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.variance.tsv",
-    params:
-        components=SETTINGS["maps"]["components"],
-        batch=SETTINGS["maps"]["batch"],
-        seed=SEED,
-        code=fingerprint("egara.maps"),
     log:
         "logs/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.log",
     benchmark:
         "results/{corpus}/benchmarks/maps/{cell}/factors_l2~{l2}/ipca.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        components=SETTINGS["maps"]["components"],
+        batch=SETTINGS["maps"]["batch"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
     shell:
         "python -m egara.maps"
         " --map ipca"
@@ -47,16 +47,16 @@ rule map_exactly:
     output:
         map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
         variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
-    params:
-        components=SETTINGS["maps"]["components"],
-        seed=SEED,
-        code=fingerprint("egara.maps"),
     log:
         "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.log",
     benchmark:
         "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/pca.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        components=SETTINGS["maps"]["components"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
     shell:
         "python -m egara.maps"
         " --map pca"
@@ -77,18 +77,18 @@ rule map_neighbourhoods:
         index="results/{corpus}/vectors/{cell}/{representation}.tsv",
     output:
         "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
-    params:
-        components=SETTINGS["maps"]["components"],
-        neighbours=SETTINGS["maps"]["neighbours"],
-        min_dist=SETTINGS["maps"]["min_dist"],
-        seed=SEED,
-        code=fingerprint("egara.maps"),
     log:
         "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.log",
     benchmark:
         "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/umap.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        components=SETTINGS["maps"]["components"],
+        neighbours=SETTINGS["maps"]["neighbours"],
+        min_dist=SETTINGS["maps"]["min_dist"],
+        seed=SEED,
+        code=fingerprint("egara.maps"),
     shell:
         "python -m egara.maps"
         " --map umap"

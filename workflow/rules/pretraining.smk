@@ -16,14 +16,14 @@ rule draw_pretraining_art:
     """Draw heads of all set-aside artists."""
     output:
         "results/pretraining/art.npz",
-    params:
-        code=fingerprint("egara.base.art"),
     log:
         "logs/pretraining/art.log",
     benchmark:
         "results/pretraining/benchmarks/art.tsv"
     conda:
         "../../envs/torch.yaml"
+    params:
+        code=fingerprint("egara.base.art"),
     shell:
         "python -m egara.base.art --output {output} 2> {log}"
 
@@ -34,15 +34,15 @@ rule train_autoencoder:
         "results/pretraining/art.npz",
     output:
         directory("results/pretraining/vae"),
-    params:
-        code=fingerprint("egara.base.autoencoder"),
-    threads: 2
     log:
         "logs/pretraining/vae.log",
     benchmark:
         "results/pretraining/benchmarks/vae.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: 2
+    params:
+        code=fingerprint("egara.base.autoencoder"),
     shell:
         "python -m egara.base.autoencoder --art {input} --threads {threads} --output {output} 2> {log}"
 
@@ -54,15 +54,15 @@ rule train_denoiser:
         vae="results/pretraining/vae",
     output:
         directory("results/pretraining/base"),
-    params:
-        code=fingerprint("egara.base.denoiser"),
-    threads: 2
     log:
         "logs/pretraining/base.log",
     benchmark:
         "results/pretraining/benchmarks/base.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: 2
+    params:
+        code=fingerprint("egara.base.denoiser"),
     shell:
         "python -m egara.base.denoiser"
         " --art {input.art}"
@@ -76,14 +76,14 @@ rule train_detector:
     """Train the face detector on composed pages."""
     output:
         "results/pretraining/detector.onnx",
-    params:
-        code=fingerprint("egara.faces.train"),
-    threads: 2
     log:
         "logs/pretraining/detector.log",
     benchmark:
         "results/pretraining/benchmarks/detector.tsv"
     conda:
         "../../envs/torch.yaml"
+    threads: 2
+    params:
+        code=fingerprint("egara.faces.train"),
     shell:
         "python -m egara.faces.train --threads {threads} --output {output} 2> {log}"

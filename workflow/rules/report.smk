@@ -6,16 +6,6 @@ Needs pages, faces, sets, vectors, maps, clusters and scores. Makes tables/*.{ts
 GROUPS = ["results/{corpus}/volumes/groups.tsv"] if CASTS else []
 
 
-def of_works(pattern):
-    """Return one file a work."""
-    return collect(pattern, work=WORKS, allow_missing=True)
-
-
-def of_spaces(pattern):
-    """Return one file for each cell, representation and l2."""
-    return collect(pattern, cell=CELLS, representation=REPRESENTATIONS, l2=L2, allow_missing=True)
-
-
 rule list_groups:
     """Say which works are casts of one drawing kit."""
     input:
@@ -34,12 +24,12 @@ rule write_config:
     """Keep the checked settings of this run, defaults filled in."""
     output:
         "results/{corpus}/config.json",
-    params:
-        settings=as_json(SETTINGS),
     log:
         "logs/{corpus}/config.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        settings=as_json(SETTINGS),
     shell:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
 
@@ -56,12 +46,12 @@ rule tabulate_works:
         report("results/{corpus}/tables/works.tsv", caption="../report/works.rst", category="Tables"),
         "results/{corpus}/tables/works.md",
         "results/{corpus}/tables/works.tex",
-    params:
-        code=fingerprint("egara.tables.works"),
     log:
         "logs/{corpus}/tables/works.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.works"),
     shell:
         "python -m egara.tables.works"
         " --pages {input.pages}"
@@ -82,12 +72,12 @@ rule tabulate_environment:
         report("results/{corpus}/tables/environment.tsv", caption="../report/environment.rst", category="Tables"),
         "results/{corpus}/tables/environment.md",
         "results/{corpus}/tables/environment.tex",
-    params:
-        code=fingerprint("egara.tables.environment"),
     log:
         "logs/{corpus}/tables/environment.log",
     conda:
-        "../../envs/tables.yaml"
+        "../../envs/torch.yaml"
+    params:
+        code=fingerprint("egara.tables.environment"),
     shell:
         "python -m egara.tables.environment"
         " --base {input.base}"
@@ -105,12 +95,12 @@ rule tabulate_cosine:
         report("results/{corpus}/tables/cosine.tsv", caption="../report/cosine.rst", category="Tables"),
         "results/{corpus}/tables/cosine.md",
         "results/{corpus}/tables/cosine.tex",
-    params:
-        code=fingerprint("egara.tables.cosine"),
     log:
         "logs/{corpus}/tables/cosine.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.cosine"),
     shell:
         "python -m egara.tables.cosine"
         " --scores {input.scores}"
@@ -128,12 +118,12 @@ rule tabulate_neighbours:
         report("results/{corpus}/tables/neighbours.tsv", caption="../report/neighbours.rst", category="Tables"),
         "results/{corpus}/tables/neighbours.md",
         "results/{corpus}/tables/neighbours.tex",
-    params:
-        code=fingerprint("egara.tables.neighbours"),
     log:
         "logs/{corpus}/tables/neighbours.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.neighbours"),
     shell:
         "python -m egara.tables.neighbours"
         " --scores {input.scores}"
@@ -150,17 +140,14 @@ rule tabulate_clusters:
         report("results/{corpus}/tables/clusters.tsv", caption="../report/clusters.rst", category="Tables"),
         "results/{corpus}/tables/clusters.md",
         "results/{corpus}/tables/clusters.tex",
-    params:
-        code=fingerprint("egara.tables.clusters"),
     log:
         "logs/{corpus}/tables/clusters.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.clusters"),
     shell:
-        "python -m egara.tables.clusters"
-        " --agreement {input}"
-        " --output {output}"
-        " 2> {log}"
+        "python -m egara.tables.clusters" " --agreement {input}" " --output {output}" " 2> {log}"
 
 
 rule tabulate_overlap:
@@ -172,12 +159,12 @@ rule tabulate_overlap:
         report("results/{corpus}/tables/overlap.tsv", caption="../report/overlap.rst", category="Tables"),
         "results/{corpus}/tables/overlap.md",
         "results/{corpus}/tables/overlap.tex",
-    params:
-        code=fingerprint("egara.tables.overlap"),
     log:
         "logs/{corpus}/tables/overlap.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.overlap"),
     shell:
         "python -m egara.tables.overlap"
         " --faces {input.faces}"
@@ -194,17 +181,14 @@ rule tabulate_detector:
         report("results/{corpus}/tables/detector.tsv", caption="../report/detector.rst", category="Tables"),
         "results/{corpus}/tables/detector.md",
         "results/{corpus}/tables/detector.tex",
-    params:
-        code=fingerprint("egara.tables.detector"),
     log:
         "logs/{corpus}/tables/detector.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.detector"),
     shell:
-        "python -m egara.tables.detector"
-        " --evaluations {input}"
-        " --output {output}"
-        " 2> {log}"
+        "python -m egara.tables.detector" " --evaluations {input}" " --output {output}" " 2> {log}"
 
 
 rule tabulate_pairs:
@@ -227,15 +211,15 @@ rule tabulate_pairs:
         report("results/{corpus}/tables/pairs.tsv", caption="../report/pairs.rst", category="Tables"),
         "results/{corpus}/tables/pairs.md",
         "results/{corpus}/tables/pairs.tex",
+    log:
+        "logs/{corpus}/tables/pairs.log",
+    conda:
+        "../../envs/tables.yaml"
     params:
         l2=L2,
         permutations=SETTINGS["scores"]["permutations"],
         seed=SEED,
         code=fingerprint("egara.tables.pairs"),
-    log:
-        "logs/{corpus}/tables/pairs.log",
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "python -m egara.tables.pairs"
         " --gram {input.gram}"
@@ -257,13 +241,13 @@ rule tabulate_verdict:
         report("results/{corpus}/tables/verdict.tsv", caption="../report/verdict.rst", category="Tables"),
         "results/{corpus}/tables/verdict.md",
         "results/{corpus}/tables/verdict.tex",
-    params:
-        pairs=lambda wildcards, input: f" --pairs {input.pairs}" if CASTS else "",
-        code=fingerprint("egara.tables.verdict"),
     log:
         "logs/{corpus}/tables/verdict.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        pairs=lambda wildcards, input: f" --pairs {input.pairs}" if CASTS else "",
+        code=fingerprint("egara.tables.verdict"),
     shell:
         "python -m egara.tables.verdict"
         " --neighbours {input.neighbours}"
@@ -284,14 +268,14 @@ rule draw_components:
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "{map}"},
         ),
-    params:
-        code=fingerprint("egara.figures.components"),
     log:
         "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/{map}.log",
-    conda:
-        "../../envs/tables.yaml"
     wildcard_constraints:
         map="ipca|pca",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.components"),
     shell:
         "python -m egara.figures.components"
         " --map {input.map}"
@@ -316,12 +300,12 @@ rule draw_clusters:
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "umap"},
         ),
-    params:
-        code=fingerprint("egara.figures.clusters"),
     log:
         "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.clusters"),
     shell:
         "python -m egara.figures.clusters"
         " --map {input.map}"
@@ -354,14 +338,14 @@ rule draw_distances:
             category="Figures",
             labels={"cell": "{cell}", "representation": "all", "l2": "{l2}", "map": "none"},
         ),
-    params:
-        gram=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.gram)],
-        index=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.index)],
-        code=fingerprint("egara.figures.distances"),
     log:
         "logs/{corpus}/figures/{cell}/distances_l2~{l2}.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        gram=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.gram)],
+        index=lambda wildcards, input: [f"{n}={p}" for n, p in zip(REPRESENTATIONS, input.index)],
+        code=fingerprint("egara.figures.distances"),
     shell:
         "python -m egara.figures.distances"
         " --gram {params.gram}"
@@ -378,12 +362,12 @@ rule draw_overview:
         "results/{corpus}/tables/neighbours.tsv",
     output:
         report("results/{corpus}/figures/overview.svg", caption="../report/overview.rst", category="Figures"),
-    params:
-        code=fingerprint("egara.figures.overview"),
     log:
         "logs/{corpus}/figures/overview.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.overview"),
     shell:
         "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
 
@@ -396,19 +380,7 @@ rule write_report:
     """Put everything on one self-contained page."""
     input:
         tables=collect("results/{corpus}/tables/{table}.tsv", table=TABLES, allow_missing=True),
-        figures=[
-            "results/{corpus}/figures/overview.svg",
-            *collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True),
-            *(
-                collect(
-                    "results/{corpus}/figures/{cell}/factors_l2~{l2}/ipca.svg", cell=CELLS, l2=L2, allow_missing=True
-                )
-                if "factors" in REPRESENTATIONS
-                else []
-            ),
-            *of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/pca.svg"),
-            *of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.svg"),
-        ],
+        figures=figures_of,
         config="results/{corpus}/config.json",
         base="results/{corpus}/base/base.json",
         samples="results/{corpus}/base/samples.png",
@@ -416,6 +388,12 @@ rule write_report:
         groups=GROUPS,
     output:
         "results/{corpus}/report.html",
+    log:
+        "logs/{corpus}/report.log",
+    benchmark:
+        "results/{corpus}/benchmarks/report.tsv"
+    conda:
+        "../../envs/tables.yaml"
     params:
         sheets=lambda wildcards, input: (
             f"--show-faces --sheets {input.sheets}" if SETTINGS["report"]["show_faces"] else ""
@@ -423,12 +401,6 @@ rule write_report:
         groups=lambda wildcards, input: f"--groups {input.groups}" if CASTS else "",
         seed=SEED,
         code=fingerprint("egara.report"),
-    log:
-        "logs/{corpus}/report.log",
-    benchmark:
-        "results/{corpus}/benchmarks/report.tsv"
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "python -m egara.report"
         " --corpus {wildcards.corpus}"

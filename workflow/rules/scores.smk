@@ -4,13 +4,6 @@ Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2
 """
 
 
-def linear_maps(wildcards):
-    """Return the maps in which distances are scored: the papers' IncrementalPCA for factors, exact PCA for all."""
-    folder = f"results/{wildcards.corpus}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
-    names = ["ipca", "pca"] if wildcards.representation == "factors" else ["pca"]
-    return {name: f"{folder}/{name}.tsv" for name in names}
-
-
 rule score:
     """Score one representation of one cell."""
     input:
@@ -19,17 +12,17 @@ rule score:
         index="results/{corpus}/vectors/{cell}/{representation}.tsv",
     output:
         "results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
-    params:
-        maps=lambda wildcards: " ".join(f"{name}={path}" for name, path in linear_maps(wildcards).items()),
-        permutations=SETTINGS["scores"]["permutations"],
-        seed=SEED,
-        code=fingerprint("egara.scores"),
     log:
         "logs/{corpus}/scores/{cell}/{representation}_l2~{l2}.log",
     benchmark:
         "results/{corpus}/benchmarks/scores/{cell}/{representation}_l2~{l2}.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        maps=lambda wildcards: " ".join(f"{name}={path}" for name, path in linear_maps(wildcards).items()),
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.scores"),
     shell:
         "python -m egara.scores"
         " --gram {input.gram}"

@@ -10,15 +10,15 @@ rule draw_sets:
         "results/{corpus}/faces/{work}.tsv",
     output:
         "results/{corpus}/sets/{work}.tsv",
+    log:
+        "logs/{corpus}/sets/{work}.log",
+    conda:
+        "../../envs/tables.yaml"
     params:
         number=SETTINGS["sets"]["count"],
         size=SETTINGS["sets"]["size"],
         seed=SEED,
         code=fingerprint("egara.sets"),
-    log:
-        "logs/{corpus}/sets/{work}.log",
-    conda:
-        "../../envs/tables.yaml"
     shell:
         "python -m egara.sets"
         " --faces {input}"

@@ -5,17 +5,6 @@ papers' memory-mapped matrix.
 """
 
 
-def loras_of_cell(wildcards):
-    """Return all LoRAs of one cell."""
-    return collect(
-        "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
-        corpus=wildcards.corpus,
-        cell=wildcards.cell,
-        work=WORKS,
-        set=SETS,
-    )
-
-
 rule compare_factors:
     """Flatten A and B of all layers into one vector a LoRA, stack them, and take all inner products."""
     input:
@@ -24,16 +13,16 @@ rule compare_factors:
         gram="results/{corpus}/vectors/{cell}/factors.gram.npy",
         index="results/{corpus}/vectors/{cell}/factors.tsv",
         matrix="results/{corpus}/vectors/{cell}/factors.npy",
-    params:
-        works=list(WORKS),
-        sets=len(SETS),
-        code=fingerprint("egara.vectors"),
     log:
         "logs/{corpus}/vectors/{cell}/factors.log",
     benchmark:
         "results/{corpus}/benchmarks/vectors/{cell}/factors.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
         " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
@@ -53,16 +42,16 @@ rule compare_updates:
     output:
         gram="results/{corpus}/vectors/{cell}/delta.gram.npy",
         index="results/{corpus}/vectors/{cell}/delta.tsv",
-    params:
-        works=list(WORKS),
-        sets=len(SETS),
-        code=fingerprint("egara.vectors"),
     log:
         "logs/{corpus}/vectors/{cell}/delta.log",
     benchmark:
         "results/{corpus}/benchmarks/vectors/{cell}/delta.tsv"
     conda:
         "../../envs/tables.yaml"
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
         " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"

@@ -9,6 +9,12 @@ rule compose_volumes:
     output:
         volumes=directory("results/{corpus}/volumes/{work}"),
         boxes="results/{corpus}/volumes/{work}.boxes.tsv",
+    log:
+        "logs/{corpus}/volumes/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/volumes/{work}.tsv"
+    conda:
+        "../../envs/pages.yaml"
     params:
         cast=lambda wildcards: " ".join(
             f"--{key} {CASTS[wildcards.work][key]}"
@@ -17,12 +23,6 @@ rule compose_volumes:
         author=lambda wildcards: WORKS[wildcards.work].author,
         seed=SEED,
         code=fingerprint("egara.volumes"),
-    log:
-        "logs/{corpus}/volumes/{work}.log",
-    benchmark:
-        "results/{corpus}/benchmarks/volumes/{work}.tsv"
-    conda:
-        "../../envs/pages.yaml"
     shell:
         "python -m egara.volumes"
         " {params.cast}"
@@ -38,11 +38,11 @@ rule list_attributions:
     """List creator and licence of every drawing kit, evaluated or set aside."""
     output:
         "results/{corpus}/volumes/attributions.tsv",
-    params:
-        code=fingerprint("egara.volumes.notice"),
     log:
         "logs/{corpus}/volumes/attributions.log",
     conda:
         "../../envs/pages.yaml"
+    params:
+        code=fingerprint("egara.volumes.notice"),
     shell:
         "python -m egara.volumes.notice --output {output} 2> {log}"

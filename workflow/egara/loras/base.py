@@ -66,7 +66,7 @@ def load_part(folder: Path, part: str) -> "object":
         if part in ("tokenizer", "scheduler"):
             return getattr(owner, name).from_pretrained(folder / part)
         if library == "diffusers":
-            return getattr(owner, name).from_pretrained(folder / part, torch_dtype=torch.float32).eval()
+            return getattr(owner, name).from_pretrained(folder / part, dtype=torch.float32).eval()
         return getattr(owner, name).from_pretrained(folder / part, dtype=torch.float32).eval()
     except (OSError, KeyError, ValueError, AttributeError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:160]

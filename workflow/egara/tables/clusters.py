@@ -8,6 +8,7 @@ from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
+from egara.tables.scores import place
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -29,17 +30,18 @@ def read_agreement(path: str | Path) -> "pd.DataFrame":
     if not marker or l2 not in ("on", "off"):
         raise EgaraError(f"{path}: folder {path.parent.name}; expected one like delta_l2~on")
     labels = {**parse_cell(path.parent.parent.name), "representation": representation, "l2": l2}
+    import pandas as pd
+
     table = read_tsv(path, COLUMNS, text=["map", "level"])
-    for place, (name, value) in enumerate(labels.items()):
-        table.insert(place, name, value)
-    return table
+    return pd.DataFrame({**dict.fromkeys(labels), **table}).assign(**labels)
 
 
 def cluster_table(paths: list[str]) -> "pd.DataFrame":
-    """All agreements one below the other."""
+    """All agreements one below the other, in the order of the settings."""
     import pandas as pd
 
-    return pd.concat([read_agreement(path) for path in paths], ignore_index=True)
+    table = pd.concat([read_agreement(path) for path in paths], ignore_index=True)
+    return pd.DataFrame(sorted(table.to_dict("records"), key=place), columns=table.columns)
 
 
 def layout(table: "pd.DataFrame") -> Layout:

@@ -38,7 +38,6 @@ class Layout:
     head: dict[str, list[str]]
     groups: list[Group]
     notes: list[str] = field(default_factory=list)
-    wide: tuple[str, ...] = ()  # columns of prose, which may break into lines
 
     @property
     def count(self) -> int:

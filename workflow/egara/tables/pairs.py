@@ -13,11 +13,14 @@ from egara.cells import parse_cell
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
+from egara.scores.chance import chance_of_hit
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import authors_by_work, codes
+from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import Relabellings, exchange, p_value
 from egara.seeds import stream
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
+from egara.tables.scores import place
 from egara.tables.writing import write_table
 from egara.vectors.geometry import prepare, read_vectors
 
@@ -87,7 +90,8 @@ def compare(
     Returns
     -------
     One row for each author with at least two kits, and one for all authors: author, kits, then same_kit, other_kit
-    and other_author with `_pairs` (of works), `_p` and `_p_least`, and chance, the mean over all pairs of works.
+    and other_author with `_pairs` (of works), `_p` and `_p_least`, chance, the mean over all pairs of works, and
+    other_kit_top1 beside its chance as `find` gives them.
 
     Raises
     ------
@@ -121,8 +125,27 @@ def compare(
             row[prefix] = found.pop("distance")
             row |= {f"{prefix}_{key}": value for key, value in found.items()}
         row["other_author"] = float((by_work[0] * apart).sum() / total) if total else float("nan")
+        row["other_kit_top1"], row["other_kit_top1_chance"] = find(distances, kits, authors, owner, chosen)
         rows.append(row)
     return rows
+
+
+def find(
+    distances: np.ndarray, kits: np.ndarray, authors: np.ndarray, owner: np.ndarray, chosen: list[int]
+) -> tuple[float, float]:
+    """Share of LoRAs whose nearest LoRA of another kit is their author's, and its chance; NaN without such authors.
+
+    LoRAs of the authors in `chosen` with at least two kits are counted; `owner` is the author of each kit.
+    """
+    several = np.bincount(owner) > 1
+    counted = np.isin(authors, chosen) & several[authors]
+    if not counted.any():
+        return float("nan"), float("nan")
+    eligible = kits[:, None] != kits
+    same = (eligible & (authors[:, None] == authors)).sum(axis=1)
+    found = hits(nearest(distances, eligible, 1), authors, 1)
+    chance = chance_of_hit(same, eligible.sum(axis=1), 1)
+    return float(found[counted].mean()), float(chance[counted].mean())
 
 
 def pair_table(
@@ -142,7 +165,7 @@ def pair_table(
             distances = cosine_distances(prepare(gram, setting == "on"))
             found = compare(distances, index, groups, permutations, seed)
             rows += [{**labels, "l2": setting, **row} for row in found]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(sorted(rows, key=place))
 
 
 def layout(table: "pd.DataFrame") -> Layout:
@@ -150,28 +173,33 @@ def layout(table: "pd.DataFrame") -> Layout:
     head, same = settings(table)
     head["author"] = table["author"].tolist()
     constructed = {
-        "distance": [fixed(v) for v in table["same_kit"]],
+        "distance": [fixed(v, 4) for v in table["same_kit"]],
         "p": [probability(v) for v in table["same_kit_p"]],
     }
     real = {
-        "distance": [fixed(v) for v in table["other_kit"]],
+        "distance": [fixed(v, 4) for v in table["other_kit"]],
         "p": [probability(v) for v in table["other_kit_p"]],
         "least p": [probability(v) for v in table["other_kit_p_least"]],
+        "Top-1": [fixed(v) for v in table["other_kit_top1"]],
+        "chance": [fixed(v) for v in table["other_kit_top1_chance"]],
     }
-    rest = {"distance": [fixed(v) for v in table["other_author"]], "chance": [fixed(v) for v in table["chance"]]}
-    groups = []
-    for name, columns, prefix in (
-        ("same kit (constructed)", constructed, "same_kit"), ("other kit, same author (real)", real, "other_kit"),
-        ("other author", rest, None),
-    ):  # fmt: skip
-        strong = frozenset()
-        if prefix:
-            strong = significant(table[f"{prefix}_p"], "distance") | significant(table[f"{prefix}_p"], "p")
-        groups.append(Group(name, columns, strong, ("chance", "least p")))
+    others = {"distance": [fixed(v, 4) for v in table["other_author"]]}
+    every = {"distance": [fixed(v, 4) for v in table["chance"]]}
+
+    def bold(prefix: str) -> frozenset[tuple[int, str]]:
+        return significant(table[f"{prefix}_p"], "distance") | significant(table[f"{prefix}_p"], "p")
+
+    groups = [
+        Group("same kit (constructed)", constructed, bold("same_kit")),
+        Group("other kit, same author (real)", real, bold("other_kit"), ("chance", "least p")),
+        Group("other author", others),
+        Group("chance", every, muted=("distance",)),
+    ]
     notes = [same] if same else []
     notes.append(
         "Mean cosine distances between LoRAs of two works. p: one-sided (nearer than chance), by exchanging kits among "
-        "works or authors among kits; least p: the smallest that so few kits can give. Casts of one kit share the "
+        "works or authors among kits; least p: the smallest that so few kits can give. chance: mean over all pairs of "
+        "works. Top-1: share of LoRAs whose nearest LoRA of another kit is their author's. Casts of one kit share the "
         "hand's drawings by construction; only two kits of one author show whether the author is recognised."
     )
     return Layout("Works of one kit, of one author, of two authors", head, groups, notes)

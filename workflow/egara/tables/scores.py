@@ -7,9 +7,16 @@ from egara.files import read_tsv
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ["rank", "alpha", "init", "token", "representation", "l2", "space"]
+CELL = ["rank", "alpha", "init", "token", "representation", "l2"]
+KEYS = [*CELL, "space"]
 KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
+ORDER = {
+    "representation": ["factors", "delta"], "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"],
+    "map": ["ipca", "pca", "umap"],
+}  # fmt: skip
+WHOLE_FIRST = {"full": 0, "pca": 1, "ipca": 2}
+PUBLISHED_FIRST = {"ipca": 0, "full": 1, "pca": 2}
 TEXT = ["init", "token", "representation", "l2", "space", "metric", "level"]
 
 
@@ -35,16 +42,17 @@ def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
         name = f"{record['level']}_{record['metric']}"
         row[name] = record["value"]
         row |= {f"{name}_{kind}": record.get(kind, float("nan")) for kind in KINDS[1:]}
-    order = {"representation": ["factors", "delta"], "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"]}
-
-    def place(row: dict) -> tuple:
-        known = {
-            key: (values.index(row[key]) if row[key] in values else len(values), row[key])
-            for key, values in order.items()
-        }
-        return tuple(known.get(key, (0, row[key])) for key in KEYS)
-
     return pd.DataFrame(sorted(rows.values(), key=place), columns=None if rows else KEYS)
+
+
+def place(row: dict) -> tuple:
+    """Sort key of a row by its settings: published ways first (factors, L2 on, IncrementalPCA)."""
+    known = {
+        key: (values.index(row[key]) if row[key] in values else len(values), row[key])
+        for key, values in ORDER.items()
+        if key in row
+    }
+    return tuple(known.get(key, (0, row[key])) for key in [*KEYS, "map"] if key in row)
 
 
 def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, str]) -> "pd.DataFrame":
@@ -68,11 +76,16 @@ def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, st
 
 
 def principal(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one space a row of settings, for short tables: the published one for factors, the whole space otherwise."""
-    wanted = {"factors": ["ipca", "full", "pca"]}
-    keep = []
-    for _, part in table.groupby([key for key in KEYS if key != "space"], sort=False):
-        spaces = wanted.get(part["representation"].iloc[0], ["full", "pca", "ipca"])
-        ranks = part["space"].map(lambda space, spaces=spaces: spaces.index(space) if space in spaces else len(spaces))
-        keep.append(ranks.idxmin())
-    return table.loc[keep].reset_index(drop=True)
+    """Keep one space a row of settings, for short tables: the published one for factors, the whole vectors otherwise."""
+    published = table["representation"] == "factors"
+    return _first(table, table["space"].map(WHOLE_FIRST).where(~published, table["space"].map(PUBLISHED_FIRST)))
+
+
+def whole(table: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep one space a row of settings: the whole vectors, before any map of them."""
+    return _first(table, table["space"].map(WHOLE_FIRST))
+
+
+def _first(table: "pd.DataFrame", places: "pd.Series") -> "pd.DataFrame":
+    best = places.fillna(9).groupby([table[key] for key in CELL], sort=False).idxmin()
+    return table.loc[best.sort_values()].reset_index(drop=True)

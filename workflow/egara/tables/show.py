@@ -20,7 +20,7 @@ KINDS = {
 }  # fmt: skip
 TEXT = [
     "corpus", "author", "work", "item", "value", "published", "init", "token", "representation", "l2", "space", "map",
-    "level", "detector", "kits", "work_verdict", "author_across_works_verdict", "sentence",
+    "level", "detector", "kits", "work_verdict", "author_across_works_verdict", "other_kit_verdict", "sentence",
 ]  # fmt: skip
 # Columns of numbers whose names are those of text columns elsewhere.
 NUMBERS = {"verdict": ["work"]}

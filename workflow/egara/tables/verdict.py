@@ -10,7 +10,7 @@ from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pairs import EVERYONE
-from egara.tables.scores import KEYS, TEXT
+from egara.tables.scores import CELL, KEYS, TEXT, whole
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 LEVELS = ("work", "author_across_works")
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
+TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
 NAMES = {"factors": "factors A and B", "delta": "update ΔW = BA"}
-CELL = ["rank", "alpha", "init", "token", "representation", "l2"]
+KIT_COLUMNS = [
+    "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
+    "other_kit_top1_chance",
+]  # fmt: skip
 
 
 def holm(values: np.ndarray) -> np.ndarray:
@@ -47,9 +51,9 @@ def verdict_table(neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = Non
     Returns
     -------
     The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p after Holm's correction over
-    all rows, and the judgement; and `sentence`.
+    all rows, and the judgement; the same for `other_kit` (distances) where `pairs` has it; and `sentence`.
     """
-    rows = _whole(neighbours)
+    rows = whole(neighbours)
     table = rows[KEYS].copy()
     for level in LEVELS:
         stem = f"{level}_top1"
@@ -61,16 +65,25 @@ def verdict_table(neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = Non
         table[f"{level}_verdict"] = [
             judge(*both) for both in zip(table[f"{level}_p"], table[f"{level}_p_holm"], strict=True)
         ]
-    table["sentence"] = [sentence(row, len(table), pairs) for row in table.to_dict("records")]
+    if pairs is not None:
+        table = _add_kits(table, pairs)
+    table["sentence"] = [sentence(row, len(table)) for row in table.to_dict("records")]
     return table
 
 
-def _whole(neighbours: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one space a setting: the whole vectors before any map of them."""
-    spaces = ["full", "pca", "ipca", "umap"]
-    place = neighbours["space"].map(lambda space: spaces.index(space) if space in spaces else len(spaces))
-    best = place.groupby([neighbours[key] for key in CELL], sort=False).idxmin()
-    return neighbours.loc[best.sort_values()].reset_index(drop=True)
+def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """Put the comparison of an author's kits, over all authors that have several, beside the other levels."""
+    several = pairs[pairs["author"] != EVERYONE].groupby(CELL)[["author", "kits"]].agg("; ".join).reset_index()
+    whole = pairs[pairs["author"] == EVERYONE].drop(columns=["author", "kits"]).merge(several, on=CELL, how="left")
+    table = table.merge(whole[[*CELL, "author", "kits", *KIT_COLUMNS]], on=CELL, how="left")
+    table["other_kit_p_holm"] = holm(table["other_kit_p"].to_numpy(dtype=float))
+    table["other_kit_verdict"] = [
+        TOO_FEW if least >= SIGNIFICANT else judge(p, corrected)
+        for p, corrected, least in zip(
+            table["other_kit_p"], table["other_kit_p_holm"], table["other_kit_p_least"], strict=True
+        )
+    ]
+    return table
 
 
 def name_setting(row: dict) -> str:
@@ -79,16 +92,15 @@ def name_setting(row: dict) -> str:
     return f"{weights}, {row['init']} A, rank {row['rank']}, token {row['token']}, L2 {row['l2']}"
 
 
-def sentence(row: dict, tests: int, pairs: "pd.DataFrame | None" = None) -> str:
-    """Say what one row of the verdict shows: first the work, then the author, then the author's other kits."""
+def sentence(row: dict, tests: int) -> str:
+    """Say what one row of the verdict shows: first the work, then the author's other works, then other kits."""
     work, author = (_clause(row, level, tests) for level in LEVELS)
     words = {YES: "yes", UNSURE: "unsure", NO: "no", UNKNOWN: "not tested"}
     text = f"Work: {words[row['work_verdict']]} ({work}). "
     if row["author_across_works_verdict"] == UNKNOWN:
-        text += "Author across works: not tested (no author has two works)."
-    else:
-        text += f"Author across works: {words[row['author_across_works_verdict']]} ({author})."
-    return text + (_kits(row, pairs) if pairs is not None else "")
+        return text + "Author across works: not tested (no author has two works)."
+    text += f"Author across works: {words[row['author_across_works_verdict']]} ({author})."
+    return text + (_kits(row) if math.isfinite(row.get("other_kit", math.nan)) else "")
 
 
 def _clause(row: dict, level: str, tests: int) -> str:
@@ -100,21 +112,16 @@ def _clause(row: dict, level: str, tests: int) -> str:
     return text
 
 
-def _kits(row: dict, pairs: "pd.DataFrame") -> str:
-    """Say whether an author's two kits lie nearer than two authors' do."""
-    same = np.ones(len(pairs), dtype=bool)
-    for key in CELL:
-        same &= (pairs[key] == row[key]).to_numpy()
-    text = ""
-    for found in pairs[same & (pairs["author"] != EVERYONE).to_numpy()].to_dict("records"):
-        if not math.isfinite(found["other_kit"]):
-            continue
-        near = found["other_kit_p"] < SIGNIFICANT
-        text += (
-            f" {found['author']}'s kits ({found['kits']}) lie {fixed(found['other_kit'])} apart, other authors "
-            f"{fixed(found['other_author'])}: {'nearer than' if near else 'not told from'} chance"
-            f" (p {probability(found['other_kit_p'])}, least possible {probability(found['other_kit_p_least'])})."
-        )
+def _kits(row: dict) -> str:
+    """Say whether an author's kits lie nearer to each other than to other authors'."""
+    text = (
+        f" Author across kits ({row['author']}: {row['kits']}): {row['other_kit_verdict']} "
+        f"(distance {fixed(row['other_kit'], 4)}, to other authors {fixed(row['other_author'], 4)}, "
+        f"p {probability(row['other_kit_p'])}; Top-1 {fixed(row['other_kit_top1'])}, "
+        f"chance {fixed(row['other_kit_top1_chance'])})."
+    )
+    if row["other_kit_verdict"] == TOO_FEW:
+        text += f" With so few kits p cannot fall below {probability(row['other_kit_p_least'])}."
     return text
 
 
@@ -131,7 +138,23 @@ def layout(table: "pd.DataFrame") -> Layout:
         }
         sure = [row for row, verdict in enumerate(table[f"{level}_verdict"]) if verdict == YES]
         groups.append(Group(name, columns, frozenset((row, column) for row in sure for column in ("Top-1", "verdict"))))
+    if "other_kit" in table and table["other_kit"].notna().any():
+        columns = {
+            "distance": [fixed(v, 4) for v in table["other_kit"]],
+            "to others": [fixed(v, 4) for v in table["other_author"]],
+            "p": [probability(v) for v in table["other_kit_p"]],
+            "verdict": table["other_kit_verdict"].tolist(),
+        }
+        sure = [row for row, verdict in enumerate(table["other_kit_verdict"]) if verdict == YES]
+        strong = frozenset((row, column) for row in sure for column in ("distance", "verdict"))
+        groups.append(Group("the author, other kits only", columns, strong, ("to others",)))
     notes = [same] if same else []
+    if "other_kit" in table:
+        notes.append(
+            "Most of an author's other works are other casts of the same drawing kit (constructed): “other works only” "
+            "shows the kit. “Other kits only” is the real case; too few to tell: even a perfect score would not reach "
+            "p 0.05."
+        )
     notes.append(
         f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p after Holm's correction for the "
         f"{len(table)} rows; unsure: below 0.05 before the correction only."
@@ -146,7 +169,7 @@ def read_neighbours(path: str) -> "pd.DataFrame":
 
 def read_pairs(path: str) -> "pd.DataFrame":
     """Read the table that `egara.tables.pairs` writes."""
-    columns = [*CELL, "author", "kits", "same_kit", "other_kit", "other_kit_p", "other_kit_p_least", "other_author"]
+    columns = [*CELL, "author", "kits", *KIT_COLUMNS]
     return read_tsv(path, columns, text=["init", "token", "representation", "l2", "author", "kits"])
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WIDTH = 110
+WIDE = 10  # columns from which a LaTeX table is shrunk to the line's width
 TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -77,12 +78,11 @@ def _flat(layout: Layout) -> tuple[list[str], list[list[str]], set[tuple[int, in
 def latex(layout: Layout) -> str:
     r"""Draw a layout as a LaTeX `table` of the package booktabs; groups become spanning headings."""
     _, columns, strong = _flat(layout)
-    kinds = "".join(
-        "p{0.45\\linewidth}" if name in layout.wide else "r" if layout.numeric(values) else "l"
-        for name, values in zip(_names(layout), columns, strict=True)
-    )
-    lines = ["% needs \\usepackage{booktabs}", "\\begin{table}", "\\centering\\small"]
-    lines += [f"\\caption{{{tex(layout.title)}}}", f"\\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", "\\toprule"]
+    kinds = "".join("r" if layout.numeric(values) else "l" for values in columns)
+    wide = len(columns) > WIDE
+    lines = ["% needs \\usepackage{booktabs,graphicx}", "\\begin{table}", "\\centering\\small"]
+    lines += [f"\\caption{{{tex(layout.title)}}}", "\\resizebox{\\linewidth}{!}{%" if wide else "{%"]
+    lines += [f"\\begin{{tabular}}{{@{{}}{kinds}@{{}}}}", "\\toprule"]
     if any(group.name for group in layout.groups):
         start, spans, rules = len(layout.head) + 1, [""] * len(layout.head), []
         for group in layout.groups:
@@ -93,10 +93,10 @@ def latex(layout: Layout) -> str:
         lines += [f"{' & '.join(spans)} \\\\", " ".join(rules)]
     lines += [f"{' & '.join(map(tex, _names(layout)))} \\\\", "\\midrule"]
     for row in range(layout.count):
-        cells = (tex(values[row]) for values in columns)
-        cells = (f"\\textbf{{{c}}}" if (row, i) in strong else c for i, c in enumerate(cells))
-        lines.append(f"{' & '.join(cells)} \\\\")
-    lines += ["\\bottomrule", "\\end{tabular}"]
+        texts = [tex(values[row]) for values in columns]
+        texts = [f"\\textbf{{{t}}}" if (row, i) in strong else t for i, t in enumerate(texts)]
+        lines.append(f"{' & '.join(texts)} \\\\")
+    lines += ["\\bottomrule", "\\end{tabular}}"]
     if layout.notes:
         lines.append(f"\\par\\smallskip\\footnotesize {' '.join(map(tex, layout.notes))}")
     return "\n".join([*lines, "\\end{table}"]) + "\n"

@@ -1,0 +1,106 @@
+"""One set of versions: the pip requirements, the conda files that rules name, and the project's own metadata."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pins(path):
+    lines = [line.split("#")[0].strip() for line in path.read_text().splitlines()]
+    return dict(_split(line) for line in lines if line)
+
+
+def _split(pin):
+    name, _, version = pin.partition("==")
+    return re.sub(r"[_.]+", "-", name).lower(), version
+
+
+def conda_files():
+    return sorted((ROOT / "envs").glob("*.yaml"))
+
+
+def test_every_requirement_is_pinned_and_torchvision_stays_out():
+    for name in ("requirements", "development", "constraints"):
+        wanted = pins(ROOT / "envs" / f"{name}.txt")
+        assert wanted and all(wanted.values()), name
+        assert "torchvision" not in wanted
+    assert pins(ROOT / "envs" / "requirements.txt")["torch"] == "2.13.0"
+
+
+def test_conda_files_agree_with_the_requirements():
+    wanted = pins(ROOT / "envs" / "requirements.txt")
+    for path in conda_files():
+        parts = yaml.safe_load(path.read_text())["dependencies"]
+        pip = next(part["pip"] for part in parts if isinstance(part, dict))
+        assert pip
+        for name, version in map(_split, pip):
+            assert wanted[name] == version, f"{path.name}: {name}"
+
+
+def test_every_rule_names_an_environment_that_exists():
+    rules = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+    named = {name for path in rules for name in re.findall(r'"\.\./\.\./envs/([\w.-]+)"', path.read_text())}
+    assert named == {path.name for path in conda_files()}
+
+
+def test_project_metadata_names_only_pinned_packages():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = pins(ROOT / "envs" / "requirements.txt") | pins(ROOT / "envs" / "development.txt")
+    extras = [name for group in project["optional-dependencies"].values() for name in group]
+    for dependency in [*project["dependencies"], *extras]:
+        assert re.split(r"[<>=]", dependency)[0] in wanted, dependency
+
+
+def imports_of(module, seen):
+    """Return the third-party packages that a project module and its project imports may load."""
+    import ast
+
+    from egara import fingerprint
+
+    if module in seen:
+        return set()
+    seen.add(module)
+    found = set()
+    for node in ast.walk(ast.parse(fingerprint._file(module).read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if fingerprint._file(name):
+                found |= imports_of(name, seen)
+            else:
+                found.add(name.split(".")[0])
+    return found
+
+
+PROVIDERS = {
+    "PIL": "pillow", "cv2": "opencv-python-headless", "sklearn": "scikit-learn", "umap": "umap-learn",
+    "dicebear": "dicebear-core", "libarchive": "libarchive-c", "yaml": "pyyaml", "skimage": "scikit-image",
+}  # fmt: skip
+
+
+def test_each_environment_holds_what_its_stages_import():
+    import sys
+
+    wanted = {re.sub("-", "_", name) for name in pins(ROOT / "envs" / "requirements.txt")}
+    providers = {name: re.sub("-", "_", package) for name, package in PROVIDERS.items()}
+    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        for rule in re.split(r"\nrule ", path.read_text())[1:]:
+            modules, environment = re.findall(r"python -m (egara[\w.]*)", rule), re.findall(r"envs/(\w+)\.yaml", rule)
+            if not modules:
+                continue
+            parts = yaml.safe_load((ROOT / "envs" / f"{environment[0]}.yaml").read_text())["dependencies"]
+            pip = {re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]}
+            from egara.fingerprint import _file
+
+            start = f"{modules[0]}.__main__" if _file(f"{modules[0]}.__main__") else modules[0]
+            needed = {providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names}
+            missing = (needed & wanted) - pip
+            assert not missing, f"{path.name}, {rule.split(':')[0]}: {environment[0]}.yaml lacks {sorted(missing)}"

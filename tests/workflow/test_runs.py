@@ -1,0 +1,121 @@
+"""Whole tiny runs: everything is made, and a change recomputes only what depends on it."""
+
+import os
+import re
+
+import pandas as pd
+import pytest
+
+CELL = "rank~2_alpha~2_init~independent_token~author"
+
+
+@pytest.fixture
+def changed(finished):
+    """Let a test change configuration and code, then put both back."""
+    kept = {path: path.read_bytes() for path in [finished.config, *(finished.folder / "workflow").rglob("*.py")]}
+    yield finished
+    for path, content in kept.items():
+        if path.read_bytes() != content:
+            path.write_bytes(content)
+
+
+def test_a_run_makes_the_papers_tables_and_a_report(finished):
+    results = finished.folder / "results" / "tiny"
+    assert "<html" in (results / "report.html").read_text().lower()
+    for table in ("works", "environment", "cosine", "neighbours"):
+        for suffix in ("tsv", "md", "tex"):
+            assert (results / "tables" / f"{table}.{suffix}").stat().st_size > 40, (table, suffix)
+    assert len(list((results / "loras" / CELL).glob("*/*.safetensors"))) == 4 * 3
+    scores = pd.read_csv(results / "scores" / CELL / "delta_l2~on" / "scores.tsv", sep="\t")
+    assert {"work", "author", "author_across_works"} == set(scores["level"])
+    assert scores["chance"].notna().all()
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in finished.snakemake("-n")
+
+
+def test_comments_in_code_and_rules_rerun_nothing(changed):
+    for name in ("loras/training.py", "faces/crops.py", "scores/distances.py"):
+        path = changed.folder / "workflow" / "egara" / name
+        path.write_text(path.read_text() + "\n# a reason\n")
+    for path in (changed.folder / "workflow").rglob("*.py"):
+        os.utime(path)
+    assert changed.planned() == {}
+
+
+def test_a_new_rank_trains_only_its_cell(changed):
+    changed.change("rank: [2]", "rank: [2, 3]")
+    jobs = changed.planned()
+    assert jobs["train_loras"] == 4
+    assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
+    assert jobs["compare_updates"] == jobs["compare_factors"] == 1
+
+
+def test_l2_and_representation_train_nothing(changed):
+    changed.change("l2: [true]", "l2: [true, false]")
+    jobs = changed.planned()
+    assert jobs["map_exactly"] == 2
+    assert not {"train_loras", "compare_updates", "compare_factors"} & set(jobs)
+    changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
+    jobs = changed.planned()
+    assert set(jobs) and not {"train_loras", "compare_updates", "map_exactly", "score"} & set(jobs)
+
+
+def test_changed_logic_reruns_its_stage_and_what_follows(changed):
+    path = changed.folder / "workflow" / "egara" / "scores" / "distances.py"
+    path.write_text(path.read_text() + "\nADDED = 1\n")
+    jobs = changed.planned()
+    assert jobs["score"] == 2
+    assert not {"train_loras", "map_exactly", "detect_faces"} & set(jobs)
+
+
+def test_another_machine_trains_nothing_anew(changed):
+    changed.change("pack: 3", "pack: 1")
+    assert changed.planned() == {} or "train_loras" not in changed.planned()
+
+
+def test_a_deleted_lora_comes_back_from_the_store(finished):
+    lora = finished.folder / "results" / "tiny" / "loras" / CELL / "A-1" / "01.safetensors"
+    before = lora.read_bytes()
+    lora.unlink()
+    assert finished.planned()["train_loras"] == 1
+    finished.snakemake()
+    assert lora.read_bytes() == before
+    log = (finished.folder / "logs" / "tiny" / "loras" / CELL / "A-1.log").read_text()
+    assert re.search(r"3 LoRAs, 3 in the store", log)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("rank: [2]", "rank: [0]", "config: grid.rank.0 is 0"),
+        ("corpus: tiny", "corpus: tiny\nspeed: 3", "unknown key speed"),
+        ("works: config/tiny.tsv", "works: config/none.tsv", "no such works table"),
+        ("base: base", "base: base\ncaptions: {text: drawn by Ada}", "must not name anyone"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_one_line(changed, old, new, said):
+    changed.change(old, new)
+    printed = changed.snakemake("-n", good=False)
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+def test_two_works_with_one_name_are_refused(changed):
+    table = changed.folder / "config" / "tiny.tsv"
+    kept = table.read_text()
+    try:
+        table.write_text(kept + "Bo\tA-1\tvolumes/B-1\n")
+        assert "names must differ" in changed.snakemake("-n", good=False)
+    finally:
+        table.write_text(kept)
+
+
+def test_too_few_faces_end_in_a_clear_line_and_keep_finished_work(changed):
+    changed.change("size: 4", "size: 40")
+    printed = changed.snakemake("--until", "draw_sets", good=False)
+    assert re.search(r"work A-1: 7 faces, a set needs 40 \(results/tiny/faces/A-1.tsv\)", printed)
+    changed.change("size: 40", "size: 4")
+    changed.snakemake("--until", "draw_sets")
+    assert (changed.folder / "results" / "tiny" / "faces" / "A-1.tsv").is_file()

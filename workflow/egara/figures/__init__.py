@@ -1,0 +1,1 @@
+"""Figures of a study as SVG (or PNG): the same data give the same file."""

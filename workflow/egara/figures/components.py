@@ -1,0 +1,108 @@
+"""Figures 2-5 of the paper: components 1 and 2 beside 41 and 42 of a map, colour by author, marker by work."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.errors import EgaraError, run
+from egara.figures.style import METHODS, add_legend, author_colours, describe_setting, save, set_theme, work_markers
+from egara.figures.style import undrawable
+from egara.files import read_tsv
+from egara.progress import logger, parser
+from egara.vectors.geometry import read_maps
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PUBLISHED = ((1, 2), (41, 42))
+
+
+def choose_components(count: int) -> list[tuple[int, int]]:
+    """Return the two pairs of components, counted from 1: the published ones, or the last two where there are fewer.
+
+    Raises
+    ------
+    EgaraError : fewer than two components.
+    """
+    if count < 2:
+        raise EgaraError(f"{count} component; a scatter plot needs two")
+    return [pair if pair[1] <= count else (count - 1, count) for pair in PUBLISHED]
+
+
+def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarray, title: str) -> "Figure":
+    """Draw both panels.
+
+    Parameters
+    ----------
+    points : (n, k) coordinates.
+    index : author and work of each row.
+    ratios : (k,) share of the variance of each component.
+    """
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, 2, figsize=(9.6, 4.3), layout="constrained")
+    for axes, pair, wanted in zip(panels, choose_components(points.shape[1]), PUBLISHED, strict=True):
+        first, second = pair
+        scatter(axes, points[:, [first - 1, second - 1]], index)
+        note = "" if pair == wanted else f" (the last two; published: {wanted[0]} and {wanted[1]})"
+        axes.set_title(f"Components {first} and {second}{note}")
+        axes.set_xlabel(f"component {first} ({100 * ratios[first - 1]:.1f} % of variance)")
+        axes.set_ylabel(f"component {second} ({100 * ratios[second - 1]:.1f} %)")
+        axes.ticklabel_format(style="sci", scilimits=(-2, 3), useMathText=True)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, color="0.25")
+    add_legend(figure, list(zip(index["author"], index["work"], strict=True)))
+    return figure
+
+
+def scatter(axes: "Axes", points: np.ndarray, index: "pd.DataFrame", hollow: np.ndarray | None = None) -> None:
+    """Scatter points (n, 2); those in `hollow` (n,) bool as outlines."""
+    import seaborn
+
+    hollow = np.zeros(len(points), bool) if hollow is None else hollow
+    colours, markers = author_colours(index["author"]), work_markers(index["work"])
+    solid = index.loc[~hollow]
+    seaborn.scatterplot(
+        x=points[~hollow, 0], y=points[~hollow, 1], hue=solid["author"].to_numpy(), style=solid["work"].to_numpy(),
+        palette=colours, markers=markers, s=30, alpha=0.85, edgecolor="white", linewidth=0.35, legend=False, ax=axes,
+    )  # fmt: skip
+    for (author, work), rows in index.loc[hollow].groupby(["author", "work"]).groups.items():
+        x, y = points[index.index.get_indexer(rows)].T
+        axes.scatter(x, y, s=22, marker=markers[work], facecolors="none", edgecolors=[colours[author]], linewidths=0.9)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read a map and draw it."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--map", required=True, help="coordinates (.tsv)")
+    arguments.add_argument("--variance", required=True, help="share of variance of each component (.tsv)")
+    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
+    arguments.add_argument("--representation", required=True, help="how a LoRA became a point, for the title")
+    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="L2 setting, for the title")
+    arguments.add_argument("--method", required=True, choices=["ipca", "pca"], help="kind of map, for the title")
+    arguments.add_argument("--output", required=True, nargs="+", help="figures to write (.svg, .png)")
+    options = arguments.parse_args(argv)
+    points, index = read_maps([f"map={options.map}"])["map"]
+    ratios = read_tsv(options.variance, ["component", "ratio"])["ratio"].to_numpy(dtype=float)
+    if len(ratios) != points.shape[1]:
+        raise EgaraError(f"{options.variance}: {len(ratios)} components, but {options.map} has {points.shape[1]}")
+    set_theme()
+    log = logger("figures")
+    if boxes := undrawable([*index["author"], *index["work"]]):
+        log.warning("no installed font has %s; SVG viewers may find one, a PNG shows boxes", boxes)
+    setting = describe_setting(options.cell, options.representation, options.l2)
+    method = METHODS[options.method]
+    pairs = " and ".join(f"{a}–{b}" for a, b in choose_components(points.shape[1]))
+    caption = (
+        f"Components {pairs} of {method}: {len(index)} LoRAs of {index['work'].nunique()} works by "
+        f"{index['author'].nunique()} authors; colour: author, marker: work."
+    )
+    title = f"{method}: {setting}"
+    figure = draw_components(points, index, ratios, title)
+    save(figure, options.output, title, caption, ["components", options.method, setting])
+    log.info("components %s: %s", pairs, options.output[0])
+
+
+if __name__ == "__main__":
+    run(main)

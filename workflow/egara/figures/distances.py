@@ -1,0 +1,94 @@
+"""Distributions of cosine distances: within a work, between works of an author, between authors."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.errors import EgaraError, run
+from egara.figures.style import WEIGHTS, describe_setting, save, set_theme
+from egara.progress import logger, parser
+from egara.scores.chance import noise_distance
+from egara.scores.distances import cosine_distances
+from egara.vectors.geometry import prepare, read_vectors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+KINDS = ("same work", "same author, other work", "other author")
+
+
+def sort_pairs(distances: np.ndarray, index: "pd.DataFrame") -> dict[str, np.ndarray]:
+    """Distances of all pairs of LoRAs by kind of pair; kinds without a pair are left out."""
+    first, second = np.triu_indices(len(distances), 1)
+    works, authors = index["work"].to_numpy(), index["author"].to_numpy()
+    work, author = works[first] == works[second], authors[first] == authors[second]
+    values = distances[first, second]
+    found = dict(zip(KINDS, (values[work], values[author & ~work], values[~author]), strict=True))
+    return {kind: values for kind, values in found.items() if len(values)}
+
+
+def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int) -> "Figure":
+    """Draw one panel a representation, each kind of pair with area 1, and the line at 1 + 1 / (count - 1)."""
+    import seaborn
+    from matplotlib import pyplot
+    from matplotlib.patches import Patch
+
+    palette = seaborn.color_palette("colorblind")
+    colours = dict(zip(KINDS, (palette[2], palette[1], palette[0]), strict=True))
+    figure, panels = pyplot.subplots(
+        1, len(pairs), figsize=(4.4 * len(pairs), 3.1), squeeze=False, layout="constrained"
+    )
+    for axes, (name, kinds) in zip(panels[0], pairs.items(), strict=True):
+        values = np.concatenate(list(kinds.values()))
+        bins = np.linspace(values.min(), values.max(), 61) if np.ptp(values) > 0 else 10
+        for kind, part in kinds.items():
+            seaborn.histplot(
+                x=part,
+                bins=bins,
+                stat="density",
+                element="step",
+                color=colours[kind],
+                alpha=0.25,
+                linewidth=1.1,
+                ax=axes,
+            )
+        axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
+        axes.set_title(WEIGHTS.get(name, name))
+        axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
+    handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]
+    line = pyplot.Line2D([], [], color="0.2", linewidth=0.9, dashes=(4, 3), label=f"noise: {noise_distance(count):.4f}")
+    shown = [handle for handle in handles if any(handle.get_label() in kinds for kinds in pairs.values())]
+    figure.legend(handles=[*shown, line], loc="outside lower center", ncols=4, fontsize=8)
+    return figure
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read Gram matrices and draw the distances in them."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--gram", required=True, nargs="+", metavar="NAME=NPY", help="Gram matrix by representation")
+    arguments.add_argument("--index", required=True, nargs="+", metavar="NAME=TSV", help="index by representation")
+    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
+    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
+    arguments.add_argument("--output", required=True, nargs="+", help="figures to write (.svg, .png)")
+    options = arguments.parse_args(argv)
+    grams, indexes = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (options.gram, options.index))
+    if grams.keys() != indexes.keys() or not all([*grams, *grams.values(), *indexes.values()]):
+        raise EgaraError("--gram and --index: expected NAME=FILE, the same names in both")
+    pairs, count = {}, 0
+    for name, path in grams.items():
+        gram, index = read_vectors(path, indexes[name])
+        pairs[name], count = sort_pairs(cosine_distances(prepare(gram, options.l2 == "on")), index), len(index)
+    set_theme()
+    setting = describe_setting(options.cell, "", options.l2).removeprefix(" · ")
+    caption = (
+        f"Cosine distances of all pairs of {count} LoRAs, each kind of pair with the same area; dashed: the mean that "
+        f"independent directions give, 1 + 1/(n − 1) = {noise_distance(count):.4f}."
+    )
+    title = f"Distances: {setting}"
+    save(draw_distances(pairs, count), options.output, title, caption, ["distances", setting])
+    logger("figures").info("distances of %d LoRAs: %s", count, options.output[0])
+
+
+if __name__ == "__main__":
+    run(main)

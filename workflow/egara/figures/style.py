@@ -1,0 +1,161 @@
+"""What all figures share: theme, colours of authors, markers of works, the legend, and how a figure is saved.
+
+Text in an SVG stays text, so that names in any script are drawn by the viewer's fonts and can be searched. Title,
+caption and kind stand in the file's metadata, where the report reads them.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egara.errors import EgaraError
+from egara.files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Filled shapes that stay apart at 5 points; works beyond the twelfth start again.
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "d")
+EAST_ASIAN_FONTS = (
+    "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "Source Han Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic",
+    "Noto Serif CJK JP", "Droid Sans Fallback", "WenQuanYi Zen Hei",
+)  # fmt: skip
+METHODS = {"ipca": "IncrementalPCA", "pca": "exact PCA", "umap": "UMAP"}
+WEIGHTS = {"factors": "factors A, B", "delta": "update ΔW = BA"}
+
+
+def set_theme() -> None:
+    """Set matplotlib and seaborn up: no window, fixed identifiers in SVG, text as text, a font for every script."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import seaborn
+    from matplotlib import font_manager
+
+    installed = {font.name for font in font_manager.fontManager.ttflist}
+    fonts = ["DejaVu Sans", *(name for name in EAST_ASIAN_FONTS if name in installed)]
+    seaborn.set_theme(
+        context="paper",
+        style="ticks",
+        rc={
+            "svg.hashsalt": "egara",
+            "svg.fonttype": "none",
+            "font.family": fonts,
+            "font.size": 9,
+            "axes.titlesize": 9.5,
+            "axes.labelsize": 9,
+            "xtick.labelsize": 8,
+            "ytick.labelsize": 8,
+            "axes.linewidth": 0.7,
+            "axes.edgecolor": "0.35",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.titlelocation": "left",
+            "axes.titlepad": 8,
+            "legend.frameon": False,
+        },
+    )
+
+
+def undrawable(texts: Sequence[str]) -> str:
+    """Return the characters that no font of the theme has: a PNG would show boxes there, an SVG viewer may not."""
+    import matplotlib
+    from matplotlib import font_manager
+
+    known: set[int] = set()
+    for name in matplotlib.rcParams["font.family"]:
+        known |= set(font_manager.get_font(font_manager.findfont(name)).get_charmap())
+    return "".join(sorted({c for text in texts for c in text if ord(c) not in known and not c.isspace()}))
+
+
+def author_colours(authors: Sequence[str]) -> dict[str, tuple[float, float, float]]:
+    """Colour of each author, in sorted order, from a palette that colour-blind people can tell apart (ten colours)."""
+    import seaborn
+
+    names = sorted(set(authors))
+    palette = seaborn.color_palette("colorblind", 10) if len(names) <= 10 else seaborn.husl_palette(len(names), l=0.5)
+    # The eighth and ninth colours of the palette, grey and yellow, come last: they are faint on white.
+    order = [0, 1, 2, 3, 4, 9, 6, 5, 7, 8] if len(names) <= 10 else range(len(names))
+    return {name: palette[place] for name, place in zip(names, order, strict=False)}
+
+
+def work_markers(works: Sequence[str]) -> dict[str, str]:
+    """Marker of each work, in the order of first appearance in sorted names."""
+    return {work: MARKERS[place % len(MARKERS)] for place, work in enumerate(sorted(set(works)))}
+
+
+def add_legend(figure: "Figure", pairs: Sequence[tuple[str, str]], extra: Sequence[object] = ()) -> None:
+    """Put a legend right of the panels: authors in bold, their works with colour and marker below; then `extra`.
+
+    `pairs` lists author and work of every point.
+    """
+    from matplotlib.lines import Line2D
+
+    colours, markers = author_colours([a for a, _ in pairs]), work_markers([w for _, w in pairs])
+    handles, heads = [], set()
+    for author in sorted(colours):
+        heads.add(len(handles))
+        handles.append(Line2D([], [], linestyle="none", label=author))
+        handles += [
+            Line2D(
+                [], [], linestyle="none", marker=markers[work], color=colours[author], markersize=5.5,
+                markeredgecolor="white", markeredgewidth=0.4, label=work,
+            )
+            for work in sorted({w for a, w in pairs if a == author})
+        ]  # fmt: skip
+    handles += extra
+    columns = 1 if len(handles) <= 24 else -(-len(handles) // 24)
+    legend = figure.legend(
+        handles=handles, loc="outside right upper", ncols=columns, handletextpad=0.3, labelspacing=0.35, fontsize=8
+    )
+    for place, text in enumerate(legend.get_texts()):
+        if place in heads:
+            text.set_fontweight("bold")
+            text.set_x(-18)
+
+
+def strip(axes: "Axes") -> None:
+    """Take the ticks away where coordinates have no unit."""
+    axes.set(xticks=[], yticks=[])
+
+
+def describe_setting(cell: str, representation: str, l2: str) -> str:
+    """Name a cell, a representation and L2 in words."""
+    from egara.cells import parse_cell
+
+    parts = parse_cell(cell)
+    weights = WEIGHTS.get(representation, representation)
+    same = parts["rank"] == parts["alpha"]
+    rank = f"rank = alpha = {parts['rank']}" if same else f"rank {parts['rank']}, alpha {parts['alpha']}"
+    return f"{weights} · {parts['init']} A · {rank} · token {parts['token']} · L2 {l2}"
+
+
+def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str, keywords: Sequence[str]) -> None:
+    """Save a figure as .svg or .png with its title, caption and keywords (kind first), the same bytes every time.
+
+    Raises
+    ------
+    EgaraError : another suffix, before anything is written.
+    """
+    from matplotlib import pyplot
+
+    for path in map(Path, paths):
+        if path.suffix not in (".svg", ".png"):
+            raise EgaraError(f"{path}: unknown form of a figure; expected .svg or .png")
+    for path in map(Path, paths):
+        with replacing(path) as part:
+            if path.suffix == ".png":
+                figure.savefig(part, dpi=160, metadata={"Software": None, "Title": title, "Description": caption})
+                continue
+            metadata = {"Date": None, "Creator": None, "Title": title, "Description": caption}
+            figure.savefig(part, metadata={**metadata, "Keywords": list(keywords)})
+            part.write_text(shorten(part.read_text(encoding="utf-8")), encoding="utf-8")
+    pyplot.close(figure)
+
+
+def shorten(svg: str) -> str:
+    """Round coordinates to hundredths of a point: a third of the size, and no eye sees it."""
+    head, body = svg[: svg.find("</metadata>")], svg[svg.find("</metadata>") :]
+    return head + re.sub(r"(?<=[\s\"(,MLCQ-])(\d+\.\d{3,})(?=[\s\"),])", lambda m: f"{float(m[1]):.2f}", body)
