@@ -5,6 +5,7 @@ import pytest
 
 from egara.faces.examples import SMALLEST, Scene, crop, draw_batch, lay_figures
 from egara.faces.figures import Figure, vary
+from egara.faces.shapes import add_hair, draw_thing
 from egara.faces.train import Settings, main, targets, train
 
 
@@ -44,7 +45,8 @@ def test_varied_heads_have_about_the_wanted_height(figures):
     assert min(heights) > 40 and max(heights) < 150
 
 
-def test_laid_figures_frame_ink_and_hide_what_they_cover(figures):
+def test_laid_figures_frame_ink_and_hide_what_they_cover(figures, monkeypatch):
+    monkeypatch.setattr("egara.faces.examples.THING", 0.0)
     draw = np.random.default_rng(2)
     paper = np.full((320, 320), 255, np.uint8)
     below = np.array([[100.0, 100, 220, 220, 1.0]])
@@ -58,6 +60,20 @@ def test_laid_figures_frame_ink_and_hide_what_they_cover(figures):
             outside[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = False
         assert (image[outside] == 255).all()
     assert min(shares) < 1
+
+
+def test_hair_makes_the_head_larger_and_things_have_no_head(figures):
+    draw = np.random.default_rng(3)
+    plain = figures[0].box
+    area = (plain[2] - plain[0]) * (plain[3] - plain[1])
+    haired = [add_hair(figures[0], draw) for _ in range(20)]
+    boxes = np.array([figure.box for figure in haired])
+    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    assert areas.min() >= 0.95 * area and np.median(areas) > 1.15 * area
+    assert all((figure.alpha >= figure.head).all() for figure in haired)
+    for _ in range(20):
+        thing = draw_thing(60, draw)
+        assert thing.head.max() == 0 and 0.1 < (thing.alpha > 128).mean() < 0.9
 
 
 def test_examples_are_the_same_for_the_same_names(scenes, figures):
@@ -96,8 +112,8 @@ def test_graph_answers_as_the_network_and_training_lowers_the_loss(scenes, figur
     handler.emit = lambda record: records.append(record.args[2])
     log = logging.Logger("training")
     log.addHandler(handler)
-    network = train(scenes, figures, Settings(steps=30, batch=2, side=64), 0, log, report=10)
-    assert records[-1] < records[0]
+    network = train(scenes, figures, Settings(steps=32, batch=4, side=64, warm_up=4), 0, log, report=8)
+    assert records[-1] < 0.8 * records[0]
     session = onnxruntime.InferenceSession(to_onnx(network, {"seed": 0}))
     page = np.random.default_rng(0).random((2, 1, 96, 64), np.float32)
     answer = session.run(None, {"pages": page})[0]

@@ -199,7 +199,7 @@ def test_own_map_is_decoded_to_pixels():
 
 def test_own_scale_keeps_the_size_of_faces_on_spreads_and_strips():
     single = own.working_scale(1448, 1024)
-    assert own.working_scale(1448, 2048) == single == 0.5
+    assert own.working_scale(1448, 2048) == single == 0.625
     assert own.working_scale(20_000, 1024) == single
     assert own.working_scale(100, 100) == 1
 

@@ -1,7 +1,6 @@
 """Find the faces on a work's pages and cut them out.
 
-    python -m egara.faces --pages pages/w.tsv --work w --detector egara --output faces/w.tsv --crops faces/w \\
-        --sheet faces/w.png
+Example: python -m egara.faces --pages pages/w.tsv --work w --output faces/w.tsv --crops faces/w --sheet faces/w.png
 """
 
 from pathlib import Path

@@ -42,7 +42,9 @@ class Page:
         """The picture as greys, uint8 (h, w); colour by ITU-R BT.601 luma."""
         if self.image.ndim == 2:
             return self.image
-        return np.rint(self.image[..., :3] @ np.array([0.299, 0.587, 0.114])).astype(np.uint8)
+        import cv2
+
+        return cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
 
 
 class Detector(Protocol):

@@ -1,7 +1,6 @@
 """Score a detector on pages whose faces are known: precision, recall and average precision.
 
-    python -m egara.faces.evaluate --pages pages/w.tsv --boxes volumes/w.boxes.tsv --work w --detector egara \\
-        --output faces/w.detector.tsv
+Example: python -m egara.faces.evaluate --pages pages/w.tsv --boxes volumes/w.boxes.tsv --work w --output w.detector.tsv
 """
 
 from pathlib import Path

@@ -6,19 +6,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from egara.faces.figures import Figure, vary
+from egara.faces.shapes import add_hair, draw_thing
 from egara.seeds import stream
 
 # Boxes of which less is visible are neither faces nor background: the loss looks away.
 VISIBLE = 0.6
 SMALLEST = 16  # working pixels; smaller heads are ignored likewise
-SCALES = (0.5, 1.6)
+SCALES = (0.5, 1.4)
 COVERED = -1  # by a figure, though not by its head
 LAID = 0.55  # share of pictures with figures laid over them
+THING, HAIRED = 0.25, 0.35  # shares of what is laid: things that are no heads, and heads with hair of ours
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A page at 1.6 times the working scale: grey uint8 (h, w) and true boxes (n, 4)."""
+    """A page at 1.4 times the working scale: grey uint8 (h, w) and true boxes (n, 4)."""
 
     image: np.ndarray
     boxes: np.ndarray
@@ -92,16 +94,14 @@ def crop(scene: Scene, side: int, draw: np.random.Generator) -> tuple[np.ndarray
 def lay_figures(
     image: np.ndarray, boxes: np.ndarray, figures: Sequence[Figure], draw: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lay one to six varied figures on a picture, later ones over earlier ones; boxes as `crop` returns them."""
+    """Lay one to six varied figures and things on a picture, later over earlier ones; boxes as `crop` returns them."""
     side = len(image)
     image, owner, heads = image.copy(), np.zeros(image.shape, np.int32), []
     for number in range(1, int(draw.integers(2, 8))):
-        height = np.exp(draw.uniform(np.log(22), np.log(min(220, 0.8 * side))))
-        figure = vary(figures[draw.integers(len(figures))], height, draw)
+        height = np.exp(draw.uniform(np.log(22), np.log(0.8 * side)))
+        figure = _choose(figures, height, draw)
         left, top, right, bottom = figure.box
-        if right - left < 8 or bottom - top < 8:
-            continue
-        x, y = (round(draw.uniform(-0.25, 1.25) * side - span / 2) for span in (left + right, top + bottom))
+        x, y = (round(draw.uniform(-0.15, 1.15) * side - span / 2) for span in figure.grey.shape[::-1])
         place, part = _meet(x, y, figure.grey.shape, side)
         mask, head = figure.alpha[part], figure.head[part] > 128
         if not mask.size or (owner[place] > 0).mean() > 0.35:
@@ -110,12 +110,20 @@ def lay_figures(
         image[place] = np.rint(alpha * figure.grey[part] + (1 - alpha) * image[place]).astype(np.uint8)
         owner[place][mask > 128] = COVERED
         owner[place][head] = number
-        heads.append((number, head.sum(), [x + left, y + top, x + right, y + bottom]))
+        if right - left >= 8 and bottom - top >= 8:
+            heads.append((number, head.sum(), [x + left, y + top, x + right, y + bottom]))
     laid = [[*box, (owner == number).sum() / max(1, drawn)] for number, drawn, box in heads]
     for row in boxes:
         left, top, right, bottom = row[:4].clip(0, side).round().astype(int)
         row[4] = (owner[top:bottom, left:right] == 0).mean() if right > left and bottom > top else 0
     return image, np.concatenate([boxes, np.array(laid, float).reshape(-1, 5)])
+
+
+def _choose(figures: Sequence[Figure], height: float, draw: np.random.Generator) -> Figure:
+    if draw.random() < THING:
+        return draw_thing(height, draw)
+    figure = figures[draw.integers(len(figures))]
+    return vary(add_hair(figure, draw) if draw.random() < HAIRED else figure, height, draw)
 
 
 def _meet(x: int, y: int, shape: tuple[int, int], side: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:

@@ -53,9 +53,9 @@ def draw_figures(styles: list[str], per_style: int, seed: int) -> list[Figure]:
 
 def vary(figure: Figure, height: float, draw: np.random.Generator) -> Figure:
     """Return the figure redrawn by chance, its head `height` pixels high before it is warped."""
-    grey = refill(figure.grey, figure.alpha, draw)
     top, bottom = figure.box[1], figure.box[3]
-    return warp(Figure(grey, figure.alpha, figure.head), height / max(1, bottom - top), draw)
+    figure = Figure(refill(figure.grey, figure.alpha, draw), figure.alpha, figure.head)
+    return warp(figure, height / max(1, bottom - top), draw)
 
 
 def refill(grey: np.ndarray, alpha: np.ndarray, draw: np.random.Generator) -> np.ndarray:
@@ -73,7 +73,8 @@ def refill(grey: np.ndarray, alpha: np.ndarray, draw: np.random.Generator) -> np
     elif kind < 0.6:  # the kit's greys move, whites and blacks stay
         middle = (ink > 60) & (ink < 235)
         level, spread = draw.uniform(0, 255), draw.uniform(0, 1)
-        ink = np.where(middle, (level + spread * (ink.astype(float) - 150)).clip(0, 255), ink)
+        moved = (level + spread * (ink.astype(float) - 150)).clip(0, 255)
+        ink = np.where(middle, _fill(ink.shape, draw) if draw.random() < 0.4 else moved, ink)
     elif kind < 0.7:  # skin and paper darken
         ink = np.where(ink > 60, ink * draw.uniform(0.45, 0.95), ink)
     ink = ink.astype(np.uint8)
@@ -89,11 +90,16 @@ def refill(grey: np.ndarray, alpha: np.ndarray, draw: np.random.Generator) -> np
 
 
 def _fill(shape: tuple[int, int], draw: np.random.Generator) -> np.ndarray:
-    if draw.random() < 0.65:
+    """Return a flat grey, hatching or screentone."""
+    kind = draw.random()
+    if kind < 0.5:
         return np.full(shape, draw.choice([255, 255, 255, 200, 150, 100]), np.uint8)
     y, x = np.mgrid[: shape[0], : shape[1]]
     angle, bend = draw.uniform(0, np.pi), draw.uniform(0, 3)
-    wave = np.cos(2 * np.pi * (np.cos(angle) * x + np.sin(angle) * y) / draw.uniform(5, 14) + bend * np.sin(y / 25))
+    across, along = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
+    pitch = 2 * np.pi / draw.uniform(5, 14)
+    dots = np.cos(pitch * along) if kind < 0.75 else 1
+    wave = np.cos(pitch * across + (bend * np.sin(y / 25) if kind >= 0.75 else 0)) * dots
     return np.where(wave > draw.uniform(-0.2, 0.8), 20, 255).astype(np.uint8)
 
 

@@ -1,6 +1,6 @@
 """Train the detector on composed pages of set-aside artists and write it as an ONNX graph.
 
-    python -m egara.faces.train --pages 300 --steps 1400 --threads 1 --output resources/detector/detector.onnx
+    python -m egara.faces.train --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
 
 The evaluated artists are never drawn here. `--hold-out micah,marbles` keeps styles back as well and measures on them.
 """
@@ -34,11 +34,11 @@ THRESHOLD = 0.5
 class Settings:
     """How the network is trained; every number goes into the file's header."""
 
-    steps: int = 1400
+    steps: int = 1600
     batch: int = 8
     side: int = SIDE
-    learning_rate: float = 2e-3  # peak of a cosine with a warm-up; AdamW at this size diverges from about 1e-2
-    warm_up: int = 60
+    learning_rate: float = 3e-3  # the peak of a cosine with a warm-up
+    warm_up: int = 100
     decay: float = 1e-3
 
 
@@ -144,7 +144,7 @@ def train(
     from egara.faces.network import FaceNetwork
 
     torch.manual_seed(derive_seed(seed, "detector", "weights"))
-    network = FaceNetwork().train()
+    network = FaceNetwork().train().to(memory_format=torch.channels_last)  # a quarter faster on CPUs
     optimizer = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.decay)
     total = 0.0
     with bar(settings.steps, "step") as watched:
@@ -206,9 +206,9 @@ def main(argv: list[str] | None = None) -> None:
     from egara.volumes.artists import SET_ASIDE, attribution
 
     arguments = parser(__doc__)
-    arguments.add_argument("--pages", type=int, default=300, help="composed pages to train on")
+    arguments.add_argument("--pages", type=int, default=240, help="composed pages to train on")
     arguments.add_argument(
-        "--figures", type=int, default=80, help="figures of each style that are varied and laid over"
+        "--figures", type=int, default=60, help="figures of each style that are varied and laid over"
     )
     arguments.add_argument("--steps", type=int, default=Settings.steps, help="training steps")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")

@@ -6,7 +6,7 @@ import numpy as np
 
 from egara.errors import EgaraError, run
 from egara.figures.components import scatter
-from egara.figures.style import METHODS, add_legend, describe_setting, save, set_theme, strip, undrawable
+from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.vectors.geometry import read_maps
@@ -43,8 +43,8 @@ def outline(points: np.ndarray, padding: float) -> np.ndarray:
     return corners[ConvexHull(corners).vertices]
 
 
-def draw_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarray, title: str) -> "Figure":
-    """Draw a map (n, 2) with its clusters (n,), -1 for noise."""
+def draw_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarray, title: tuple[str, str]) -> "Figure":
+    """Draw a map (n, 2) with its clusters (n,), -1 for noise, under a title of two lines."""
     from matplotlib import patheffects, pyplot
     from matplotlib.lines import Line2D
     from matplotlib.patches import Polygon
@@ -64,7 +64,7 @@ def draw_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarra
     axes.set(xlabel="UMAP 1", ylabel="UMAP 2")
     axes.margins(0.07)
     strip(axes)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, color="0.25")
+    add_title(figure, *title)
     noise = Line2D(
         [], [], linestyle="none", marker="o", markerfacecolor="none", color="0.3", markersize=5, label="hollow: noise"
     )
@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
         "have no scale."
     )
     title = f"{method} and HDBSCAN: {setting}"
-    figure = draw_clusters(points[:, :2], index, clusters, title)
+    figure = draw_clusters(points[:, :2], index, clusters, (f"{method} and clusters of HDBSCAN", setting))
     save(figure, options.output, title, caption, ["clusters", options.name, setting])
     log.info("%d clusters, noise %.2f: %s", found, noise, options.output[0])
 

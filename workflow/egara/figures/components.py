@@ -5,8 +5,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import METHODS, add_legend, author_colours, describe_setting, save, set_theme, work_markers
-from egara.figures.style import undrawable
+from egara.figures.style import (
+    METHODS,
+    add_legend,
+    add_title,
+    author_colours,
+    describe_setting,
+    save,
+    set_theme,
+    undrawable,
+    work_markers,
+)
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.vectors.geometry import read_maps
@@ -31,7 +40,7 @@ def choose_components(count: int) -> list[tuple[int, int]]:
     return [pair if pair[1] <= count else (count - 1, count) for pair in PUBLISHED]
 
 
-def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarray, title: str) -> "Figure":
+def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarray, title: tuple[str, str]) -> "Figure":
     """Draw both panels.
 
     Parameters
@@ -39,6 +48,7 @@ def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarra
     points : (n, k) coordinates.
     index : author and work of each row.
     ratios : (k,) share of the variance of each component.
+    title : kind of map, and setting.
     """
     from matplotlib import pyplot
 
@@ -51,7 +61,7 @@ def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarra
         axes.set_xlabel(f"component {first} ({100 * ratios[first - 1]:.1f} % of variance)")
         axes.set_ylabel(f"component {second} ({100 * ratios[second - 1]:.1f} %)")
         axes.ticklabel_format(style="sci", scilimits=(-2, 3), useMathText=True)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=9.5, color="0.25")
+    add_title(figure, *title)
     add_legend(figure, list(zip(index["author"], index["work"], strict=True)))
     return figure
 
@@ -65,7 +75,7 @@ def scatter(axes: "Axes", points: np.ndarray, index: "pd.DataFrame", hollow: np.
     solid = index.loc[~hollow]
     seaborn.scatterplot(
         x=points[~hollow, 0], y=points[~hollow, 1], hue=solid["author"].to_numpy(), style=solid["work"].to_numpy(),
-        palette=colours, markers=markers, s=30, alpha=0.85, edgecolor="white", linewidth=0.35, legend=False, ax=axes,
+        palette=colours, markers=markers, s=34, alpha=1.0, edgecolor="white", linewidth=0.35, legend=False, ax=axes,
     )  # fmt: skip
     for (author, work), rows in index.loc[hollow].groupby(["author", "work"]).groups.items():
         x, y = points[index.index.get_indexer(rows)].T
@@ -99,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
         f"{index['author'].nunique()} authors; colour: author, marker: work."
     )
     title = f"{method}: {setting}"
-    figure = draw_components(points, index, ratios, title)
+    figure = draw_components(points, index, ratios, (method, setting))
     save(figure, options.output, title, caption, ["components", options.method, setting])
     log.info("components %s: %s", pairs, options.output[0])
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import WEIGHTS, describe_setting, save, set_theme
+from egara.figures.style import WEIGHTS, add_title, describe_setting, save, set_theme
 from egara.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.scores.distances import cosine_distances
@@ -28,8 +28,11 @@ def sort_pairs(distances: np.ndarray, index: "pd.DataFrame") -> dict[str, np.nda
     return {kind: values for kind, values in found.items() if len(values)}
 
 
-def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int) -> "Figure":
-    """Draw one panel a representation, each kind of pair with area 1, and the line at 1 + 1 / (count - 1)."""
+def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int, title: tuple[str, str]) -> "Figure":
+    """Draw one panel a representation, each kind of pair with area 1, and the line at 1 + 1 / (count - 1).
+
+    `title` is what is drawn, and the setting.
+    """
     import seaborn
     from matplotlib import pyplot
     from matplotlib.patches import Patch
@@ -37,11 +40,11 @@ def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int) -> "Figu
     palette = seaborn.color_palette("colorblind")
     colours = dict(zip(KINDS, (palette[2], palette[1], palette[0]), strict=True))
     figure, panels = pyplot.subplots(
-        1, len(pairs), figsize=(4.4 * len(pairs), 3.1), squeeze=False, layout="constrained"
+        1, len(pairs), figsize=(4.4 * len(pairs), 3.4), squeeze=False, layout="constrained"
     )
     for axes, (name, kinds) in zip(panels[0], pairs.items(), strict=True):
         values = np.concatenate(list(kinds.values()))
-        bins = np.linspace(values.min(), values.max(), 61) if np.ptp(values) > 0 else 10
+        bins = np.linspace(values.min(), values.max(), 41) if np.ptp(values) > 0 else 10
         for kind, part in kinds.items():
             seaborn.histplot(
                 x=part,
@@ -56,6 +59,7 @@ def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int) -> "Figu
         axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
         axes.set_title(WEIGHTS.get(name, name))
         axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
+    add_title(figure, *title)
     handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]
     line = pyplot.Line2D([], [], color="0.2", linewidth=0.9, dashes=(4, 3), label=f"noise: {noise_distance(count):.4f}")
     shown = [handle for handle in handles if any(handle.get_label() in kinds for kinds in pairs.values())]
@@ -86,7 +90,13 @@ def main(argv: list[str] | None = None) -> None:
         f"independent directions give, 1 + 1/(n − 1) = {noise_distance(count):.4f}."
     )
     title = f"Distances: {setting}"
-    save(draw_distances(pairs, count), options.output, title, caption, ["distances", setting])
+    save(
+        draw_distances(pairs, count, ("Cosine distances", setting)),
+        options.output,
+        title,
+        caption,
+        ["distances", setting],
+    )
     logger("figures").info("distances of %d LoRAs: %s", count, options.output[0])
 
 

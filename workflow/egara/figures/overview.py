@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 LEVELS = {
-    "work": "Work", "author_across_works": "Author, other works only", "author": "Author, all neighbours (published score)",
+    "work": "Work", "author_across_works": "Author, other works only", "author": "Author, all neighbours",
 }  # fmt: skip
 
 
@@ -50,6 +50,7 @@ def draw_overview(table: "pd.DataFrame") -> "Figure":
         1, len(levels) or 1, figsize=(3.0 * max(len(levels), 1) + 1.6, 1.5 + 0.42 * len(rows)), sharey=True,
         squeeze=False, layout="constrained",
     )  # fmt: skip
+    figure.get_layout_engine().set(wspace=0.06)
     for axes, level in zip(panels[0], levels, strict=False):
         stem = f"{level}_top1"
         for name, row in zip(names, table.to_dict("records"), strict=True):
@@ -66,7 +67,7 @@ def draw_overview(table: "pd.DataFrame") -> "Figure":
             chance = row[f"{stem}_chance"]
             axes.plot([chance, chance], [rows[name] - 0.5, rows[name] + 0.5], color="0.35", linewidth=1, dashes=(3, 2))
         axes.set_title(LEVELS[level])
-        axes.set(xlim=(0, 1), ylim=(len(rows) - 0.5, -0.5), xlabel="Top-1")
+        axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1], ylim=(len(rows) - 0.5, -0.5), xlabel="Top-1")
         axes.set_yticks(range(len(rows)), list(rows))
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="0.9", linewidth=0.6)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Filled shapes that stay apart at 5 points; works beyond the twelfth start again.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", "*", ">", "d")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "<", ">", "d")
 EAST_ASIAN_FONTS = (
     "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "Source Han Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic",
     "Noto Serif CJK JP", "Droid Sans Fallback", "WenQuanYi Zen Hei",
@@ -114,6 +114,11 @@ def add_legend(figure: "Figure", pairs: Sequence[tuple[str, str]], extra: Sequen
         if place in heads:
             text.set_fontweight("bold")
             text.set_x(-18)
+
+
+def add_title(figure: "Figure", method: str, setting: str) -> None:
+    """Put two lines above the panels: what is drawn, and the setting."""
+    figure.suptitle(f"{method}\n{setting}", x=0.01, ha="left", fontsize=9, color="0.25", linespacing=1.5)
 
 
 def strip(axes: "Axes") -> None:

@@ -69,7 +69,7 @@ class PackedLinear(torch.nn.Module):
         y = self.base(x)
         hidden = torch.bmm(x.reshape(packs, -1, x.shape[-1]), self.down.mT)  # (K, b x tokens, rank)
         update = torch.baddbmm(y.reshape(packs, -1, y.shape[-1]), hidden, self.up.mT, alpha=self.scale)
-        return update.view(y.shape)
+        return update.reshape(y.shape)
 
 
 def initial_down(rank: int, inputs: int, names: tuple[str | int, ...]) -> torch.Tensor:

@@ -152,7 +152,7 @@ def train_pack(
             noisy, times, target = _noisy_inputs(scheduler, latents, batches, device)
             with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
                 guess = unet(noisy, times, context).sample
-            error = (guess.float() - target).square().view(len(sets), -1).mean(1)  # (K,)
+            error = (guess.float() - target).square().reshape(len(sets), -1).mean(1)  # (K,)
             error.sum().backward()
             clip_gradients(packed, training.clip)
             optimiser.step()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["map", "level", "ami", "ari", "homogeneity", "completeness", "noise", "clusters", "n", "chance", "p"]
-NAMES = {"work": "with works", "author_across_works": "with authors (works exchanged)", "author": "with authors"}
+NAMES = {"work": "with works", "author": "with authors", "author_across_works": "works exchanged"}
 
 
 def read_agreement(path: str | Path) -> "pd.DataFrame":
@@ -60,11 +60,15 @@ def layout(table: "pd.DataFrame") -> Layout:
             part = by_level[level]
             columns = {"AMI": [fixed(v) for v in part["ami"]], "chance": [fixed(v) for v in part["chance"]]}
             columns["p"] = [probability(v) for v in part["p"]]
-            groups.append(Group(name, columns, significant(part["p"], "AMI") | significant(part["p"], "p")))
+            strong = significant(part["p"], "AMI") | significant(part["p"], "p")
+            if level == "author_across_works" and "author" in by_level:
+                del columns["AMI"]
+            groups.append(Group(name, columns, strong))
     notes = [same] if same else []
     notes.append(
         "AMI: adjusted mutual information, 1 for full agreement; noise: share of LoRAs that HDBSCAN leaves out, "
-        "counted as one more group. “Works exchanged”: chance is what clusters of works give, whoever drew them."
+        "counted as one more group. “Works exchanged”: the agreement with authors against what clusters of "
+        "works give, whoever drew them."
     )
     return Layout("Clusters against works and authors", head, groups, notes)
 

@@ -27,7 +27,7 @@ def cosine_table(scores: "pd.DataFrame", published: str | None = None) -> "pd.Da
 def layout(table: "pd.DataFrame") -> Layout:
     """Lay the table out: three levels side by side, p of inter - intra in bold below 0.05."""
     head, same = settings(table)
-    groups = []
+    groups, notes = [], [same] if same else []
     for level, name in LEVELS.items():
         stem = f"{level}_cosine"
         if f"{stem}_intra" not in table or not table[f"{stem}_intra"].notna().any():
@@ -41,17 +41,16 @@ def layout(table: "pd.DataFrame") -> Layout:
         }
         name = name.replace("neighbours", "pairs")
         groups.append(Group(name, columns, significant(p, "p") | significant(p, "intra")))
-    notes = [same] if same else []
-    if "published_intra" in table and table["published_intra"].notna().any():
-        columns = {
-            "intra": [fixed(v, 4) for v in table["published_intra"]],
-            "inter": [fixed(v, 4) for v in table["published_inter"]],
-        }
-        groups.append(Group("published: author, all pairs", columns, muted=("intra", "inter")))
-        notes.append(
-            f"Published: Shimoide & Ito, table 3; for its {PUBLISHED_LORAS} LoRAs independent directions give "
-            f"{noise_distance(PUBLISHED_LORAS):.4f} for both."
-        )
+        if level == "author" and table["published_intra"].notna().any():
+            columns = {
+                "intra": [fixed(v, 4) for v in table["published_intra"]],
+                "inter": [fixed(v, 4) for v in table["published_inter"]],
+            }
+            groups.append(Group("published", columns, muted=("intra", "inter")))
+            notes.append(
+                f"Published: Shimoide & Ito, table 3 (author, all pairs); for its {PUBLISHED_LORAS} LoRAs independent "
+                f"directions give {noise_distance(PUBLISHED_LORAS):.4f} for both."
+            )
     notes.append(
         "intra: mean distance between LoRAs of one label; inter: of two. chance: mean of all pairs, which both would "
         "be if labels meant nothing. p: of inter − intra, one-sided, by exchanging labels. "

@@ -32,31 +32,22 @@ def published_chance(neighbours: int) -> float:
 def layout(table: "pd.DataFrame") -> Layout:
     """Lay the table out: three levels side by side, each score beside its chance."""
     head, same = settings(table)
-    groups = []
-    for level in ("work", "author_across_works", "author"):
+    groups, notes = [], [same] if same else []
+    for level, name in LEVELS.items():
         if f"{level}_top1" not in table or not table[f"{level}_top1"].notna().any():
             continue
-        for metric, name in (("top1", "Top-1"), ("top5", "Top-5")):
-            stem = f"{level}_{metric}"
+        groups.append(_group(table, level, name))
+        if level == "author" and table["published_top1"].notna().any():
             columns = {
-                name: [fixed(v) for v in table[stem]],
-                "chance": [fixed(v) for v in table[f"{stem}_chance"]],
-                "p": [probability(v) for v in table[f"{stem}_p"]],
+                "Top-1": [fixed(v) for v in table["published_top1"]],
+                "Top-5": [fixed(v) for v in table["published_top5"]],
             }
-            strong = significant(table[f"{stem}_p"], name) | significant(table[f"{stem}_p"], "p")
-            groups.append(Group(LEVELS[level], columns, strong))
-    groups = _merge(groups)
-    notes = [same] if same else []
-    if "published_top1" in table and table["published_top1"].notna().any():
-        columns = {
-            "Top-1": [fixed(v) for v in table["published_top1"]],
-            "Top-5": [fixed(v) for v in table["published_top5"]],
-        }
-        groups.append(Group("published: author, all", columns, muted=("Top-1", "Top-5")))
-        notes.append(
-            f"Published: Shimoide & Ito, table 4; chance for its {' and '.join(map(str, PUBLISHED_SIZES))} LoRAs is "
-            f"{published_chance(1):.3f} (Top-1) and {published_chance(5):.3f} (Top-5)."
-        )
+            groups.append(Group("published", columns, muted=("Top-1", "Top-5")))
+            notes.append(
+                "Published: Shimoide & Ito, table 4 (author, all neighbours); chance for its "
+                f"{' and '.join(map(str, PUBLISHED_SIZES))} LoRAs is {published_chance(1):.3f} (Top-1) and "
+                f"{published_chance(5):.3f} (Top-5)."
+            )
     notes.append(
         "Top-1, Top-5: share of LoRAs with one of their label among the nearest one or five. chance: exact, from class "
         "sizes. p: one-sided, by exchanging labels; for “other works only” whole works are exchanged. "
@@ -65,18 +56,16 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout("Nearest neighbours that share the label", head, groups, notes)
 
 
-def _merge(groups: list[Group]) -> list[Group]:
-    """Join the groups of one level; columns that would clash get the metric's name."""
-    merged: dict[str, Group] = {}
-    for group in groups:
-        old = merged.get(group.name, Group(group.name, {}))
-        metric = next(iter(group.columns))
-        names = {column: column if column == metric else f"{column} {metric[-1]}" for column in group.columns}
-        columns = {names[column]: values for column, values in group.columns.items()}
-        strong = frozenset((row, names[column]) for row, column in group.strong)
-        muted = (*old.muted, names["chance"])
-        merged[group.name] = Group(group.name, old.columns | columns, old.strong | strong, muted)
-    return list(merged.values())
+def _group(table: "pd.DataFrame", level: str, name: str) -> Group:
+    """Top-1 and Top-5 of a level, each followed by its chance and p."""
+    columns, strong = {}, frozenset()
+    for metric, heading, mark in (("top1", "Top-1", "1"), ("top5", "Top-5", "5")):
+        stem = f"{level}_{metric}"
+        columns[heading] = [fixed(v) for v in table[stem]]
+        columns[f"chance {mark}"] = [fixed(v) for v in table[f"{stem}_chance"]]
+        columns[f"p {mark}"] = [probability(v) for v in table[f"{stem}_p"]]
+        strong |= significant(table[f"{stem}_p"], heading) | significant(table[f"{stem}_p"], f"p {mark}")
+    return Group(name, columns, strong, ("chance 1", "chance 5"))
 
 
 def main(argv: list[str] | None = None) -> None:

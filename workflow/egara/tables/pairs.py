@@ -19,7 +19,7 @@ from egara.scores.labels import authors_by_work, codes
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import Relabellings, exchange, p_value
 from egara.seeds import stream
-from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
+from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings, significant
 from egara.tables.scores import place
 from egara.tables.writing import write_table
 from egara.vectors.geometry import prepare, read_vectors
@@ -179,26 +179,28 @@ def layout(table: "pd.DataFrame") -> Layout:
     real = {
         "distance": [fixed(v, 4) for v in table["other_kit"]],
         "p": [probability(v) for v in table["other_kit_p"]],
-        "least p": [probability(v) for v in table["other_kit_p_least"]],
         "Top-1": [fixed(v) for v in table["other_kit_top1"]],
         "chance": [fixed(v) for v in table["other_kit_top1_chance"]],
     }
-    others = {"distance": [fixed(v, 4) for v in table["other_author"]]}
-    every = {"distance": [fixed(v, 4) for v in table["chance"]]}
+    rest = {"distance": [fixed(v, 4) for v in table["other_author"]], "chance": [fixed(v, 4) for v in table["chance"]]}
 
     def bold(prefix: str) -> frozenset[tuple[int, str]]:
         return significant(table[f"{prefix}_p"], "distance") | significant(table[f"{prefix}_p"], "p")
 
     groups = [
         Group("same kit (constructed)", constructed, bold("same_kit")),
-        Group("other kit, same author (real)", real, bold("other_kit"), ("chance", "least p")),
-        Group("other author", others),
-        Group("chance", every, muted=("distance",)),
+        Group("other kit, same author (real)", real, bold("other_kit")),
+        Group("other author", rest),
     ]
     notes = [same] if same else []
+    least = table["other_kit_p_least"].max()
+    if least >= SIGNIFICANT:
+        notes.append(
+            f"With so few kits p of other kits cannot fall below {probability(least)}, whatever the distances."
+        )
     notes.append(
         "Mean cosine distances between LoRAs of two works. p: one-sided (nearer than chance), by exchanging kits among "
-        "works or authors among kits; least p: the smallest that so few kits can give. chance: mean over all pairs of "
+        "works or authors among kits. chance: mean over all pairs of "
         "works. Top-1: share of LoRAs whose nearest LoRA of another kit is their author's. Casts of one kit share the "
         "hand's drawings by construction; only two kits of one author show whether the author is recognised."
     )

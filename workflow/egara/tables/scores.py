@@ -76,7 +76,7 @@ def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, st
 
 
 def principal(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one space a row of settings, for short tables: the published one for factors, the whole vectors otherwise."""
+    """Keep one space a setting, for short tables: the published one for factors, else the whole vectors."""
     published = table["representation"] == "factors"
     return _first(table, table["space"].map(WHOLE_FIRST).where(~published, table["space"].map(PUBLISHED_FIRST)))
 

@@ -155,6 +155,13 @@ def layout(table: "pd.DataFrame") -> Layout:
             "shows the kit. “Other kits only” is the real case; too few to tell: even a perfect score would not reach "
             "p 0.05."
         )
+    for level, name in (("work", "the work"), ("author_across_works", "the author")):
+        least = table[f"{level}_p"].min()
+        if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT:
+            notes.append(
+                f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is no longer below 0.05: with "
+                "so few works no score may pass a correction for so many rows."
+            )
     notes.append(
         f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p after Holm's correction for the "
         f"{len(table)} rows; unsure: below 0.05 before the correction only."

@@ -114,16 +114,21 @@ def tex(text: str) -> str:
 def plain(layout: Layout, width: int = WIDTH) -> str:
     """Draw a layout as text of at most `width` columns: groups that do not fit go into a second block below."""
     lines = [layout.title, ""]
-    blocks: list[list[Group]] = [[]]
-    for group in layout.groups:
-        if blocks[-1] and _width(layout.head, [*blocks[-1], group]) > width:
-            blocks.append([])
-        blocks[-1].append(group)
-    for block in blocks:
+    for block in blocks(layout, width):
         lines += [*_block(layout, block), ""]
     for note in layout.notes:
         lines += textwrap.wrap(note, width)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def blocks(layout: Layout, width: int) -> list[list[Group]]:
+    """Split the groups, in order, into blocks that fit `width` characters together with the settings."""
+    found: list[list[Group]] = [[]]
+    for group in layout.groups:
+        if found[-1] and _width(layout.head, [*found[-1], group]) > width:
+            found.append([])
+        found[-1].append(group)
+    return found
 
 
 def _block(layout: Layout, groups: list[Group]) -> list[str]:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 # A page is looked at with at least this many pixels across and down: a spread keeps the scale of its two pages, and a
 # long strip that of its width. The detector was trained at this scale.
-WORKING_WIDTH, WORKING_HEIGHT = 512, 724
+WORKING_WIDTH, WORKING_HEIGHT = 640, 905
 STRIDE, MULTIPLE = 8, 32
 # Long strips are looked at in pieces; a face of up to `SHARED` working pixels lies whole in one of them.
-PIECE, SHARED = 1536, 384
+PIECE, SHARED = 1536, 480
 PEAK = 3  # cells, the window in which only the best cell speaks
+AT_ONCE = 3_000_000  # working pixels in one run of the network, about 100 bytes of memory each
 LIMIT = 0.4  # overlap above which the lower of two boxes goes
 
 
@@ -45,12 +46,15 @@ class OwnDetector:
             for start, piece in cut(shrink(grey, scales[-1])):
                 pieces.setdefault(piece.shape, []).append((number, start, piece))
         found: list[list[np.ndarray]] = [[empty()] for _ in pages]
-        for alike in pieces.values():
-            maps = self._session.run(None, {"pages": np.stack([ink for _, _, ink in alike])[:, None]})[0]
-            for (number, start, _), answer in zip(alike, maps, strict=True):
-                boxes = decode(answer, self.threshold)
-                boxes[:, 1:4:2] += start
-                found[number].append(boxes)
+        for (height, width), alike in pieces.items():
+            count = max(1, AT_ONCE // (height * width))
+            for first in range(0, len(alike), count):
+                together = alike[first : first + count]
+                maps = self._session.run(None, {"pages": np.stack([ink for _, _, ink in together])[:, None]})[0]
+                for (number, start, _), answer in zip(together, maps, strict=True):
+                    boxes = decode(answer, self.threshold)
+                    boxes[:, 1:4:2] += start
+                    found[number].append(boxes)
         return [
             self._finish(np.concatenate(boxes), scale, page.image.shape)
             for boxes, scale, page in zip(found, scales, pages, strict=True)

@@ -1,0 +1,149 @@
+"""Write the report: answer, tables, figures, base model, licences, on one HTML page without outside resources.
+
+A table or figure that is not given leaves its section out. Faces appear only with --show-faces.
+"""
+
+import json
+from pathlib import Path
+
+from egara.errors import EgaraError, run
+from egara.progress import logger, parser
+
+# Bytes of figures on the page; what lies beyond is named by its file.
+FIGURE_BUDGET = 5 * 2**20
+SECTIONS = {
+    "answer": "Answer", "limits": "What this shows, and what not", "material": "Works and faces", "run": "What was run",
+    "scores": "Scores", "figures": "Figures", "base": "Base model", "sheets": "Faces", "licences": "Licences",
+}  # fmt: skip
+
+
+def read_json(path: str | Path, what: str) -> dict:
+    """Read a JSON object.
+
+    Raises
+    ------
+    EgaraError : no such file, or something else inside.
+    """
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EgaraError(f"{path}: cannot be read ({error}); expected {what} as JSON") from error
+    if not isinstance(value, dict):
+        raise EgaraError(f"{path}: not a JSON object; expected {what}")
+    return value
+
+
+def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, str]]:
+    """What the run consists of, as pairs of name and value."""
+    facts = []
+    if (verdict := tables.get("verdict")) is not None:
+        cells = verdict[["rank", "alpha", "init", "token"]].drop_duplicates().to_dict("records")
+        named = [f"rank {c['rank']}, alpha {c['alpha']}, {c['init']} A, token {c['token']}" for c in cells]
+        facts.append(("Cells", "; ".join(named)))
+        facts.append(("Representations", ", ".join(dict.fromkeys(verdict["representation"]))))
+        facts.append(("L2", ", ".join(dict.fromkeys(verdict["l2"]))))
+    if base:
+        facts.append(("Base model", str(base.get("base", ""))))
+        facts.append(("SHA-256 of the base", str(base.get("sha256", ""))))
+    if seed is not None:
+        facts.append(("Study seed", str(seed)))
+    return facts
+
+
+def describe_training(base: dict) -> str:
+    """Say whom the base model was trained on, in a sentence; nothing where it does not say so."""
+    provenance = base.get("provenance") or {}
+    artists = [
+        kit["creator"] for kit in provenance.get("trained_on") or [] if isinstance(kit, dict) and "creator" in kit
+    ]
+    if not artists:
+        return ""
+    names = sorted(set(artists), key=str.lower)
+    amounts = [f"{provenance[key]:,} {key}" for key in ("heads", "pictures", "steps") if key in provenance]
+    detail = f" ({', '.join(amounts)})" if amounts else ""
+    return (
+        f"Trained{detail} on drawings by {', '.join(names)}. None of them is under study. The embedded face detector "
+        "was trained on artists set aside in the same way."
+    )
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read tables, figures and descriptions and write the page."""
+    arguments = parser(__doc__)
+    arguments.prog = "python -m egara.report"
+    arguments.add_argument("--corpus", required=True, help="name of the corpus")
+    arguments.add_argument("--tables", nargs="*", default=[], help="tables of egara.tables, known by name (.tsv)")
+    arguments.add_argument("--figures", nargs="*", default=[], help="figures of egara.figures, in order (.svg)")
+    arguments.add_argument("--config", help="checked configuration of the run (.json)")
+    arguments.add_argument("--base", help="description of the base model (.json)")
+    arguments.add_argument("--samples", help="sample sheet of the base model (.png)")
+    arguments.add_argument("--sheets", nargs="*", default=[], help="contact sheets, faces/{work}.png")
+    arguments.add_argument("--show-faces", action="store_true", help="show the contact sheets; else they stay private")
+    arguments.add_argument("--groups", help="drawing kit of each work: work, group (.tsv)")
+    arguments.add_argument("--benchmarks", help="folder of Snakemake's benchmark files")
+    arguments.add_argument("--seed", type=int, help="study seed")
+    arguments.add_argument("--output", required=True, help="page to write (.html)")
+    options = arguments.parse_args(argv)
+
+    from egara.files import write_text
+    from egara.report import answer, sections
+    from egara.report.images import read_figure, read_picture, within
+    from egara.report.page import render
+    from egara.report.timings import read_benchmarks
+    from egara.tables.pairs import read_groups
+    from egara.tables.show import read_table
+
+    log = logger("report")
+    tables = dict(read_table(path) for path in options.tables)
+    base = read_json(options.base, "a description of the base model") if options.base else {}
+    groups = read_groups(options.groups) if options.groups else {}
+    config = read_json(options.config, "a configuration") if options.config else None
+    figures, left_out = within([read_figure(path) for path in options.figures], FIGURE_BUDGET)
+    sheets = [
+        read_picture(path, f"Faces of {Path(path).stem}", Path(path).stem, side=720, quality=55)
+        for path in (options.sheets if options.show_faces else [])
+    ]
+    samples = None
+    if options.samples:
+        caption = "Samples of the base model before any LoRA."
+        samples = read_picture(options.samples, "Sample sheet of the base model", caption, side=1024)
+    timings = read_benchmarks(options.benchmarks) if options.benchmarks else None
+    verdict = tables.get("verdict")
+    questions, lines = answer.lines(verdict) if verdict is not None else ([], [])
+    kits = sections.kit_table(groups, base)
+    content = {
+        "corpus": options.corpus,
+        "answer": answer.summary(verdict, tables.get("works")) if verdict is not None else [],
+        "questions": questions,
+        "lines": lines,
+        "settings": 0 if verdict is None else len(verdict),
+        "overview": next((figure for figure in figures if figure.kind == "overview"), None),
+        "limits": answer.limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
+        "facts": list_facts(tables, base, options.seed),
+        "config": json.dumps(config, indent=2, ensure_ascii=False) if config is not None else "",
+        "tables": sections.Shown(sections.score_tables(tables)),
+        "timings": None
+        if timings is None or timings.empty
+        else sections.html_table("timings", sections.timing_layout(timings)),
+        "groups": sections.figure_groups(figures),
+        "left_out": [figure.path for figure in left_out],
+        "samples": samples,
+        "trained_on": describe_training(base),
+        "sheets": sheets,
+        "kits": [] if kits is None else kits.fillna("").to_dict("records"),
+    }
+    present = {
+        "limits": content["limits"], "material": {"works", "overlap", "detector"} & tables.keys(),
+        "scores": {"cosine", "neighbours", "verdict"} & tables.keys(), "figures": content["groups"],
+        "base": samples or content["trained_on"], "sheets": sheets,
+    }  # fmt: skip
+    contents = [(id, name) for id, name in SECTIONS.items() if present.get(id, True)]
+    page = render(contents=contents, **content)
+    write_text(options.output, page)
+    for figure in left_out:
+        log.warning("%s: no room on the page; it is named there", figure.path)
+    log.info("%d tables, %d figures, %.1f MB: %s", len(tables), len(figures), len(page) / 1e6, options.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,211 @@
+"""The page's first words: what the weights carry in this run, with numbers, and what that does not show."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from egara.tables.layout import fixed, probability
+from egara.tables.verdict import NAMES, NO, TOO_FEW, UNKNOWN, UNSURE, YES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+QUESTIONS = {"work": "The work?", "author_across_works": "The author, by other works?"}
+KITS = "The author, by another kit?"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One answer: the judgement, how it is shown, and its numbers."""
+
+    verdict: str
+    tone: str
+    numbers: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to look at the weights, and its answers."""
+
+    name: str
+    detail: str
+    cells: list[Cell]
+
+
+TONES = {YES: "yes", NO: "no", UNSURE: "unsure", TOO_FEW: "unknown", UNKNOWN: "unknown"}
+
+
+def spread_of(values: "pd.Series", digits: int = 3) -> str:
+    """Write the least and the greatest value, or the one that both are when rounded."""
+    finite = [fixed(value, digits) for value in (values.min(), values.max()) if math.isfinite(value)]
+    return "–".join(dict.fromkeys(finite))
+
+
+def combine(verdicts: list[str]) -> tuple[str, str]:
+    """One judgement for several settings, and its tone."""
+    distinct = list(dict.fromkeys(verdicts))
+    if len(distinct) == 1:
+        return distinct[0], TONES[distinct[0]]
+    above = verdicts.count(YES)
+    return (f"above chance in {above} of {len(verdicts)}", "unsure") if above else (" / ".join(distinct), "unsure")
+
+
+def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
+    """Questions, and one line a representation, init and token: its answers over all ranks and L2."""
+    levels = dict(QUESTIONS)
+    if "other_kit" in verdict and verdict["other_kit"].notna().any():
+        levels["other_kit"] = KITS
+    found = []
+    for (representation, init, token), part in verdict.groupby(["representation", "init", "token"], sort=False):
+        name = f"{NAMES.get(representation, representation)}, {init} A"
+        name += f", token {token}" if verdict["token"].nunique() > 1 else ""
+        ranks = sorted({int(rank) for rank in part["rank"]})
+        settings = sorted(set(part["l2"]), reverse=True)
+        detail = f"rank {', '.join(map(str, ranks))}; L2 {', '.join(settings)}"
+        found.append(Line(name, detail, [_cell(part, level) for level in levels]))
+    return list(levels.values()), found
+
+
+def _cell(part: "pd.DataFrame", level: str) -> Cell:
+    verdicts = part[f"{level}_verdict"].fillna(UNKNOWN).replace("", UNKNOWN).tolist()
+    verdict, tone = combine(verdicts)
+    if verdict == UNKNOWN:
+        return Cell(verdict, tone, "")
+    p = part[f"{level}_p_holm"]
+    if level == "other_kit":
+        numbers = f"distance {spread_of(part['other_kit'])}, to other authors {spread_of(part['other_author'])}"
+        if verdict == TOO_FEW:
+            return Cell(
+                verdict, tone, f"{numbers}; p cannot fall below\u00a0{probability(part['other_kit_p_least'].max())}"
+            )
+    else:
+        numbers = f"Top-1 {spread_of(part[level])}, chance\u00a0{spread_of(part[f'{level}_chance'])}"
+    return Cell(verdict, tone, f"{numbers}, p\u00a0{_range(p.min(), p.max(), verdict)}")
+
+
+def _range(least: float, most: float, verdict: str) -> str:
+    """Write corrected p-values of several settings: the greatest above chance, the least at chance, else both."""
+    texts = list(dict.fromkeys([probability(least), probability(most)]))
+    if len(texts) == 1:
+        return texts[0]
+    return (
+        f"≤\u00a0{texts[1]}"
+        if verdict == YES
+        else f"≥\u00a0{texts[0]}"
+        if verdict == NO
+        else f"{texts[0]} to {texts[1]}"
+    )
+
+
+def summary(verdict: "pd.DataFrame", works: "pd.DataFrame | None") -> list[str]:
+    """Paragraphs: what was compared; the published view beside the update of the same files; the real case of kits."""
+    texts = []
+    if works is not None:
+        run = works[works["corpus"] == "this run"]
+        loras = int(run["sets"].sum()) if run["sets"].notna().all() else 0
+        cells = len(verdict[["rank", "alpha", "init", "token"]].drop_duplicates())
+        texts.append(
+            f"{loras} LoRAs in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid, "
+            f"{len(run)} works by {_number(run['author'].nunique())} authors."
+        )
+    texts += _compare(verdict)
+    if "other_kit" in verdict and verdict["other_kit"].notna().any():
+        texts.append(_kits(verdict))
+    return texts
+
+
+def _compare(verdict: "pd.DataFrame") -> list[str]:
+    published = verdict[(verdict["representation"] == "factors") & (verdict["init"] == "independent")]
+    if published.empty:
+        return [_capital(_say(row)) for row in verdict.head(1).to_dict("records")]
+    row = published.iloc[0].to_dict()
+    texts = [f"Seen as published, as flattened factors A and B from independent starts, {_say(row)}"]
+    same = verdict["representation"] == "delta"
+    for key in ("rank", "alpha", "init", "token", "l2"):
+        same &= verdict[key] == row[key]
+    texts += [
+        f"Seen as the update ΔW = BA, in the very same files {_say(other)}"
+        for other in verdict[same].to_dict("records")
+    ]
+    return texts
+
+
+def _say(row: dict) -> str:
+    words = {YES: "above chance", NO: "at chance", UNSURE: "above chance only before correction"}
+    parts = []
+    for level, name in (
+        ("work", "the nearest LoRA is of the same work"),
+        ("author_across_works", "the nearest LoRA of another work is by the same author"),
+    ):
+        if row[f"{level}_verdict"] in words:
+            parts.append(
+                f"{name} in {100 * row[level]:.1f}\u00a0% of cases (chance {100 * row[f'{level}_chance']:.1f}\u00a0%, "
+                f"p\u00a0{probability(row[f'{level}_p_holm'])}: {words[row[f'{level}_verdict']]})"
+            )
+    return (" and ".join(parts) or "nothing could be tested") + "."
+
+
+def _kits(verdict: "pd.DataFrame") -> str:
+    row = next(r for r in verdict[::-1].to_dict("records") if math.isfinite(r["other_kit"]))
+    best = verdict.loc[[verdict["other_kit_p"].astype(float).idxmin()]].to_dict("records")[0]
+    text = (
+        "An author's other works are mostly other casts of the same drawing kit here, which is our construction. The "
+        f"real case is one artist in two styles ({row['author']}: {row['kits']}). "
+    )
+    counts = verdict["other_kit_verdict"].value_counts()
+    if counts.get(YES, 0):
+        return text + f"They lie nearer than chance in {counts[YES]} of {len(verdict)} settings."
+    text += f"No setting shows these nearer than chance (least p\u00a0{probability(best['other_kit_p'])}"
+    if TOO_FEW in counts:
+        return text + f"; with so few kits it cannot fall below {probability(best['other_kit_p_least'])})."
+    return text + ")."
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _number(value: int) -> str:
+    names = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return names[value] if value < len(names) else str(value)
+
+
+def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap: "pd.DataFrame | None") -> list[str]:
+    """What these results do not show, from what was run."""
+    texts = [
+        "A score at chance says that this view of the weights does not show the label, not that the weights lack it: "
+        "independent starts fill the factors with noise that the update does not have.",
+        "The published author score counts neighbours from the same work. Only “other works only” speaks of an author.",
+    ]
+    if groups:
+        casts: dict[str, list[str]] = {}
+        for work, kit in groups.items():
+            casts.setdefault(kit, []).append(work)
+        named = "; ".join(f"{kit}: {', '.join(works)}" for kit, works in casts.items() if len(works) > 1)
+        texts.append(
+            "These volumes are composed from drawing kits, not drawn as stories. Constructed casts, disjoint parts of "
+            f"one kit ({named}), are alike because one hand drew one kit: that an author is found “by other works” "
+            "shows the kit first. Only two kits of one author are two real works in two styles."
+        )
+        if "author" in verdict and verdict["author"].notna().any():
+            pairs = verdict[["author", "kits"]].dropna().drop_duplicates()
+            pairs = pairs[pairs["author"] != ""]
+            named = "; ".join(f"{row.author}: {row.kits}" for row in pairs.itertuples())
+            texts.append(
+                f"Two real styles of one artist stand beside them ({named}); few kits, so little can be tested."
+            )
+    if overlap is not None and overlap["measured"].notna().any():
+        texts.append(
+            f"Two sets of a work share {100 * overlap['measured'].mean():.0f} % of their faces on average, so LoRAs of "
+            "a work are alike for that reason too, and p-values that permute single LoRAs (work; author, all "
+            "neighbours) take them for more independent than they are. “Other works only” exchanges whole works."
+        )
+    if set(verdict["token"]) - {"none"}:
+        texts.append("Where captions hold a token per author or work, the token itself puts the label into training.")
+    if base.get("provenance"):
+        texts.append(
+            "The base model is small and was trained on drawings by other artists (below); larger bases may keep "
+            "authors apart better or worse."
+        )
+    texts.append("Nothing here identifies who drew a given picture; it compares LoRAs of known works.")
+    return texts

@@ -1,0 +1,118 @@
+"""From files to what the page's template shows: tables as rows of cells, figures by kind, kits, base and timings."""
+
+from typing import TYPE_CHECKING
+
+from egara.report.images import Image
+from egara.tables.layout import Group, Layout, count, fixed
+from egara.tables.show import lay_out
+from egara.tables.writing import blocks
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PAGE = 126  # characters that stand side by side on the page
+TITLES = {
+    "works": "Table 1. Works, pages and faces", "environment": "Table 2. Environment of this run",
+    "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",
+    "verdict": "The verdict, corrected for the number of settings", "pairs": "One kit, one author, two authors",
+    "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",
+}  # fmt: skip
+FIGURES = {
+    "distances": ("Distributions of distances", "If labels mean nothing, all three kinds of pairs lie on one another."),
+    "components": (
+        "Components 1–2 and 41–42 (the paper's Figures 2–5)",
+        "IncrementalPCA of the factors is the published map; exact PCA stands beside it.",
+    ),
+    "clusters": ("UMAP and clusters", "Seen from afar only: UMAP makes groups from noise, too."),
+}
+
+
+class Shown(dict):
+    """Tables by name; one that was not given is None."""
+
+    def __missing__(self, kind: str) -> None:
+        return None
+
+
+def html_table(kind: str, layout: Layout) -> dict[str, object]:
+    """Return what the template needs of a layout: blocks of heading and body rows of (text, classes), and remarks."""
+    found = [_html_block(layout, groups) for groups in blocks(layout, PAGE)]
+    return {"id": kind, "title": TITLES.get(kind, layout.title), "blocks": found, "notes": layout.notes}
+
+
+def _html_block(layout: Layout, groups: list[Group]) -> dict[str, object]:
+    spans = [(group.name, len(group.columns)) for group in groups] if any(group.name for group in groups) else []
+    heads, columns = [], []
+    for name, values in layout.head.items():
+        classes = "n" if layout.numeric(values) else ""
+        heads.append((name, classes))
+        columns.append([(text, classes) for text in values])
+    for group in groups:
+        for place, (name, values) in enumerate(group.columns.items()):
+            classes = ["n"] if layout.numeric(values) else []
+            classes += ["first"] if place == 0 and spans else []
+            classes += ["muted"] if name in group.muted else []
+            heads.append((name, " ".join(classes)))
+            marked = [[*classes, "strong"] if (row, name) in group.strong else classes for row in range(layout.count)]
+            columns.append([(text, " ".join(marks)) for text, marks in zip(values, marked, strict=True)])
+    rows = list(zip(*columns, strict=True))
+    return {"settings": len(layout.head), "spans": spans, "heads": heads, "rows": rows}
+
+
+def score_tables(tables: dict[str, "pd.DataFrame"]) -> dict[str, dict[str, object]]:
+    """Lay every table out for the page; tables of scores twice where they hold several spaces: short, and `_whole`."""
+    shown = {}
+    for kind, table in tables.items():
+        layout = lay_out(kind, table, whole=False)
+        if kind in ("cosine", "neighbours"):
+            notes = [note for note in layout.notes if "stand in the report" not in note]
+            shown[kind] = html_table(kind, Layout(layout.title, layout.head, layout.groups, notes))
+            if layout.count < len(table):
+                shown[f"{kind}_whole"] = html_table(f"{kind}-whole", lay_out(kind, table))
+        else:
+            shown[kind] = html_table(kind, layout)
+    return shown
+
+
+def figure_groups(figures: list[Image], most: int = 8) -> list[dict[str, object]]:
+    """Sort figures by kind in the order of the page; beyond `most` of a kind they go behind a fold."""
+    groups = []
+    for kind, (title, remark) in FIGURES.items():
+        found = [figure for figure in figures if figure.kind == kind]
+        if found:
+            groups.append(
+                {"id": f"figures-{kind}", "title": title, "remark": remark, "shown": found[:most], "more": found[most:]}
+            )
+    rest = [figure for figure in figures if figure.kind not in FIGURES and figure.kind != "overview"]
+    if rest:
+        groups.append({"id": "figures-more", "title": "More figures", "remark": "", "shown": rest, "more": []})
+    return groups
+
+
+def kit_table(groups: dict[str, str], base: dict[str, object]) -> "pd.DataFrame | None":
+    """Licences of the drawing kits: those of the works under study, and those that the base model was trained on."""
+    import pandas as pd
+
+    rows = []
+    kits = sorted(set(groups.values()))
+    if kits:
+        from egara.volumes.artists import STYLES
+        from egara.volumes.notice import attributions
+
+        known = [kit for kit in kits if kit in STYLES]
+        rows += attributions(known).assign(role="under study").to_dict("records") if known else []
+    trained = (base.get("provenance") or {}).get("trained_on") or []
+    rows += [{**kit, "role": "base model"} for kit in trained if isinstance(kit, dict) and kit.get("style")]
+    return pd.DataFrame(rows) if rows else None
+
+
+def timing_layout(table: "pd.DataFrame") -> Layout:
+    """Lay the timings out."""
+    columns = {
+        "jobs": [count(v) for v in table["jobs"]],
+        "minutes, together": [fixed(v / 60, 1) for v in table["seconds"]],
+        "longest job, s": [fixed(v, 1) for v in table["longest"]],
+        "peak memory, MiB": [count(v) for v in table["memory"]],
+    }
+    notes = ["From Snakemake's benchmark files: wall time of jobs, which may have run side by side."]
+    return Layout("Time and memory", {"stage": table["stage"].tolist()}, [Group("", columns)], notes)
