@@ -72,7 +72,9 @@ def main() -> None:
             for _ in range(options.repeats)
         ]
         alone, packed = np.median(pairs, axis=0) * 1000
-        print(f"batch {batch}: PEFT {alone:.1f} ms, packed {packed:.1f} ms per adapter-step, {alone / packed:.1f} times")
+        print(
+            f"batch {batch}: PEFT {alone:.1f} ms, packed {packed:.1f} ms per adapter-step, {alone / packed:.1f} times"
+        )
 
 
 if __name__ == "__main__":

@@ -101,6 +101,8 @@ def test_each_environment_holds_what_its_stages_import():
             from egara.fingerprint import _file
 
             start = f"{modules[0]}.__main__" if _file(f"{modules[0]}.__main__") else modules[0]
-            needed = {providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names}
+            needed = {
+                providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names
+            }
             missing = (needed & wanted) - pip
             assert not missing, f"{path.name}, {rule.split(':')[0]}: {environment[0]}.yaml lacks {sorted(missing)}"

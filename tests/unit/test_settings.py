@@ -115,7 +115,10 @@ def test_casts_need_a_row_a_work(tmp_path):
 def test_tokens_carry_no_name_and_follow_the_policy():
     authors, works = ["A", "A", "B"], ["a1", "a2", "b1"]
     said = {
-        policy: [make_caption("face", policy, author, work, authors, works) for author, work in zip(authors, works, strict=True)]
+        policy: [
+            make_caption("face", policy, author, work, authors, works)
+            for author, work in zip(authors, works, strict=True)
+        ]
         for policy in ("author", "work", "none")
     }
     assert said["none"] == ["face"] * 3

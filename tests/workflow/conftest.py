@@ -36,7 +36,8 @@ class Project:
 
     def snakemake(self, *options, good=True):
         """Run Snakemake and return what it printed."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/tiny.yaml", *options]
+        config = () if "--configfile" in options else ("--configfile", "config/tiny.yaml")
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *config, *options]
         ran = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         said = ran.stdout + ran.stderr
         assert (ran.returncode == 0) == good, said[-6000:]
@@ -68,7 +69,7 @@ def project(tmp_path_factory, small_base):
     for name in ("workflow", "config", "envs", "profiles"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", folder)
-    shutil.copytree(ROOT / "resources" / "published", folder / "resources" / "published")
+    shutil.copytree(ROOT / "resources", folder / "resources")
     shutil.copytree(small_base, folder / "base")
     draw, rows = np.random.default_rng(0), ["author\twork\tvolumes"]
     for work in WORKS:

@@ -87,6 +87,21 @@ def test_a_deleted_lora_comes_back_from_the_store(finished):
 
 
 @pytest.mark.parametrize(
+    ("name", "cells", "works"), [("demo", 2, 10), ("paper-mini", 2, 11)], ids=["demo", "paper-mini"]
+)
+def test_shipped_configurations_plan_the_whole_road(project, name, cells, works):
+    jobs = project.planned("--configfile", f"config/{name}.yaml")
+    assert jobs["compose_volumes"] == jobs["detect_faces"] == works
+    assert jobs["train_loras"] == cells * works
+    assert jobs["write_report"] == 1
+
+
+def test_the_papers_configuration_says_which_volumes_are_missing(project):
+    printed = project.snakemake("-n", "--configfile", "config/paper.yaml", good=False)
+    assert "work work-1: no volume at volumes/work-1/*.cbz" in printed
+
+
+@pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("rank: [2]", "rank: [0]", "config: grid.rank.0 is 0"),

@@ -23,7 +23,9 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
 
     rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
     settings = _with_defaults(deepcopy(dict(config)), rules)
-    errors = sorted(jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path)))
+    errors = sorted(
+        jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
+    )
     if errors:
         raise EgaraError("config: " + "; ".join(_sentence(error, settings) for error in errors[:3]))
     return settings
@@ -76,7 +78,9 @@ def find_volumes(works: list[Work]) -> dict[str, list[str]]:
         for place in work.volumes:
             paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
             if not paths:
-                raise EgaraError(f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits")
+                raise EgaraError(
+                    f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits"
+                )
             found[work.work] += paths
     return found
 

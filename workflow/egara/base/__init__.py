@@ -1,1 +1,1 @@
-"""The embedded base model: a small latent diffusion model in diffusers' layout, pre-trained on set-aside artists only."""
+"""The embedded base: a small latent diffusion model in diffusers' layout, taught by set-aside artists only."""

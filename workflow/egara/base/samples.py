@@ -1,6 +1,6 @@
 """Draw faces with the base model alone: what it knows before any LoRA.
 
-    python -m egara.base.samples --base results/demo/base/base.json --output results/demo/base/samples.png
+python -m egara.base.samples --base results/demo/base/base.json --output results/demo/base/samples.png
 """
 
 from pathlib import Path

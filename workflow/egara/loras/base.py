@@ -36,7 +36,7 @@ def _fetch(base: str) -> Path:
         raise EgaraError(f"base model {base}: no such folder; {expected}")
     from huggingface_hub import snapshot_download
 
-    patterns = [f"{part}/*{suffix}" for part in PARTS for suffix in KEPT]
+    patterns = ["model_index.json", *(f"{part}/*{suffix}" for part in PARTS for suffix in KEPT)]
     try:
         return Path(snapshot_download(base, allow_patterns=patterns, ignore_patterns=["*fp16*", "*non_ema*"]))
     except Exception as error:

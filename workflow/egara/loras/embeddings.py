@@ -23,7 +23,7 @@ def embed_captions(folder: Path, captions: list[str]) -> dict[str, "object"]:
             whole = len(tokenizer(caption).input_ids)
             if whole > tokenizer.model_max_length:
                 raise EgaraError(
-                    f"caption {caption!r}: {whole} tokens, the base model reads {tokenizer.model_max_length}; shorten it"
+                    f"caption {caption!r}: {whole} tokens, the base reads {tokenizer.model_max_length}; shorten it"
                 )
             tokens = tokenizer(caption, padding="max_length", truncation=True, return_tensors="pt").input_ids
             embedded[caption] = encoder(tokens).last_hidden_state[0].float().numpy().copy()

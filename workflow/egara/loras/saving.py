@@ -18,7 +18,7 @@ def save_lora(
     Parameters
     ----------
     path : the file, written in one step.
-    tensors : `<module>.lora_A.weight` (rank, inputs) and `<module>.lora_B.weight` (outputs, rank), modules of the U-Net.
+    tensors : `<module>.lora_A.weight` (rank, inputs) and `<module>.lora_B.weight` (outputs, rank), in the U-Net.
     rank, alpha : ΔW = alpha / rank · B A; loaders assume alpha = rank unless the header says otherwise.
     header : provenance, stored as JSON under `egara`.
     stored_as : `float32` or `float16`.

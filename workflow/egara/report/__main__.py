@@ -130,7 +130,8 @@ def main(argv: list[str] | None = None) -> None:
         "samples": samples,
         "trained_on": describe_training(base),
         "sheets": sheets,
-        "kits": [] if kits is None else kits.fillna("").to_dict("records"),
+        "kits": [] if kits is None else kits.to_dict("records"),
+        "composed": kits is not None and (kits["role"] == sections.STUDIED).any(),
     }
     present = {
         "limits": content["limits"], "material": {"works", "overlap", "detector"} & tables.keys(),

@@ -1,5 +1,7 @@
 """The page's template: everything inside it, light and dark, for screens and for paper."""
 
+LONG = 24  # rows from which a table beyond the paper's is folded
+
 STYLE = """
 :root { color-scheme: light dark; --ground: #fdfdfc; --ink: #1d1d1f; --muted: #7c7c82; --soft: #5d5d63;
   --line: #dcdcd8; --panel: #f4f4f1; --link: #0b5cad; --yes: #00684a; --no: #5d5d63; --unsure: #8a5a00; }
@@ -112,10 +114,16 @@ TEMPLATE = """<!DOCTYPE html>
 {%- endfor %}
 <p class="note">{% for note in shown.notes %}<span>{{ note }}</span>{% endfor %}</p>
 {%- endmacro %}
-{%- macro given(kinds) %}
+{%- macro given(kinds, folded=false) %}
 {%- for kind in kinds %}
 {%- if tables[kind] %}
+{%- if folded and tables[kind].blocks[0].rows|length > long %}
+<h3 id="{{ kind }}">{{ tables[kind].title }}</h3>
+<details><summary>{{ tables[kind].blocks[0].rows|length }} rows</summary>
+{{- table(tables[kind], false) }}</details>
+{%- else %}
 {{- table(tables[kind]) }}
+{%- endif %}
 {%- if tables[kind ~ "_whole"] %}
 <details><summary>All spaces: maps and whole vectors</summary>
 {{- table(tables[kind ~ "_whole"], false) }}</details>
@@ -177,7 +185,8 @@ LoRAs whose nearest LoRA has the same label; chance is exact, from class sizes. 
 {%- if timings %}{{ table(timings) }}{% endif %}
 {%- if tables.cosine or tables.neighbours or tables.verdict %}
 <h2 id="scores">Scores, beside chance and the published values</h2>
-{{- given(("cosine", "neighbours", "verdict", "pairs", "clusters")) }}
+{{- given(("cosine", "neighbours")) }}
+{{- given(("verdict", "pairs", "clusters"), true) }}
 {%- endif %}
 {%- if groups %}
 <h2 id="figures">Figures</h2>
@@ -206,9 +215,18 @@ LoRAs whose nearest LoRA has the same label; chance is exact, from class sizes. 
 <div class="grid">{% for image in sheets %}{{ picture(image) }}{% endfor %}</div>
 {%- endif %}
 <h2 id="licences">Licences and sources</h2>
+{%- if composed %}
+<p>The volumes are composed of drawings from kits that their artists published under open licences. They were
+recoloured to white, grey and black, tilted, scaled, cropped and set into pages. None of the artists endorses this
+work.</p>
+{%- else %}
+<p>Volumes and their rights are those of the works named above. This page was made on the user's own machine
+{%- if not sheets %} and shows no face{% endif %}.</p>
 {%- if kits %}
-<p>The drawings come from kits that their artists published under open licences. They were recoloured to white, grey
-and black, tilted, scaled, cropped and set into pages. None of the artists endorses this work.</p>
+<p>The base model was trained on drawings from these kits, recoloured, tilted, scaled and cropped:</p>
+{%- endif %}
+{%- endif %}
+{%- if kits %}
 <div class="scroll" tabindex="0" role="region" aria-label="Drawing kits"><table>
 <thead><tr>
 {%- for name in ("kit", "artist", "licence", "used for") %}{{ cell("th", name, "", "col") }}{% endfor %}</tr></thead>
@@ -218,9 +236,6 @@ and black, tilted, scaled, cropped and set into pages. None of the artists endor
 <td>{{ link(kit.licence, kit.licence_url) }}</td><td>{{ kit.role }}</td></tr>
 {%- endfor %}
 </tbody></table></div>
-{%- else %}
-<p>Volumes and their rights are those of the works named above. This page was made on the user's own machine
-{%- if not sheets %} and shows no face{% endif %}.</p>
 {%- endif %}
 <p>Published values: S. Shimoide and E. Ito, “LoRA Weight Clustering for Manga Author Identification”
 (マンガ作者特定のための LoRA 重みクラスタリング), tables 1–4. Their method follows C. Liu, T. Takikawa and
@@ -238,4 +253,4 @@ def render(**content: object) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(TEMPLATE).render(style=Markup(STYLE), **content)
+    return environment.from_string(TEMPLATE).render(style=Markup(STYLE), long=LONG, **content)

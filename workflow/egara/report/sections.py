@@ -10,6 +10,7 @@ from egara.tables.writing import blocks
 if TYPE_CHECKING:
     import pandas as pd
 
+STUDIED = "volumes under study"
 PAGE = 126  # characters that stand side by side on the page
 TITLES = {
     "works": "Table 1. Works, pages and faces", "environment": "Table 2. Environment of this run",
@@ -100,10 +101,11 @@ def kit_table(groups: dict[str, str], base: dict[str, object]) -> "pd.DataFrame 
         from egara.volumes.notice import attributions
 
         known = [kit for kit in kits if kit in STYLES]
-        rows += attributions(known).assign(role="under study").to_dict("records") if known else []
+        rows += attributions(known).assign(role=STUDIED).to_dict("records") if known else []
     trained = (base.get("provenance") or {}).get("trained_on") or []
     rows += [{**kit, "role": "base model"} for kit in trained if isinstance(kit, dict) and kit.get("style")]
-    return pd.DataFrame(rows) if rows else None
+    columns = ["style", "title", "creator", "licence", "licence_url", "source_url", "role"]
+    return pd.DataFrame([{c: row.get(c) or "" for c in columns} for row in rows]) if rows else None
 
 
 def timing_layout(table: "pd.DataFrame") -> Layout:

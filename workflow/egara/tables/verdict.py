@@ -159,8 +159,8 @@ def layout(table: "pd.DataFrame") -> Layout:
         least = table[f"{level}_p"].min()
         if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT:
             notes.append(
-                f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is no longer below 0.05: with "
-                "so few works no score may pass a correction for so many rows."
+                f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is not below 0.05: with so "
+                "few works no score may pass a correction for so many rows."
             )
     notes.append(
         f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p after Holm's correction for the "

@@ -1,0 +1,159 @@
+"""Figures: the same bytes twice, names as text, what they show in their metadata, and honest titles."""
+
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import INDEPENDENT, WORKS, build
+
+from egara.errors import EgaraError
+from egara.figures import clusters, components, distances, overview, style
+from egara.report.images import read_figure
+from egara.tables import neighbours
+
+SETTING = ["--cell", INDEPENDENT, "--representation", "delta", "--l2", "on"]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    root = build(tmp_path_factory.mktemp("study"), cells=[INDEPENDENT], l2=["on"], sets=3)
+    scores = list(map(str, root.glob("scores/*/*/scores.tsv")))
+    neighbours.main(["--scores", *scores, "--output", str(root / "neighbours.tsv")])
+    return root
+
+
+def place(study, folder, name="delta"):
+    return study / folder / INDEPENDENT / f"{name}_l2~on"
+
+
+def draw_components(study, *output):
+    maps = place(study, "maps")
+    components.main(
+        ["--map", str(maps / "pca.tsv"), "--variance", str(maps / "pca.variance.tsv"), "--method", "pca", *SETTING]
+        + ["--output", *map(str, output)]
+    )
+
+
+def draw_clusters(study, output):
+    maps, found = place(study, "maps") / "pca.tsv", place(study, "clusters") / "hdbscan.tsv"
+    clusters.main(["--map", str(maps), "--clusters", str(found), "--name", "pca", *SETTING, "--output", str(output)])
+
+
+def draw_distances(study, output):
+    files = {name: study / "vectors" / INDEPENDENT / f"{name}.gram.npy" for name in ("factors", "delta")}
+    grams = [f"{name}={path}" for name, path in files.items()]
+    indexes = [pair.replace(".gram.npy", ".tsv") for pair in grams]
+    distances.main(
+        ["--gram", *grams, "--index", *indexes, "--cell", INDEPENDENT, "--l2", "on", "--output", str(output)]
+    )
+
+
+def draw_overview(study, output):
+    overview.main(["--neighbours", str(study / "neighbours.tsv"), "--output", str(output)])
+
+
+def texts(path):
+    root = ElementTree.parse(path).getroot()
+    return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("draw", [draw_components, draw_clusters, draw_distances, draw_overview])
+def test_a_second_run_gives_the_same_file(study, tmp_path, draw):
+    first, second = tmp_path / "a.svg", tmp_path / "b.svg"
+    draw(study, first)
+    draw(study, second)
+    assert first.read_bytes() == second.read_bytes()
+    shown = read_figure(first)
+    assert shown.kind == draw.__name__.removeprefix("draw_")
+    assert len(shown.caption) > 40 and shown.title and shown.width > 300
+    assert not any(f"{word}>" in first.read_text() for word in ("dc:date", "dc:creator"))
+
+
+def test_components_say_which_they_are_and_how_much_they_hold(study, tmp_path):
+    draw_components(study, tmp_path / "a.svg", tmp_path / "a.png")
+    ratios = pd.read_csv(place(study, "maps") / "pca.variance.tsv", sep="\t")["ratio"]
+    shown = texts(tmp_path / "a.svg")
+    assert "Components 1 and 2" in shown
+    assert "Components 7 and 8 (the last two; published: 41 and 42)" in shown
+    assert f"component 1 ({100 * ratios[0]:.1f} % of variance)" in shown
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert {work for _, work, _ in WORKS} | {author for author, _, _ in WORKS} <= set(shown)
+
+
+def test_components_published_and_last():
+    assert components.choose_components(50) == [(1, 2), (41, 42)]
+    assert components.choose_components(42) == [(1, 2), (41, 42)]
+    assert components.choose_components(41) == [(1, 2), (40, 41)]
+    with pytest.raises(EgaraError, match="1 component; a scatter plot needs two"):
+        components.choose_components(1)
+
+
+def test_authors_and_works_stay_apart():
+    authors = [f"author {n}" for n in range(14)]
+    assert len(set(map(tuple, style.author_colours(authors[:10]).values()))) == 10
+    assert len(set(map(tuple, style.author_colours(authors).values()))) == 14
+    assert len(set(style.work_markers([f"w{n}" for n in range(12)]).values())) == 12
+    assert style.author_colours(["b", "a", "b"]) == style.author_colours(["a", "b"])
+
+
+def test_outline_holds_its_points_even_if_there_is_only_one():
+    for points in (
+        np.zeros((1, 2)),
+        np.array([[0.0, 0], [1, 0], [2, 0]]),
+        np.random.default_rng(0).normal(size=(9, 2)),
+    ):
+        corners = clusters.outline(points, 0.1)
+        x, y = (np.roll(corners, -1, axis=0) - corners).T
+
+        def sides(point, corners=corners, x=x, y=y):
+            across, up = (point - corners).T
+            return np.sign(x * up - y * across)
+
+        for point in points:
+            assert (sides(point) == sides(corners.mean(axis=0))).all()
+
+
+def test_clusters_of_another_map_are_refused(study, tmp_path):
+    table = pd.read_csv(place(study, "clusters") / "hdbscan.tsv", sep="\t")
+    table.iloc[::-1].to_csv(tmp_path / "h.tsv", sep="\t", index=False)
+    maps = place(study, "maps") / "pca.tsv"
+    with pytest.raises(EgaraError, match="are not the map's LoRAs"):
+        clusters.main(
+            ["--map", str(maps), "--clusters", str(tmp_path / "h.tsv"), "--name", "pca", *SETTING]
+            + ["--output", str(tmp_path / "a.svg")]
+        )
+    assert not (tmp_path / "a.svg").exists()
+
+
+def test_pairs_are_sorted_by_what_they_share():
+    index = pd.DataFrame({"author": list("xxxy"), "work": ["a", "a", "b", "c"]})
+    values = np.arange(16.0).reshape(4, 4)
+    found = distances.sort_pairs(values, index)
+    assert [found[kind].tolist() for kind in distances.KINDS] == [[1], [2, 6], [3, 7, 11]]
+    assert "same author, other work" not in distances.sort_pairs(values[:2, :2], index[:2])
+
+
+def test_overview_shows_chance_and_marks_what_is_not_sure(study, tmp_path):
+    draw_overview(study, tmp_path / "a.svg")
+    shown = texts(tmp_path / "a.svg")
+    assert {"Work", "Author, other works only", "Author, all neighbours", "chance", "factors", "delta"} <= set(shown)
+
+
+def test_names_that_no_font_has_are_noticed():
+    style.set_theme()
+    assert style.undrawable(["Jörg", "abc"]) == ""
+    assert style.undrawable(["a\U000f0000b"]) == "\U000f0000"
+
+
+def test_a_form_that_nobody_knows_writes_nothing(study, tmp_path):
+    with pytest.raises(EgaraError, match="expected .svg or .png"):
+        draw_components(study, tmp_path / "a.svg", tmp_path / "a.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+def test_shorter_coordinates_do_not_touch_names():
+    svg = '<title>x</title></metadata><path d="M 1.234567 -2.345678"/><text>rank 1.23456, v1.50000</text>'
+    assert (
+        style.shorten(svg) == '<title>x</title></metadata><path d="M 1.23 -2.35"/><text>rank 1.23456, v1.50000</text>'
+    )

@@ -1,0 +1,248 @@
+"""The report: one page that needs nothing else, says what was found beside chance, and keeps faces private."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from small_study import INDEPENDENT, SHARED, WORKS, build
+
+from egara.errors import EgaraError
+from egara.figures import overview
+from egara.report import __main__ as report
+from egara.report import answer, images, notice, timings
+from egara.tables import clusters, cosine, environment, neighbours, overlap, pairs, verdict, works
+from egara.volumes.artists import STYLES
+from egara.volumes.notice import attributions
+
+ROOT = Path(__file__).parents[2]
+
+
+class Page(HTMLParser):
+    """Tags with their attributes, and all text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.texts = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] not in (["style"],):
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.texts))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """A study with all tables and a figure, its base, samples, sheets and benchmarks."""
+    root = build(tmp_path_factory.mktemp("study"), l2=["on"], sets=3)
+
+    def out(name):
+        return ["--output", str(root / f"tables/{name}.tsv")]
+
+    def files(folder, ending=".tsv"):
+        return [str(root / folder / f"{work}{ending}") for _, work, _ in WORKS]
+
+    scores = list(map(str, root.glob("scores/*/*/scores.tsv")))
+    cosine.main(["--scores", *scores, *out("cosine")])
+    neighbours.main(["--scores", *scores, *out("neighbours")])
+    clusters.main(["--agreement", *map(str, root.glob("clusters/*/*/agreement.tsv")), *out("clusters")])
+    grams = sorted(map(str, root.glob("vectors/*/*.gram.npy")))
+    indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
+    groups = str(root / "groups.tsv")
+    pairs.main(["--gram", *grams, "--index", *indexes, "--groups", groups, "--seed", "0", *out("pairs")])
+    tables = root / "tables"
+    verdict.main(
+        ["--neighbours", str(tables / "neighbours.tsv"), "--pairs", str(tables / "pairs.tsv"), *out("verdict")]
+    )
+    works.main(["--pages", *files("pages"), "--faces", *files("faces"), "--sets", *files("sets"), *out("works")])
+    overlap.main(["--faces", *files("faces"), "--sets", *files("sets"), *out("overlap")])
+    artist = {"style": "micah", "title": "Kit <M>", "creator": "Micah & Co", "licence": "CC BY 4.0"}
+    provenance = {"trained_on": [artist], "heads": 12000, "steps": 900}
+    (root / "base.json").write_text(
+        json.dumps({"base": "resources/base", "sha256": "cd" * 32, "provenance": provenance})
+    )
+    environment.main(["--base", str(root / "base.json"), *out("environment")])
+    overview.main(["--neighbours", str(tables / "neighbours.tsv"), "--output", str(root / "overview.svg")])
+    noise = np.random.default_rng(0).integers(0, 255, (600, 1600), dtype=np.uint8)
+    for name in ("samples", "pen-a"):
+        Image.fromarray(noise).save(root / f"{name}.png")
+    (root / "config.json").write_text(json.dumps({"corpus": "tiny", "note": "</pre><script>alert(1)</script> 絵柄"}))
+    (root / "benchmarks/loras").mkdir(parents=True)
+    for name, seconds in (("a", 60.0), ("b", 120.0)):
+        (root / f"benchmarks/loras/{name}.tsv").write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:00\t{seconds * 10}\n")
+    return root
+
+
+def write(study, output, *extra):
+    report.main(
+        ["--corpus", "tiny", "--tables", *map(str, sorted((study / "tables").glob("*.tsv")))]
+        + ["--figures", str(study / "overview.svg"), "--config", str(study / "config.json")]
+        + ["--base", str(study / "base.json"), "--samples", str(study / "samples.png")]
+        + ["--sheets", str(study / "pen-a.png"), "--groups", str(study / "groups.tsv")]
+        + ["--benchmarks", str(study / "benchmarks"), "--seed", "7", "--output", str(output), *extra]
+    )
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(study):
+    return write(study, study / "report.html", "--show-faces")
+
+
+def test_the_page_needs_nothing_from_outside(page):
+    shown = Page(page)
+    assert not shown.open
+    assert not shown.all("link") and not shown.all("script") and not shown.all("iframe")
+    assert all(image["src"].startswith("data:image/") for image in shown.all("img"))
+    assert "@import" not in page and not re.search(r"url\((?!data:)", page)
+
+
+def test_every_image_has_words_and_every_place_in_the_contents_exists(page):
+    shown = Page(page)
+    assert len(shown.all("img")) == 3
+    assert all(len(image["alt"]) > 5 for image in shown.all("img"))
+    ids = [attributes["id"] for _, attributes in shown.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [link["href"][1:] for link in shown.all("a") if link["href"].startswith("#")]
+    assert len(targets) >= 8 and set(targets) <= set(ids)
+
+
+def test_the_first_words_are_the_numbers_of_the_verdict(study, page):
+    table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
+    same = (table["representation"] == "delta") & (table["init"] == "independent")
+    row = table[same].iloc[0]
+    text = Page(page).text
+    assert f"of the same work in {100 * row['work']:.1f} % of cases (chance {100 * row['work_chance']:.1f} %" in text
+    assert "24 LoRAs in each of two cells of the training grid, 8 works by three authors" in text
+    assert text.index("% of cases") < text.rindex("What this shows") < text.index("Table 4")
+    assert "pen: pen-a, pen-b" in text and "No setting shows these nearer than chance" in text
+
+
+def test_all_that_was_given_stands_on_the_page(page):
+    text = Page(page).text
+    wanted = ["Table 1.", "Table 2.", "Table 3.", "Table 4.", "Overlap of sets", "Time and memory", "Study seed 7"]
+    for words in [*wanted, "cd" * 32, "Micah & Co", "12,000 heads", "横槍 メンゴ", "Jörg & Co", "Kit <M>", "絵柄"]:
+        assert words in text, words
+    assert "<script" not in page
+
+
+def test_chance_is_muted_and_sure_scores_are_bold(page):
+    classes = [attributes.get("class", "").split() for attributes in Page(page).all("td")]
+    assert any("muted" in found for found in classes) and any("strong" in found for found in classes)
+    assert not any({"muted", "strong"} <= set(found) for found in classes)
+
+
+def test_faces_stay_private_unless_asked_for(study, tmp_path):
+    shown = Page(write(study, tmp_path / "report.html"))
+    assert len(shown.all("img")) == 2 and 'id="sheets"' not in (tmp_path / "report.html").read_text()
+
+
+def test_a_page_of_nothing_says_so(tmp_path):
+    report.main(["--corpus", "empty", "--output", str(tmp_path / "r.html")])
+    text = Page((tmp_path / "r.html").read_text()).text
+    assert "it answers nothing yet" in text and "user's own machine" in text
+
+
+def test_a_study_without_kits_and_detector(study, tmp_path):
+    verdict.main(["--neighbours", str(study / "tables/neighbours.tsv"), "--output", str(tmp_path / "verdict.tsv")])
+    report.main(["--corpus", "own", "--tables", str(tmp_path / "verdict.tsv"), "--output", str(tmp_path / "r.html")])
+    text = Page((tmp_path / "r.html").read_text()).text
+    assert "kit" not in text.split("Licences and sources")[0].split("What this shows")[0]
+    assert "The author, by other works?" in text
+
+
+def test_figures_beyond_the_budget_are_named(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "FIGURE_BUDGET", 10)
+    page = write(study, tmp_path / "report.html")
+    assert "1 figures did not fit" in page and "overview.svg" in page
+
+
+def test_sheets_are_made_smaller(study):
+    image = images.read_picture(study / "samples.png", "a", "b", side=400)
+    assert (image.width, image.height) == (400, 150)
+    assert len(image.source) < (study / "samples.png").stat().st_size / 4
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "content", "message"),
+    [
+        ("--figures", "a.svg", "no svg", "not an SVG figure"),
+        ("--samples", "a.png", "no picture", "not a picture"),
+        ("--base", "b.json", "[1]", "not a JSON object"),
+        ("--config", "c.json", "{", "expected a configuration as JSON"),
+        ("--tables", "other.tsv", "a\n1\n", "unknown table"),
+        ("--benchmarks", "a.txt", "x", "no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_page(tmp_path, option, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(EgaraError, match=message) as caught:
+        report.main(["--corpus", "x", option, str(tmp_path / name), "--output", str(tmp_path / "r.html")])
+    assert name in str(caught.value) and "\n" not in str(caught.value)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_settings_that_disagree_are_counted():
+    assert answer.combine([verdict.YES, verdict.YES]) == (verdict.YES, "yes")
+    assert answer.combine([verdict.YES, verdict.NO, verdict.YES]) == ("above chance in 2 of 3", "unsure")
+    assert answer.combine([verdict.NO, verdict.UNSURE])[1] == "unsure"
+
+
+def test_limits_name_what_was_run(study):
+    table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
+    told = " ".join(answer.limits(table.assign(token="author"), {}, {}, None))
+    assert "token per author" in told and "kit" not in told
+    assert "token per author" not in " ".join(answer.limits(table, {}, {}, None))
+
+
+def test_benchmarks_are_summed_by_stage(study, tmp_path):
+    table = timings.read_benchmarks(study / "benchmarks")
+    row = table.iloc[0]
+    assert (row["stage"], row["jobs"], row["seconds"], row["longest"], row["memory"]) == ("loras", 2, 180, 120, 1200)
+    (tmp_path / "notes.tsv").write_text("a\tb\n1\t2\n")
+    assert timings.read_benchmarks(tmp_path).empty
+
+
+def test_notice_agrees_with_the_kits():
+    table = attributions(sorted(STYLES))
+    text = (ROOT / "resources/NOTICE").read_text(encoding="utf-8")
+    assert text == notice.notice_text(table)
+    evaluated, aside = text.split("Artists set aside.")
+    for row in table.to_dict("records"):
+        part = evaluated if row["role"] == "evaluated" else aside
+        assert f"(kit {row['style']}), {row['licence']}" in part and row["creator"] in part
+        assert row["source_url"] in part
+
+
+def test_captions_for_every_table_and_figure():
+    from egara.tables.show import KINDS
+
+    folder = ROOT / "workflow/report"
+    for name in [*KINDS, "components", "umap", "overview", "distances", "faces", "samples"]:
+        assert len((folder / f"{name}.rst").read_text().split()) > 5, name
+
+
+def test_cells_of_the_study_are_the_facts(study):
+    table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
+    facts = dict(report.list_facts({"verdict": table}, {}, None))
+    assert facts["Cells"].count(";") == len([INDEPENDENT, SHARED]) - 1
+    assert facts["Representations"] == "factors, delta"

@@ -1,0 +1,336 @@
+"""Tables: what they say is what the scores say, chance stands beside it, and every form can be read back."""
+
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_study import INDEPENDENT, SHARED, WORKS, build
+
+from egara.errors import EgaraError
+from egara.scores.distances import cosine_distances
+from egara.scores.labels import codes
+from egara.tables import clusters, cosine, detector, environment, neighbours, overlap, pairs, show, verdict, works
+from egara.tables.layout import Group, Layout, fixed, probability
+from egara.tables.writing import cells, latex, markdown, plain, write_table
+
+PUBLISHED = "resources/published"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def tables(study):
+    """All tables, written by the command lines."""
+    out = study / "tables"
+
+    def output(name):
+        return ["--output", *(str(out / f"{name}.{form}") for form in ("tsv", "md", "tex"))]
+
+    scores = sorted(map(str, study.glob("scores/*/*/scores.tsv")))
+    repository = pytest_root()
+    cosine.main(["--scores", *scores, "--published", str(repository / PUBLISHED / "cosine.tsv"), *output("cosine")])
+    neighbours.main(["--scores", *scores, *output("neighbours")])
+    clusters.main(["--agreement", *map(str, study.glob("clusters/*/*/agreement.tsv")), *output("clusters")])
+    grams = sorted(map(str, study.glob("vectors/*/*.gram.npy")))
+    indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
+    pairs.main(
+        ["--gram", *grams, "--index", *indexes, "--l2", "on", "off", "--groups", str(study / "groups.tsv")]
+        + ["--permutations", "199", "--seed", "0", *output("pairs")]
+    )
+    verdict.main(["--neighbours", str(out / "neighbours.tsv"), "--pairs", str(out / "pairs.tsv"), *output("verdict")])
+    return out
+
+
+def pytest_root():
+    from pathlib import Path
+
+    return Path(__file__).parents[2]
+
+
+def read(tables, kind):
+    return show.read_table(tables / f"{kind}.tsv")[1]
+
+
+def of_work(study, folder, ending=".tsv"):
+    return [str(study / folder / f"{work}{ending}") for _, work, _ in WORKS]
+
+
+def test_cosine_repeats_the_scores(study, tables):
+    scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
+    wanted = scores[(scores["space"] == "full") & (scores["level"] == "author")].set_index("metric")
+    table = read(tables, "cosine")
+    row = table[
+        (table["init"] == "independent") & (table["representation"] == "delta") & (table["l2"] == "on")
+        & (table["space"] == "full")
+    ].iloc[0]  # fmt: skip
+    assert row["author_cosine_intra"] == pytest.approx(wanted.loc["cosine_intra", "value"])
+    assert row["author_cosine_intra_chance"] == pytest.approx(wanted.loc["cosine_intra", "chance"])
+    assert row["author_cosine_difference_p"] == pytest.approx(wanted.loc["cosine_difference", "p"])
+    assert len(table) == 2 * 2 * 2 * 3
+
+
+def test_every_table_of_scores_shows_chance_for_every_level(tables):
+    for kind in ("cosine", "neighbours"):
+        layout = show.lay_out(kind, read(tables, kind))
+        for group in layout.groups:
+            assert group.name == "published" or any(name.startswith("chance") for name in group.columns), group.name
+            assert group.name == "published" or any(name.startswith("p") for name in group.columns), group.name
+
+
+def test_published_values_stand_only_beside_the_published_method(tmp_path, study):
+    rows = "rank\talpha\tl2\ttop1\ttop5\n2\t2\ton\t0.5\t0.9\n8\t8\ton\t0.1\t0.2\n"
+    (tmp_path / "p.tsv").write_text(rows)
+    scores = neighbours.read_scores(sorted(map(str, study.glob("scores/*/*/scores.tsv"))))
+    table = neighbours.neighbour_table(scores, str(tmp_path / "p.tsv"))
+    marked = table[table["published_top1"].notna()]
+    assert set(marked["representation"]) == {"factors"} and set(marked["space"]) == {"ipca"}
+    assert set(marked["l2"]) == {"on"} and (marked["published_top1"] == 0.5).all()
+    assert len(neighbours.layout(table).groups) == len(neighbours.layout(neighbours.neighbour_table(scores)).groups) + 1
+
+
+def test_chance_of_the_published_table():
+    assert neighbours.published_chance(1) == pytest.approx(0.602, abs=5e-4)
+    assert neighbours.published_chance(5) == pytest.approx(0.943, abs=5e-4)
+
+
+def test_published_tables_are_the_papers():
+    folder = pytest_root() / PUBLISHED
+    top = pd.read_csv(folder / "neighbours.tsv", sep="\t")
+    assert np.allclose(top["top1_hits"] / top["n"], top["top1"], atol=5e-5)
+    assert np.allclose(top["top5_hits"] / top["n"], top["top5"], atol=5e-5)
+    distances = pd.read_csv(folder / "cosine.tsv", sep="\t")
+    assert np.allclose(distances["mean_inter"] - distances["mean_intra"], distances["difference"], atol=2e-9)
+    assert set(distances["l2"]) == set(top["l2"]) == {"on", "off"}
+    assert pd.read_csv(folder / "works.tsv", sep="\t")["pages"].sum() == 9725
+
+
+def test_verdict_finds_what_was_put_in(tables):
+    table = read(tables, "verdict").set_index(["init", "representation", "l2"])
+    for l2 in ("on", "off"):
+        assert table.loc[("shared", "factors", l2), "work_verdict"] == verdict.YES
+        assert table.loc[("independent", "delta", l2), "work_verdict"] == verdict.YES
+        assert table.loc[("independent", "factors", l2), "work_verdict"] == verdict.NO
+    assert (table["space"] == "full").all()
+    # Three authors share four kits: even the right assignment is one of too few.
+    assert (table["other_kit_verdict"] == verdict.TOO_FEW).all()
+    sentence = table.loc[("independent", "delta", "on"), "sentence"]
+    assert sentence.startswith("Work: yes (Top-1 ") and "chance" in sentence and "ink, pen" in sentence
+    assert "cannot fall below 0.167" in sentence
+
+
+def test_verdict_without_other_works_says_not_tested():
+    row = {"rank": 8, "alpha": 8, "init": "shared", "token": "none", "representation": "delta", "l2": "on"}
+    table = pd.DataFrame([{**row, "space": "full", "work_top1": 0.9, "work_top1_chance": 0.1, "work_top1_p": 0.001}])
+    found = verdict.verdict_table(table).iloc[0]
+    assert found["work_verdict"] == verdict.YES
+    assert found["author_across_works_verdict"] == verdict.UNKNOWN and "not tested" in found["sentence"]
+
+
+def test_holm():
+    assert verdict.holm(np.array([0.01, 0.04, 0.03, np.nan])) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+    assert verdict.judge(0.04, 0.06) == verdict.UNSURE
+    assert verdict.judge(0.04, 0.04) == verdict.YES
+    assert verdict.judge(0.05, 0.05) == verdict.NO
+
+
+def points_of(kits, authors, pull_kit, pull_author, sets=3, width=60):
+    """Cosine distances of LoRAs of one work a row of `kits`, near by kit and by author."""
+    generator = np.random.default_rng(2)
+    by_kit, by_author = generator.normal(size=(2, 50, width))
+    rows, index = [], []
+    kit_codes, author_codes = codes(list(kits)), codes(list(authors))
+    for place, author in enumerate(authors):
+        for number in range(sets):
+            noise = generator.normal(size=width)
+            rows.append(noise + pull_kit * by_kit[kit_codes[place]] + pull_author * by_author[author_codes[place]])
+            index.append((f"author {author}", f"work {place}", f"{number:02d}"))
+    points = np.array(rows) - np.mean(rows, axis=0)
+    groups = {f"work {place}": f"kit {kit}" for place, kit in enumerate(kits)}
+    return cosine_distances(points @ points.T), pd.DataFrame(index, columns=["author", "work", "set"]), groups
+
+
+def test_pairs_tell_kits_from_authors():
+    kits, authors = "aabbccddeeff", "XXXXYYYYZZZZ"  # three authors with two kits each
+    distances, index, groups = points_of(kits, authors, pull_kit=2.0, pull_author=0.0)
+    row = pairs.compare(distances, index, groups, 999, 0)[-1]
+    assert row["author"] == pairs.EVERYONE
+    assert row["same_kit"] < 0.6 and row["same_kit_p"] < 0.01 and row["same_kit_pairs"] == 6
+    assert row["other_kit_p"] > 0.05 and row["other_kit"] == pytest.approx(row["other_author"], abs=0.15)
+    distances, index, groups = points_of(kits, authors, pull_kit=1.0, pull_author=2.0)
+    row = pairs.compare(distances, index, groups, 999, 0)[-1]
+    assert row["other_kit"] < row["chance"] < row["other_author"]
+    assert row["other_kit_p"] == pytest.approx(row["other_kit_p_least"]) == pytest.approx(1 / 15)
+    assert row["other_kit_top1"] > 0.9 > row["other_kit_top1_chance"] > 0.1
+
+
+def test_pairs_of_one_author_count_only_that_author():
+    distances, index, groups = points_of("aabbccdd", "XXXXYYZZ", pull_kit=1.5, pull_author=0.0)
+    mine, everyone = pairs.compare(distances, index, groups, 99, 0)
+    assert mine["author"] == "author X" and mine["kits"] == "kit a, kit b"
+    assert (mine["same_kit_pairs"], everyone["same_kit_pairs"]) == (2, 4)
+    assert mine["other_kit_pairs"] == everyone["other_kit_pairs"] == 4
+    works_of_x = index["work"].isin(["work 0", "work 1"]).to_numpy()
+    block = distances[np.ix_(index["work"] == "work 0", index["work"] == "work 1")]
+    second = distances[np.ix_(index["work"] == "work 2", index["work"] == "work 3")]
+    assert works_of_x.sum() == 6
+    assert mine["same_kit"] == pytest.approx((block.mean() + second.mean()) / 2)
+    # Six ways to give two of four kits to X, each as often as the other authors can swap.
+    assert mine["other_kit_p_least"] == pytest.approx(1 / 6)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ({"work 0": "a"}, "work work 1: no row in the table of groups"),
+        (dict.fromkeys((f"work {n}" for n in range(8)), "one"), "group one: works of two authors"),
+    ],
+)
+def test_groups_that_do_not_fit_the_works(groups, message):
+    distances, index, _ = points_of("aabbccdd", "XXXXYYZZ", 1, 1)
+    with pytest.raises(EgaraError, match=message):
+        pairs.compare(distances, index, groups, 9, 0)
+
+
+def test_works_table(study, tmp_path):
+    published = str(pytest_root() / PUBLISHED / "works.tsv")
+    table = works.work_table(
+        of_work(study, "pages"), of_work(study, "pages", ".skipped.tsv"), of_work(study, "faces"),
+        of_work(study, "sets"), published,
+    )  # fmt: skip
+    run = table[table["corpus"] == "this run"]
+    assert run["work"].tolist() == [work for _, work, _ in WORKS]
+    assert set(run["volumes"]) == {2} and set(run["pages"]) == {10} and set(run["faces"]) == {40}
+    assert run["skipped"].tolist() == [1] + [0] * 7 and set(run["sets"]) == {4} and set(run["set_size"]) == {10}
+    assert (table["corpus"] == "published").sum() == 11
+    text = plain(works.layout(table))
+    assert re.search(r"together +16 +80 +1 +320 +32", text) and re.search(r"together +39 +9,725 +–", text)
+    with pytest.raises(EgaraError, match="expected one file a work"):
+        works.work_table(of_work(study, "pages")[:1] * 2, [], [], [])
+
+
+def test_overlap_is_near_what_is_expected(study):
+    table = overlap.overlap_table(of_work(study, "faces"), of_work(study, "sets"))
+    assert (table["expected"] == 0.25).all()
+    assert table["measured"].mean() == pytest.approx(0.25, abs=0.08)
+    with pytest.raises(EgaraError, match="no table of faces for work pen-b"):
+        overlap.overlap_table(of_work(study, "faces")[:1], of_work(study, "sets"))
+
+
+def test_detector_totals_count_faces_and_not_works(tmp_path):
+    rows = [("a", 10, 100, 1.0, 0.9, 0.9), ("b", 5, 300, 0.75, 0.5, 0.4)]
+    paths = []
+    for work, pages, faces, precision, recall, ap in rows:
+        row = {"work": work, "pages": pages, "faces": faces, "precision": precision, "recall": recall, "ap": ap}
+        row |= {"threshold": 0.5, "detector": "egara", "large": faces // 2, "recall_large": recall, "min_pixels": 10000}
+        paths.append(tmp_path / f"{work}.detector.tsv")
+        pd.DataFrame([row]).to_csv(paths[-1], sep="\t", index=False)
+    total = detector.detector_table(list(map(str, paths))).iloc[-1]
+    assert total["work"] == detector.ALL and total["faces"] == 400 and total["pages"] == 15
+    assert total["recall"] == pytest.approx((90 + 150) / 400)
+    assert total["precision"] == pytest.approx((90 + 150) / (90 + 200))
+    assert total["recall_large"] == pytest.approx((0.9 * 50 + 0.5 * 150) / 200)
+
+
+def test_clusters_take_their_settings_from_their_folders(study, tables, tmp_path):
+    table = read(tables, "clusters")
+    assert set(table["init"]) == {"independent", "shared"} and set(table["rank"]) == {2}
+    assert len(table) == 2 * 2 * 2 * 2 * 3
+    place = tmp_path / SHARED / "delta"
+    place.mkdir(parents=True)
+    shutil.copy(next(study.glob("clusters/*/*/agreement.tsv")), place)
+    with pytest.raises(EgaraError, match="expected one like delta_l2~on"):
+        clusters.read_agreement(place / "agreement.tsv")
+
+
+def test_environment_names_base_and_versions():
+    table = environment.environment_table({"base": "resources/base", "sha256": "ab" * 32, "folder": "/secret/base"})
+    values = table.set_index("item")["value"]
+    assert values["base model"] == "resources/base" and values["base model, SHA-256"] == "ab" * 32
+    assert values["numpy"] == np.__version__ and values["CPU"]
+    assert not table.astype(str).apply(lambda column: column.str.contains("/secret")).any(axis=None)
+    with pytest.raises(EgaraError, match="no sha256"):
+        environment.environment_table({"base": "x"})
+
+
+def test_environment_without_a_driver_says_none(monkeypatch):
+    monkeypatch.setattr(environment, "_ask", lambda *command: "")
+    assert environment.graphics() == "none"
+    monkeypatch.setattr(environment, "_ask", lambda *command: "H200, 141 GiB\nH200, 141 GiB")
+    assert environment.graphics() == "H200, 141 GiB; H200, 141 GiB"
+
+
+AWKWARD = Layout(
+    "50 % of A_B & {C}",
+    {"author": ["Jörg & Co", "横槍 メンゴ", "a|b_c*"]},
+    [Group("so ~ so", {"p": ["<0.001", "0.500", "–"], "Δ": ["−0.1", "+0.2", "3"]}, frozenset({(0, "p")}))],
+    ["100 % \\ done #1"],
+)
+
+
+def test_markdown_keeps_its_columns_whatever_the_names():
+    lines = [line for line in markdown(AWKWARD).splitlines() if line.startswith("|")]
+    assert len(lines) == 5
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}
+    assert "**\\<0.001**" in lines[2]
+
+
+def test_latex_escapes_everything():
+    text = latex(AWKWARD)
+    body = re.sub(r"\\(textasciitilde|textbackslash|textless|textbar)\{\}", "", text)
+    for line in body.splitlines()[1:]:
+        assert not re.search(r"(?<!\\)[#%_~^](?!$)", line), line
+    assert r"Jörg \& Co" in text and r"\textbf{\textless{}0.001}" in text and r"$-$0.1" in text
+    assert text.count("\\begin{") == text.count("\\end{") and body.count("{") == body.count("}")
+    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
+    widths = {row.count(" & ") for row in rows}
+    assert widths == {2}
+
+
+def test_plain_text_is_narrow_and_aligned(tables):
+    for kind in ("verdict", "cosine", "neighbours", "clusters", "pairs"):
+        for whole in (False, True):
+            text = plain(show.lay_out(kind, read(tables, kind), whole))
+            assert max(map(cells, text.splitlines())) <= 110, kind
+    rows = plain(AWKWARD).splitlines()[4:7]
+    assert len({cells(row) for row in rows}) == 1
+
+
+def test_show_prints_tables_and_report(tables, capsys):
+    show.main([str(tables / "cosine.tsv"), str(tables / "neighbours.tsv"), "--report", "results/x/report.html"])
+    printed = capsys.readouterr().out
+    assert "Cosine distances" in printed and "chance" in printed and printed.rstrip().endswith("results/x/report.html")
+    with pytest.raises(EgaraError, match="unknown table; expected one of works"):
+        show.main([str(tables / "other.tsv")])
+
+
+def test_short_tables_keep_the_published_space_for_factors(tables):
+    short = show.principal(read(tables, "neighbours"))
+    assert set(short[short["representation"] == "factors"]["space"]) == {"ipca"}
+    assert set(short[short["representation"] == "delta"]["space"]) == {"full"}
+    assert len(short) == 8
+
+
+def test_a_form_that_nobody_knows_writes_nothing(tmp_path):
+    with pytest.raises(EgaraError, match="expected .tsv, .md or .tex"):
+        write_table([tmp_path / "a.tsv", tmp_path / "a.xlsx"], pd.DataFrame({"a": [1]}), AWKWARD)
+    assert not list(tmp_path.iterdir())
+
+
+def test_numbers_as_text():
+    assert fixed(-0.0012, 4) == "−0.0012" and fixed(float("nan")) == "–" and fixed(0.5, 2, sign=True) == "+0.50"
+    assert probability(0.0004) == "<0.001" and probability(0.001) == "0.001" and probability(float("nan")) == "–"
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_compiles(tmp_path, tables):
+    text = (tables / "neighbours.tex").read_text()
+    head = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs,graphicx}\\begin{document}"
+    (tmp_path / "t.tex").write_text(f"{head}{text}\\end{{document}}")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
