@@ -8,7 +8,8 @@ import pytest
 from egara.errors import EgaraError
 from egara.faces.accuracy import measure
 from egara.faces.backends.own import OwnDetector
-from egara.faces.detectors import WEIGHTS, Page, load_detector
+from egara.faces.detectors import WEIGHTS, load_detector
+from egara.faces.protocol import Page
 from egara.volumes.artists import EVALUATED, SET_ASIDE, attribution
 from egara.volumes.composition import CastMember, compose_page
 

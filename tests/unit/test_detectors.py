@@ -11,7 +11,8 @@ from egara.errors import EgaraError
 from egara.faces.backends import own, yolo
 from egara.faces.backends.anime import as_pillow_image, known_face
 from egara.faces.boxes import overlap, suppress
-from egara.faces.detectors import Page, load_detector
+from egara.faces.detectors import load_detector
+from egara.faces.protocol import Page
 
 BLANK = np.full((90, 120), 255, np.uint8)
 

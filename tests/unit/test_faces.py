@@ -9,9 +9,9 @@ from egara.corpus.__main__ import main as list_pages
 from egara.errors import EgaraError
 from egara.faces import evaluate
 from egara.faces.__main__ import main
-from egara.faces.crops import COLUMNS, crop_window, replacing_folder, write_crops
-from egara.faces.detectors import Page
-from egara.files import sha256
+from egara.faces.crops import COLUMNS, crop_window, write_crops
+from egara.faces.protocol import Page
+from egara.files import replacing_folder, sha256
 
 
 def noise(seed, height=300, width=200):

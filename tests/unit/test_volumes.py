@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from egara.errors import EgaraError
-from egara.files import read_tsv
+from egara.files import read_tsv, replacing_folder
 from egara.volumes.__main__ import COLUMNS, main, make_cast
 from egara.volumes.artists import EVALUATED, SET_ASIDE
-from egara.volumes.cbz import replacing_folder
 from egara.volumes.composition import CastMember, compose_page
 from egara.volumes.drawings import cast_variants
 from egara.volumes.figures import render_figure

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,14 +28,48 @@ def replacing(path: str | Path) -> Iterator[Path]:
     part = Path(name)
     try:
         yield part
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o666 & ~umask)
+        part.chmod(0o666 & ~_umask())
         os.replace(part, path)
     except OSError as error:
         raise EgaraError(f"{path}: cannot be written ({error.strerror or error})") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a new folder beside `path` and give it that name when the block ends well; else remove it.
+
+    An older folder of the name is replaced as a whole, so that nothing of an earlier run stays behind.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise EgaraError(f"{path}: is a file; expected a folder, or nothing")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name[:40]}.", dir=path.parent))
+    except OSError as error:
+        raise EgaraError(f"{path}: cannot be written ({error.strerror or error})") from error
+    older = part.with_name(f"{part.name}.older")
+    try:
+        yield part
+        part.chmod(0o777 & ~_umask())
+        if path.is_dir():
+            path.rename(older)
+        part.rename(path)
+    except OSError as error:
+        if older.is_dir() and not path.exists():
+            older.rename(path)
+        raise EgaraError(f"{path}: cannot be written ({error.strerror or error})") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(older, ignore_errors=True)
+
+
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -6,11 +6,11 @@ Example: python -m egara.faces --pages pages/w.tsv --work w --output faces/w.tsv
 from pathlib import Path
 
 from egara.errors import EgaraError, run
-from egara.faces.crops import COLUMNS, SHAPES, replacing_folder, write_crops
+from egara.faces.crops import COLUMNS, SHAPES, write_crops
 from egara.faces.detectors import KINDS, load_detector
 from egara.faces.reading import detect_pages, read_work
 from egara.faces.sheet import draw_sheet
-from egara.files import replacing, write_tsv
+from egara.files import replacing, replacing_folder, write_tsv
 from egara.progress import logger, parser
 
 

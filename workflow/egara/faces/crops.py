@@ -1,18 +1,13 @@
 """Boxes → face crops: with a margin, clipped to the page, large enough, none twice."""
 
-import contextlib
 import hashlib
-import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from egara.errors import EgaraError
-from egara.faces.detectors import Page
+from egara.faces.protocol import Page
 from egara.files import sha256
 
 COLUMNS = (
@@ -101,29 +96,3 @@ def write_crops(
             )  # fmt: skip
             result.rows.append(dict(zip(COLUMNS, values, strict=True)))
     return result
-
-
-@contextlib.contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder` that takes its place when the block ends well; else it is removed."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name[:40]}.", dir=folder.parent))
-    except OSError as error:
-        raise EgaraError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    try:
-        yield part
-        umask = os.umask(0)
-        os.umask(umask)
-        part.chmod(0o777 & ~umask)
-        if folder.exists():
-            old = part.with_name(f"{part.name}.old")
-            folder.rename(old)
-            part.rename(folder)
-            shutil.rmtree(old)
-        else:
-            part.rename(folder)
-    except OSError as error:
-        raise EgaraError(f"{folder}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)

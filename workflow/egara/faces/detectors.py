@@ -10,48 +10,14 @@ What a detector is called on the command line:
     whole                 every picture is one face
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from egara.errors import EgaraError
+from egara.faces.protocol import Detector
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")
-
-
-@dataclass(frozen=True)
-class Page:
-    """One page as detectors see it.
-
-    Attributes
-    ----------
-    volume, page : its names in `pages/{work}.tsv`.
-    image : uint8 (h, w) or (h, w, 3), RGB.
-    """
-
-    volume: str
-    page: str
-    image: np.ndarray
-
-    @property
-    def grey(self) -> np.ndarray:
-        """The picture as greys, uint8 (h, w); colour by ITU-R BT.601 luma."""
-        if self.image.ndim == 2:
-            return self.image
-        import cv2
-
-        return cv2.cvtColor(self.image, cv2.COLOR_RGB2GRAY)
-
-
-class Detector(Protocol):
-    """Finds faces on pages."""
-
-    def detect(self, pages: Sequence[Page]) -> list[np.ndarray]:
-        """Return for each page its boxes (n, 5): left, top, right, bottom in pixels, score in [0, 1]; best first."""
 
 
 def load_detector(spec: str, threshold: float = 0.5, threads: int = 1) -> Detector:

@@ -8,7 +8,7 @@ import numpy as np
 
 from egara.corpus.pages import iterate_pages, read_pages
 from egara.errors import EgaraError
-from egara.faces.detectors import Detector, Page
+from egara.faces.protocol import Detector, Page
 from egara.progress import bar
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def validate(weights: Path, styles: list[str], seed: int, threads: int) -> dict:
     """Measure a detector on composed pages of `styles` whose names training never uses; one row a style."""
     from egara.faces.accuracy import measure
     from egara.faces.backends.own import OwnDetector
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
     from egara.volumes.composition import CastMember, compose_page
 
     detector = OwnDetector(weights, 0.05, threads)

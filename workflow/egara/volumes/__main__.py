@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError, run
-from egara.files import write_tsv
+from egara.files import replacing_folder, write_tsv
 from egara.progress import bar, logger, parser
 from egara.volumes.artists import attribution
-from egara.volumes.cbz import comic_info, replacing_folder, write_cbz
+from egara.volumes.cbz import comic_info, write_cbz
 from egara.volumes.composition import CastMember, Page, compose_page
 from egara.volumes.drawings import cast_variants, character_name
 

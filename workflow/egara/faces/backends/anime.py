@@ -20,7 +20,7 @@ from egara.errors import EgaraError
 from egara.faces.boxes import best_first, empty
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 PLACE = "detector animeface"
 

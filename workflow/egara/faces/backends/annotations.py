@@ -12,7 +12,7 @@ from egara.faces.boxes import clip, empty
 from egara.files import read_tsv
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 SIDES = ("left", "top", "right", "bottom")
 

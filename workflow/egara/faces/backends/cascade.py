@@ -10,7 +10,7 @@ from egara.errors import EgaraError
 from egara.faces.boxes import best_first
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 SMALLEST = 24  # pixels, the window that these cascades are trained at
 # A cascade answers in windows, not in probabilities. Five windows that agree are the usual demand: they score 0.5.

@@ -12,7 +12,7 @@ from egara.faces.backends.graphs import open_graph
 from egara.faces.boxes import best_first, clip, empty, suppress
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 # A page is looked at with at least this many pixels across and down: a spread keeps the scale of its two pages, and a
 # long strip that of its width. The detector was trained at this scale.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 
 class WholeDetector:

@@ -12,7 +12,7 @@ from egara.faces.backends.graphs import open_graph
 from egara.faces.boxes import best_first, clip, suppress
 
 if TYPE_CHECKING:
-    from egara.faces.detectors import Page
+    from egara.faces.protocol import Page
 
 SIDE = 640  # input side of a network that leaves it open: the side that these networks are trained at
 GREY = 114  # what the sides of a letterboxed page are filled with in training these networks
