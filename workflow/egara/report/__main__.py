@@ -50,20 +50,22 @@ def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, st
     return facts
 
 
-def describe_training(base: dict) -> str:
-    """Say whom the base model was trained on, in a sentence; nothing where it does not say so."""
+def describe_training(base: dict, studied: set[str]) -> str:
+    """Say whom the base model was trained on, and whether `studied` authors are among them; nothing if it is silent."""
     provenance = base.get("provenance") or {}
-    artists = [
-        kit["creator"] for kit in provenance.get("trained_on") or [] if isinstance(kit, dict) and "creator" in kit
-    ]
-    if not artists:
+    kits = [kit for kit in provenance.get("trained_on") or [] if isinstance(kit, dict) and "creator" in kit]
+    if not kits:
         return ""
-    names = sorted(set(artists), key=str.lower)
+    names = sorted({kit["creator"] for kit in kits}, key=str.lower)
     amounts = [f"{provenance[key]:,} {key}" for key in ("heads", "pictures", "steps") if key in provenance]
     detail = f" ({', '.join(amounts)})" if amounts else ""
+    if both := sorted(studied & set(names)):
+        remark = f"{', '.join(both)} stands under study too: the base has seen what it is asked about."
+    else:
+        remark = "None of them is under study."
     return (
-        f"Trained{detail} on drawings by {', '.join(names)}. None of them is under study. The embedded face detector "
-        "was trained on artists set aside in the same way."
+        f"Trained{detail} on drawings by {', '.join(names)}. {remark} The embedded face detector, where used, was "
+        "trained on artists set aside in the same way."
     )
 
 
@@ -108,12 +110,13 @@ def main(argv: list[str] | None = None) -> None:
         caption = "Samples of the base model before any LoRA."
         samples = read_picture(options.samples, "Sample sheet of the base model", caption, side=1024)
     timings = read_benchmarks(options.benchmarks) if options.benchmarks else None
-    verdict = tables.get("verdict")
+    verdict, listed = tables.get("verdict"), tables.get("works")
+    studied = set() if listed is None else set(listed.loc[listed["corpus"] == "this run", "author"])
     questions, lines = answer.lines(verdict) if verdict is not None else ([], [])
     kits = sections.kit_table(groups, base)
     content = {
         "corpus": options.corpus,
-        "answer": answer.summary(verdict, tables.get("works")) if verdict is not None else [],
+        "answer": answer.summary(verdict, listed) if verdict is not None else [],
         "questions": questions,
         "lines": lines,
         "settings": 0 if verdict is None else len(verdict),
@@ -128,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
         "groups": sections.figure_groups(figures),
         "left_out": [figure.path for figure in left_out],
         "samples": samples,
-        "trained_on": describe_training(base),
+        "trained_on": describe_training(base, studied),
         "sheets": sheets,
         "kits": [] if kits is None else kits.to_dict("records"),
         "composed": kits is not None and (kits["role"] == sections.STUDIED).any(),
