@@ -37,7 +37,7 @@ class Project:
     def snakemake(self, *options, good=True):
         """Run Snakemake and return what it printed."""
         config = () if "--configfile" in options else ("--configfile", "config/tiny.yaml")
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *config, *options]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *options, *config]
         ran = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         said = ran.stdout + ran.stderr
         assert (ran.returncode == 0) == good, said[-6000:]
