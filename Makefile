@@ -7,8 +7,8 @@ export PYTHONPATH := $(CURDIR)/workflow
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
-	@$(BIN)/python -m egara.tables show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv
-	@echo "Report: results/demo/report.html"
+	@$(BIN)/python -m egara.tables.show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv \
+		--report results/demo/report.html
 
 test: .venv/tested
 	$(BIN)/python -m pytest

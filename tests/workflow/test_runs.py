@@ -88,7 +88,7 @@ def test_a_deleted_lora_comes_back_from_the_store(finished):
 
 
 @pytest.mark.parametrize(
-    ("name", "cells", "works"), [("demo", 2, 10), ("paper-mini", 2, 11)], ids=["demo", "paper-mini"]
+    ("name", "cells", "works"), [("demo", 1, 10), ("paper-mini", 2, 11)], ids=["demo", "paper-mini"]
 )
 def test_shipped_configurations_plan_the_whole_road(project, name, cells, works):
     jobs = project.planned("--configfile", f"config/{name}.yaml")

@@ -13,6 +13,7 @@ import numpy as np
 
 from egara.errors import EgaraError, run
 from egara.files import replacing
+from egara.fingerprint import fingerprint
 from egara.progress import bar, logger, parser
 from egara.seeds import derive_seed, stream
 
@@ -201,6 +202,13 @@ def _row(measure: "object", found: list[np.ndarray], truth: list[np.ndarray]) ->
     }
 
 
+def _write(path: Path, network: "FaceNetwork", provenance: dict) -> None:
+    from egara.faces.network import to_onnx
+
+    with replacing(path) as part:
+        part.write_bytes(to_onnx(network, provenance))
+
+
 def main(argv: list[str] | None = None) -> None:
     """Compose pages, train, measure on pages that training never saw, and write weights with their provenance."""
     from egara.volumes.artists import SET_ASIDE, attribution
@@ -228,7 +236,6 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     from egara.faces.figures import draw_figures
-    from egara.faces.network import to_onnx
 
     torch.set_num_threads(options.threads)
     log.info("composing %d pages of %s", options.pages, ", ".join(styles))
@@ -242,12 +249,14 @@ def main(argv: list[str] | None = None) -> None:
         "pages": options.pages,
         "figures": options.figures,
         "training": dataclasses.asdict(settings),
+        "code": fingerprint("egara.faces.train"),
     }
-    with replacing(options.output) as part:
-        part.write_bytes(to_onnx(network, provenance))
-        validation = validate(part, held or styles, options.seed, options.threads)
-        provenance["validation"] = {"unseen_styles": held, "unseen_pages_of": held or styles, **validation}
-        part.write_bytes(to_onnx(network, provenance))
+    # Written before it is measured as well: an hour's training should not hang on what comes after it.
+    _write(options.output, network, provenance)
+    log.info("measuring on pages of %s that training never saw", ", ".join(held or styles))
+    validation = validate(options.output, held or styles, options.seed, options.threads)
+    provenance["validation"] = {"unseen_styles": held, "unseen_pages_of": held or styles, **validation}
+    _write(options.output, network, provenance)
     log.info("validation: %s", validation["all"])
 
 
