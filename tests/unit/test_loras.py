@@ -21,7 +21,7 @@ def settings(**changes):
 
 @pytest.fixture(scope="module")
 def parts(small_base):
-    from egara.loras.base import load_part
+    from egara.loras.parts import load_part
 
     return load_part(small_base, "unet"), load_part(small_base, "scheduler")
 

@@ -101,7 +101,9 @@ def build_scheduler() -> "DDPMScheduler":
     """Build the noise schedule of Stable Diffusion 1.5: 1,000 steps, scaled linear, the model predicts the noise."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False)
+    return DDPMScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", clip_sample=False, steps_offset=1
+    )
 
 
 def save_base(folder: Path, parts: dict[str, object]) -> None:

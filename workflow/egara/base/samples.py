@@ -9,7 +9,8 @@ import numpy as np
 
 from egara.errors import run
 from egara.files import replacing
-from egara.loras.base import load_part, read_description
+from egara.loras.description import read_description
+from egara.loras.parts import load_part
 from egara.progress import logger, parser
 from egara.seeds import derive_seed
 

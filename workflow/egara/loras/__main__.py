@@ -12,7 +12,8 @@ import numpy as np
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.fingerprint import fingerprint
-from egara.loras.base import load_part, read_description
+from egara.loras.description import read_description
+from egara.loras.parts import load_part
 from egara.loras.saving import save_lora
 from egara.loras.store import content_key, link, stored
 from egara.loras.training import Set, Training, train_pack

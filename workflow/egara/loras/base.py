@@ -1,4 +1,4 @@
-"""The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, its hash and its parts.
+"""The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, found and hashed.
 
 python -m egara.loras.base --base resources/base --output results/demo/base/base.json
 """
@@ -53,28 +53,6 @@ def hash_base(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def load_part(folder: Path, part: str) -> "object":
-    """Load one part with the class that its configuration names, in float32."""
-    import diffusers
-    import torch
-    import transformers
-
-    index = folder / "model_index.json"
-    try:
-        library, name = json.loads(index.read_text())[part]
-        owner = {"diffusers": diffusers, "transformers": transformers}[library]
-        if part in ("tokenizer", "scheduler"):
-            return getattr(owner, name).from_pretrained(folder / part)
-        if library == "diffusers":
-            return getattr(owner, name).from_pretrained(folder / part, dtype=torch.float32).eval()
-        return getattr(owner, name).from_pretrained(folder / part, dtype=torch.float32).eval()
-    except (OSError, KeyError, ValueError, AttributeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0][:160]
-        raise EgaraError(
-            f"base model {folder}: {part} cannot be loaded ({reason}); expected diffusers' layout"
-        ) from error
-
-
 def describe_base(base: str) -> dict[str, object]:
     """Return name, folder, hash and, where the base says so, whom it was trained on."""
     folder = find_base(base)
@@ -85,14 +63,6 @@ def describe_base(base: str) -> dict[str, object]:
         "sha256": hash_base(folder),
         "provenance": json.loads(note.read_text()) if note.is_file() else None,
     }
-
-
-def read_description(path: Path) -> dict[str, object]:
-    """Read what `describe_base` wrote."""
-    try:
-        return json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"{path}: cannot be read ({error}); expected a description of the base model") from error
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from egara.errors import EgaraError, run
 from egara.files import replacing
-from egara.loras.base import load_part, read_description
+from egara.loras.description import read_description
+from egara.loras.parts import load_part
 from egara.progress import logger, parser
 
 

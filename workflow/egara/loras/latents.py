@@ -13,7 +13,8 @@ import numpy as np
 
 from egara.errors import EgaraError, run
 from egara.files import read_tsv, replacing, sha256
-from egara.loras.base import load_part, read_description
+from egara.loras.description import read_description
+from egara.loras.parts import load_part
 from egara.progress import logger, parser, track
 
 
