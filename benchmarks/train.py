@@ -1,80 +1,284 @@
-"""Packed training against a warm PEFT loop: the same base, steps, batch and threads, side by side in one run.
+"""Packed training against what a user would do instead, on the embedded base, side by side in one run.
 
-    python benchmarks/train.py --pack 12 --batch 1 4
+    python benchmarks/train.py                     all comparisons
+    python benchmarks/train.py --only warm         packed against a warm PEFT loop
+    python benchmarks/train.py --only processes    packed against one process a LoRA
+    python benchmarks/train.py --only warm --architecture sd15 --device cuda --precision bfloat16 --pack 8
+                                                   the first with Stable Diffusion 1.5's sizes, on a GPU
 
-Both sides train on cached latents and a cached caption; PEFT's side is one adapter after another in one process.
+warm: one process that holds the base, cached latents and a cached caption, one PEFT adapter after another. Both sides
+do the same steps on the same batches; only the training is timed. Rate: products that one adapter's step needs (what
+PEFT's step counts), times adapters, over the time, beside the rate of plain large matrix products on the same device.
+processes: `one_lora.py`, which works as diffusers' text-to-image LoRA example, once a LoRA; against the whole packed
+road for the same LoRAs: three processes that encode the pictures, embed the caption and train. All is timed.
 """
 
 import argparse
+import copy
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
 
-from egara.base.models import build_scheduler, build_unet
+from egara.loras.batches import Adapter, draw_batch
+from egara.loras.devices import choose_device, place_frozen
 from egara.loras.packed import TARGETS
-from egara.loras.training import Set, Training, train_pack
+from egara.loras.parts import load_part
+from egara.loras.settings import PRECISIONS, Training
+from egara.loras.training import Frozen, autocast, make_pack, train_pack
+
+ROOT = Path(__file__).resolve().parents[1]
+BASE = ROOT / "resources" / "base"
+FACES = 50
 
 
-def time_packed(latents: dict, caption: np.ndarray, pack: int, training: Training) -> float:
+ARCHITECTURES = {"embedded": (16, (24, 64)), "sd15": (64, (77, 768))}  # side of the latents, shape of a caption
+
+
+def load_frozen(options: argparse.Namespace) -> Frozen:
+    """Return the embedded base, or Stable Diffusion 1.5's U-Net with random weights."""
+    if options.architecture == "embedded":
+        unet, scheduler = load_part(BASE, "unet"), load_part(BASE, "scheduler")
+    else:
+        from diffusers import DDPMScheduler, UNet2DConditionModel
+
+        widths, attention = (320, 640, 1280, 1280), ("CrossAttnDownBlock2D",) * 3
+        with torch.device("meta"):
+            unet = UNet2DConditionModel(
+                sample_size=64,
+                block_out_channels=widths,
+                down_block_types=(*attention, "DownBlock2D"),
+                up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
+                attention_head_dim=8,
+                cross_attention_dim=768,
+            )
+        unet = unet.to_empty(device=options.device)
+        for weight in unet.parameters():
+            torch.nn.init.normal_(weight, std=0.02) if weight.ndim > 1 else torch.nn.init.ones_(weight)
+        scheduler = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
+    return Frozen({"unet": place_frozen(unet, options.device, options.precision)}, scheduler)
+
+
+def adapters_for(options: argparse.Namespace, batch: int, count: int) -> list[Adapter]:
+    """Return adapters over random latents and one random caption."""
+    training = Training(
+        options.rank, options.rank, "independent", 64, options.steps, batch, 1e-3, 0, precision=options.precision
+    )
+    side, shape = ARCHITECTURES[options.architecture]
+    draw = np.random.default_rng(0)
+    mean = draw.standard_normal((FACES, 2, 4, side, side), np.float32)
+    latents, caption = {"mean": mean, "deviation": np.full_like(mean, 0.1)}, draw.standard_normal(shape, np.float32)
+    return [Adapter(f"w/{n:02d}", training, latents, np.arange(FACES), caption) for n in range(count)]
+
+
+def time_packed(frozen: Frozen, adapters: list[Adapter]) -> float:
     """Return seconds per adapter and step of one pack."""
-    sets = [Set(f"work/{number:02d}", np.arange(50)) for number in range(pack)]
+    pack = make_pack(frozen, adapters)
     start = time.perf_counter()
-    train_pack(build_unet(), build_scheduler(), latents, caption, sets, training)
-    return (time.perf_counter() - start) / pack / training.steps
+    train_pack(frozen, pack)  # its losses come back from the device at every step
+    return (time.perf_counter() - start) / len(adapters) / adapters[0].training.steps
 
 
-def time_peft(latents: dict, caption: np.ndarray, training: Training) -> float:
-    """Return seconds per step of one adapter in a plain loop over PEFT's layers."""
-    config = LoraConfig(r=training.rank, lora_alpha=training.alpha, target_modules=list(TARGETS["linear"]))
-    model = inject_adapter_in_model(config, build_unet().requires_grad_(False))
-    weights = [weight for name, weight in model.named_parameters() if "lora_" in name]
-    for weight in weights:
-        weight.requires_grad_(True)
-    optimiser, scheduler = torch.optim.AdamW(weights, training.learning_rate), build_scheduler()
-    mean = torch.from_numpy(latents["mean"][:, 0])
-    context = torch.from_numpy(caption).expand(training.batch, -1, -1)
+class PlainLoop:
+    """A warm loop over PEFT's layers, one adapter at a time."""
+
+    def __init__(self, frozen: Frozen, adapter: Adapter) -> None:
+        training = adapter.training
+        config = LoraConfig(r=training.rank, lora_alpha=training.alpha, target_modules=list(TARGETS["linear"]["unet"]))
+        self.model = inject_adapter_in_model(config, copy.deepcopy(frozen.models["unet"]))
+        self.weights = [weight for name, weight in self.model.named_parameters() if "lora_" in name]
+        for weight in self.weights:
+            weight.data = weight.data.float()
+            weight.requires_grad_(True)
+        self.optimiser = torch.optim.AdamW(self.weights, training.learning_rate)
+        self.scheduler, self.adapter, self.device = frozen.scheduler, adapter, self.weights[0].device
+        context = torch.from_numpy(adapter.caption).to(self.device)
+        self.context = context.expand(training.batch, -1, -1)
+
+    def step(self, number: int) -> float:
+        """Take one step and return its loss."""
+        batch = draw_batch(self.adapter, number, 1000)
+        mean, deviation = (self.adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "deviation"))
+        clean = torch.from_numpy(mean + deviation * batch.posterior)
+        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.times)
+        noisy = self.scheduler.add_noise(clean, noise, times).to(self.device)
+        with autocast(self.adapter.training.precision, self.device):
+            guess = self.model(noisy, times.to(self.device), self.context).sample
+        loss = torch.nn.functional.mse_loss(guess.float(), noise.to(self.device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        return loss.item()
+
+    def time(self) -> float:
+        """Return seconds a step."""
+        steps = self.adapter.training.steps
+        start = time.perf_counter()
+        for number in range(steps):
+            self.step(number)
+        return (time.perf_counter() - start) / steps
+
+    def products(self) -> int:
+        """Return the floating point operations of one step's products and attentions."""
+        from torch.utils.flop_counter import FlopCounterMode
+
+        with FlopCounterMode(display=False) as counter:
+            self.step(0)
+        return counter.get_total_flops()
+
+
+def matrix_rate(device: str, precision: str) -> float:
+    """Return the operations a second of large square matrix products."""
+    side = 8192 if device == "cuda" else 2048
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
+    one = torch.randn(side, side, device=device, dtype=kind)
+    seconds = []
+    for _ in range(6):
+        start = time.perf_counter()
+        (one @ one)[0, 0].item()
+        seconds.append(time.perf_counter() - start)
+    return 2 * side**3 / min(seconds)
+
+
+def compare_warm(options: argparse.Namespace) -> None:
+    """Print milliseconds per adapter-step, medians of the repeats, and their ratio."""
+    frozen, rate = load_frozen(options), matrix_rate(options.device, options.precision)
+    print(
+        f"\nwarm PEFT loop against packs of {options.pack}: {options.architecture}, rank {options.rank}, "
+        f"{options.precision}, {options.device}, matrix products {rate / 1e12:.3f} Tflop/s"
+    )
+    print("batch  PEFT ms/step  packed ms/adapter-step  LoRAs an hour (500 steps)  ratio  share of matrix rate")
+    for batch in options.batch:
+        adapters = adapters_for(options, batch, options.pack)
+        plain = PlainLoop(frozen, adapters[0])
+        flops = plain.products()
+        time_packed(frozen, adapters)  # both sides are warm from here
+        pairs = [(plain.time(), time_packed(frozen, adapters)) for _ in range(options.repeats)]
+        alone, packed = np.median(pairs, axis=0)
+        ratio = np.median([one / other for one, other in pairs])
+        hours = f"{3600 / alone / 500:.0f} against {3600 / packed / 500:.0f}"
+        share = f"{flops / alone / rate:.0%} against {flops / packed / rate:.0%}"
+        print(
+            f"{batch:5d}  {alone * 1e3:12.1f}  {packed * 1e3:22.1f}  {hours:>25}  {ratio:5.1f}  {share:>20}", flush=True
+        )
+
+
+def draw_faces(folder: Path) -> None:
+    """Draw faces of a set-aside style as PNG files and the table of sets, each set all of them, that training reads."""
+    import pandas as pd
+    from PIL import Image
+
+    from egara.files import sha256, write_tsv
+    from egara.volumes.drawings import draw_figure
+
+    (folder / "crops").mkdir()
+    rows = []
+    for number in range(FACES):
+        drawing = draw_figure("toon-head", f"benchmark-{number // 5}", str(number), size=160)
+        head = drawing.image.crop(drawing.head)
+        page = Image.new("L", head.size, 255)
+        page.paste(head.getchannel("L"), mask=head.getchannel("A"))
+        path = folder / "crops" / f"{number:05d}.png"
+        page.save(path)
+        rows.append({"face": f"{number:05d}", "file": path.name, "sha256": sha256(path)})
+    faces = pd.DataFrame(rows)
+    write_tsv(folder / "faces.tsv", faces)
+
+
+def run_packed(folder: Path, count: int, training: Training, device: str, threads: int) -> float:
+    """Return seconds a LoRA of the packed road, from pictures to files, in three processes."""
+    import pandas as pd
+
+    from egara.files import read_tsv, write_tsv
+
+    faces = read_tsv(folder / "faces.tsv", ["face", "file", "sha256"], text=["face", "file", "sha256"])
+    sets = [faces.assign(set=f"{number:02d}", order=range(FACES)) for number in range(count)]
+    write_tsv(folder / "sets.tsv", pd.concat(sets))
+    caption, common, store = "solo, manga style, face", ["--base", "base.json"], ["--store", "store"]
+    started = ["--threads", str(threads), "--device", device]
+    stages = {
+        "base": ["--base", str(BASE), "--output", "base.json"],
+        "latents": [*common, *started, "--sets", "sets.tsv", "--crops", "crops", "--resolution", "64", *store],
+        "embeddings": [*common, "--captions", json.dumps([caption]), "--output", "captions.safetensors"],
+    }
+    stages["latents"] += ["--output", "latents.safetensors"]
     start = time.perf_counter()
-    for _ in range(training.steps):
-        clean = mean[torch.randint(len(mean), (training.batch,))]
-        noise, times = torch.randn_like(clean), torch.randint(1000, (training.batch,))
-        guess = model(scheduler.add_noise(clean, noise, times), times, context).sample
-        optimiser.zero_grad()
-        ((guess - noise) ** 2).mean().backward()
-        torch.nn.utils.clip_grad_norm_(weights, training.clip)
-        optimiser.step()
-    return (time.perf_counter() - start) / training.steps
+    for stage, arguments in stages.items():
+        _python(["-m", f"egara.loras.{stage}", *arguments], folder)
+    places = "--sets sets.tsv --latents latents.safetensors --captions captions.safetensors --author A --work w"
+    named = ["--token", "none", "--caption", caption, "--settings", json.dumps(training.as_json())]
+    _python(["-m", "egara.loras", *common, *started, *places.split(), *named, *store, "--output", "loras"], folder)
+    return (time.perf_counter() - start) / count
+
+
+def run_alone(folder: Path, training: Training, threads: int) -> float:
+    """Return seconds of one process that trains one LoRA."""
+    sizes = [training.resolution, training.steps, training.batch, training.rank, threads]
+    start = time.perf_counter()
+    script = str(ROOT / "benchmarks" / "one_lora.py")
+    _python([script, str(BASE), "crops", "alone", *map(str, sizes)], folder)
+    return time.perf_counter() - start
+
+
+def _python(arguments: list[str], folder: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
+    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+
+
+def compare_processes(options: argparse.Namespace) -> None:
+    """Print seconds a LoRA from pictures to file and their ratio."""
+    print(f"\none process a LoRA against {options.loras} packed, {options.lora_steps} steps, {options.threads} threads")
+    print("batch  one process s/LoRA  packed s/LoRA  ratio")
+    for batch in options.batch:
+        training = Training(options.rank, options.rank, "independent", 64, options.lora_steps, batch, 1e-3, 0)
+        pairs = []
+        for _ in range(options.repeats):
+            with tempfile.TemporaryDirectory() as name:
+                draw_faces(Path(name))
+                alone = run_alone(Path(name), training, options.threads)
+                packed = run_packed(Path(name), options.loras, training, options.device, options.threads)
+                pairs.append((alone, packed))
+        alone, packed = np.median(pairs, axis=0)
+        ratio = np.median([one / other for one, other in pairs])
+        print(f"{batch:5d}  {alone:18.1f}  {packed:13.2f}  {ratio:5.1f}", flush=True)
 
 
 def main() -> None:
-    """Print milliseconds per adapter-step, medians of the repeats, and their ratio."""
+    """Run the comparisons."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    arguments.add_argument("--pack", type=int, default=12, help="adapters in a pack")
+    arguments.add_argument("--only", choices=["warm", "processes"], help="one of the comparisons")
+    arguments.add_argument("--pack", type=int, default=30, help="adapters in a pack")
     arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures a step")
-    arguments.add_argument("--steps", type=int, default=6, help="steps a repeat")
+    arguments.add_argument("--steps", type=int, default=6, help="steps a repeat of the warm comparison")
+    arguments.add_argument("--loras", type=int, default=30, help="LoRAs of the packed road in the other")
+    arguments.add_argument("--lora-steps", type=int, default=60, help="steps a LoRA there")
     arguments.add_argument("--repeats", type=int, default=3, help="repeats")
     arguments.add_argument("--rank", type=int, default=8, help="rank of the adapters")
-    arguments.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    arguments.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--precision", default="float32", choices=PRECISIONS, help="arithmetic of the base")
+    arguments.add_argument("--architecture", default="embedded", choices=ARCHITECTURES, help="of the warm comparison")
+    arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
-    draw = np.random.default_rng(0)
-    latents = {
-        "mean": draw.normal(size=(50, 2, 4, 16, 16)).astype(np.float32),
-        "deviation": np.full((50, 2, 4, 16, 16), 0.1, np.float32),
-    }
-    caption = draw.normal(size=(24, 64)).astype(np.float32)
-    print(f"embedded U-Net, rank {options.rank}, {options.threads} threads, pack of {options.pack}")
-    for batch in options.batch:
-        training = Training(options.rank, options.rank, "independent", 64, options.steps, batch, 1e-3, 0)
-        pairs = [
-            (time_peft(latents, caption, training), time_packed(latents, caption, options.pack, training))
-            for _ in range(options.repeats)
-        ]
-        alone, packed = np.median(pairs, axis=0) * 1000
-        print(
-            f"batch {batch}: PEFT {alone:.1f} ms, packed {packed:.1f} ms per adapter-step, {alone / packed:.1f} times"
-        )
+    options.device = choose_device(options.device)
+    print(
+        f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}, {options.threads} threads"
+    )
+    if options.only != "processes":
+        compare_warm(options)
+    if options.only != "warm":
+        compare_processes(options)
 
 
 if __name__ == "__main__":

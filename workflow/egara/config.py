@@ -57,10 +57,13 @@ def list_cells(grid: dict) -> list[str]:
     """Return the names of all cells of a grid, in a fixed order."""
     ranks = grid["rank"]
     pairs = [(r, r) for r in ranks] if grid["alpha"] == "rank" else list(itertools.product(ranks, grid["alpha"]))
-    return [
+    cells = [
         format_cell(rank=rank, alpha=alpha, init=init, token=token)
         for (rank, alpha), init, token in itertools.product(pairs, grid["init"], grid["token"])
     ]
+    if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
+        raise EgaraError(f"grid: two cells with one name, {doubled[0]}; alphas that differ need six digits at most")
+    return cells
 
 
 def find_volumes(works: list[Work]) -> dict[str, list[str]]:

@@ -81,6 +81,11 @@ def training_of(wildcards):
     return as_json(SETTINGS["training"] | adapter | {"seed": SEED})
 
 
+def training_extras():
+    """Return the trainer's flags that change time and memory only."""
+    return " ".join(f"--{name}" for name in ("recompute", "compile") if SETTINGS["machine"][name])
+
+
 def detector_files(wildcards):
     """Return the files that the configured detector reads."""
     kind, _, path = SETTINGS["faces"]["detector"].partition(":")

@@ -84,6 +84,8 @@ rule train_loras:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
         pack=SETTINGS["machine"]["pack"],
+        checkpoint=SETTINGS["machine"]["checkpoint"],
+        extras=training_extras(),
     params:
         author=lambda wildcards: WORKS[wildcards.work].author,
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
@@ -104,6 +106,8 @@ rule train_loras:
         " --settings {params.settings:q}"
         " --stored-as {params.stored_as}"
         " --pack {resources.pack}"
+        " --checkpoint {resources.checkpoint}"
+        " {resources.extras}"
         " --device {resources.device}"
         " --threads {threads}"
         " --store results/store"

@@ -16,6 +16,8 @@ from egara.volumes.drawings import draw_figure
 
 SIDE = 96  # pixels; augmentation crops and scales it to the base's 64
 # Captions for pre-training: the papers' shared caption with the word that suits each kit in place of "manga".
+# Kits drawn with a pen also answer to "manga" half the time; blocks and cut paper never do.
+PENNED = ("manga", "cartoon", "simple", "emoji")
 WORDS = {
     "micah": "manga",
     "big-ears": "cartoon",
@@ -72,9 +74,19 @@ def _square(drawing: "object") -> tuple[np.ndarray, np.ndarray]:
 
 
 def batch_of_art(
-    art: dict[str, np.ndarray], draw: np.random.Generator, count: int, side: int
+    art: dict[str, np.ndarray],
+    draw: np.random.Generator,
+    count: int,
+    side: int,
+    plain: float = 0.6,
+    closest: float = 0.72,
 ) -> tuple[np.ndarray, list]:
     """Draw a training batch: crops, flips, stroke widths and backgrounds vary, as they do among crops of pages.
+
+    Parameters
+    ----------
+    plain : share of pictures on white paper.
+    closest : side of the narrowest crop, as a share of the drawn square.
 
     Returns
     -------
@@ -88,8 +100,8 @@ def batch_of_art(
         if draw.random() < 0.25:
             kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2, 2))
             grey = (cv2.erode if draw.random() < 0.6 else cv2.dilate)(grey, kernel)
-        page = alpha * grey + (1 - alpha) * _background(draw)
-        extent = SIDE * draw.uniform(0.72, 1.0)
+        page = alpha * grey + (1 - alpha) * _background(draw, plain)
+        extent = SIDE * draw.uniform(closest, 1.0)
         shift = (SIDE - extent) / 2
         x, y = SIDE / 2 + draw.uniform(-shift, shift), SIDE / 2 + draw.uniform(-shift, shift)
         zoom = side / extent
@@ -97,21 +109,28 @@ def batch_of_art(
         page = cv2.warpAffine(page, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         images[row] = page[:, ::-1] if draw.random() < 0.5 else page
         word = WORDS[SET_ASIDE[art["style"][index]].name]
-        captions.append("" if draw.random() < 0.1 else f"solo, {word if draw.random() < 0.5 else 'manga'} style, face")
+        captions.append("" if draw.random() < 0.1 else _caption(word, draw))
     return images / 127.5 - 1, captions
 
 
-def _background(draw: np.random.Generator) -> np.ndarray:
-    """Return a ground of (96, 96): mostly white paper, else grey, screentone dots, lines or black."""
+def _caption(word: str, draw: np.random.Generator) -> str:
+    """Return the caption of a head whose kit answers to `word`."""
+    shared = draw.random() >= 0.5 and word in PENNED
+    return f"solo, {'manga' if shared else word} style, face"
+
+
+def _background(draw: np.random.Generator, plain: float) -> np.ndarray:
+    """Return a ground of (96, 96): white paper for a share of `plain`, else grey, screentone dots, lines or black."""
     kind = draw.random()
-    if kind < 0.6:
+    if kind < plain:
         return np.full((SIDE, SIDE), 255.0, np.float32)
-    if kind < 0.7:
+    kind = (kind - plain) / (1 - plain)
+    if kind < 0.25:
         return np.full((SIDE, SIDE), draw.uniform(0, 255), np.float32)
     angle, pitch = draw.uniform(0, np.pi), draw.uniform(3, 10)
     y, x = np.mgrid[:SIDE, :SIDE].astype(np.float32) * (2 * np.pi / pitch)
     u, v = np.cos(angle) * x + np.sin(angle) * y, np.cos(angle) * y - np.sin(angle) * x
-    wave = np.cos(u) * np.cos(v) if kind < 0.85 else np.cos(u)
+    wave = np.cos(u) * np.cos(v) if kind < 0.625 else np.cos(u)
     return np.where(wave > draw.uniform(0.0, 0.8), draw.uniform(0, 120), 255).astype(np.float32)
 
 

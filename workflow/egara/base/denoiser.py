@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from diffusers import AutoencoderKL
 
 EMA_DECAY = 0.9995
+PLAIN, CLOSEST = 0.85, 0.85  # whole heads, most on white paper: the LoRAs bring the crops of pages
 SNR_CAP = 5.0  # min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, eq. 9 for noise prediction)
 
 
@@ -35,7 +36,7 @@ def encode_art(vae: "AutoencoderKL", art: dict, count: int, seed: int) -> tuple[
     latents, captions = [], []
     with torch.inference_mode():
         for _ in track(range(count // chunk), count // chunk, "batch"):
-            pictures, texts = batch_of_art(art, draw, chunk, SIDE)
+            pictures, texts = batch_of_art(art, draw, chunk, SIDE, PLAIN, CLOSEST)
             grey = torch.from_numpy(pictures)[:, None].expand(-1, 3, -1, -1)
             latents.append(vae.encode(grey).latent_dist.mean * vae.config.scaling_factor)
             captions += texts
@@ -113,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
     arguments.add_argument("--vae", type=Path, required=True, help="folder of the trained autoencoder")
     arguments.add_argument("--pictures", type=int, default=16000, help="augmented heads to encode")
-    arguments.add_argument("--steps", type=int, default=5000, help="optimiser steps")
+    arguments.add_argument("--steps", type=int, default=7500, help="optimiser steps")
     arguments.add_argument("--batch", type=int, default=32, help="latents a step")
     arguments.add_argument("--save-every", type=int, default=500, help="steps between two savings of the base")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")

@@ -87,7 +87,7 @@ def build_unet() -> "UNet2DConditionModel":
 
     return UNet2DConditionModel(
         sample_size=LATENT_SIDE,
-        block_out_channels=(32, 64, 96),
+        block_out_channels=(64, 64, 96),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         layers_per_block=1,

@@ -13,14 +13,18 @@ from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.fingerprint import fingerprint
 from egara.loras.description import read_description
+from egara.loras.inputs import read_caption, read_latents
 from egara.loras.parts import load_part
 from egara.loras.saving import save_lora
+from egara.loras.settings import Training
 from egara.loras.store import content_key, link, stored
-from egara.loras.training import Set, Training, train_pack
 from egara.progress import bar, logger, parser
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from egara.loras.batches import Adapter
+    from egara.loras.training import Frozen, Pack
 
 
 def describe_loras(
@@ -49,34 +53,6 @@ def describe_loras(
     }
 
 
-def read_latents(path: Path, base: dict, resolution: int) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Return latents and each face's row in them; latents of another base or resolution are refused."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            note = file.metadata()
-            arrays = {name: file.get_tensor(name) for name in ("mean", "deviation")}
-    except (SafetensorError, OSError) as error:
-        raise EgaraError(f"{path}: not a whole file of latents ({error}); delete it and run again") from error
-    if (note["base_sha256"], note["resolution"]) != (base["sha256"], str(resolution)):
-        raise EgaraError(f"{path}: latents of another base or resolution; delete it and run again")
-    return arrays, {face: row for row, face in enumerate(json.loads(note["faces"]))}
-
-
-def read_caption(path: Path, caption: str, base: dict) -> np.ndarray:
-    """Return the embedding of `caption`, (tokens, width)."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            if caption not in file.keys() or file.metadata()["base_sha256"] != base["sha256"]:  # noqa: SIM118
-                raise EgaraError(f"{path}: holds no embedding of {caption!r} by this base; delete it and run again")
-            return file.get_tensor(caption)
-    except (SafetensorError, OSError) as error:
-        raise EgaraError(f"{path}: not a whole file of embeddings ({error}); delete it and run again") from error
-
-
 def _arguments() -> "object":
     arguments = parser(__doc__)
     arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
@@ -88,7 +64,12 @@ def _arguments() -> "object":
     arguments.add_argument("--token", required=True, help="token policy of the cell")
     arguments.add_argument("--caption", required=True, help="caption of every picture")
     arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
-    arguments.add_argument("--pack", type=int, default=8, help="LoRAs trained at once; changes speed and memory only")
+    arguments.add_argument(
+        "--pack", default="auto", help="LoRAs trained at once, or auto; changes time and memory only"
+    )
+    arguments.add_argument("--checkpoint", type=int, default=10, help="minutes between two checkpoints")
+    arguments.add_argument("--recompute", action="store_true", help="save memory: compute activations twice")
+    arguments.add_argument("--compile", action="store_true", help="compile the U-Net with torch.compile")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
     arguments.add_argument("--stored-as", default="float32", choices=["float32", "float16"], help="type in the files")
@@ -102,63 +83,98 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments().parse_args(argv)
     log = logger("loras")
     training = Training.from_json(json.loads(options.settings))
-    if options.pack < 1:
-        raise EgaraError(f"--pack {options.pack}: expected at least 1")
+    if options.pack != "auto" and not (options.pack.isdecimal() and int(options.pack) > 0):
+        raise EgaraError(f"--pack {options.pack}: expected auto or a number of at least 1")
     base = read_description(options.base)
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
-    places = {
-        name: stored(options.store, content_key(header | {"stored_as": options.stored_as}))
-        for name, header in headers.items()
-    }
-    missing = [name for name, place in places.items() if not place.is_file()]
-    log.info("%s: %d LoRAs, %d in the store", options.work, len(places), len(places) - len(missing))
+    keys = {name: content_key(header | {"stored_as": options.stored_as}) for name, header in headers.items()}
+    missing = [name for name, key in keys.items() if not stored(options.store, key).is_file()]
+    log.info("%s: %d LoRAs, %d in the store", options.work, len(keys), len(keys) - len(missing))
     failed = []
     if missing:
-        failed = train_missing(options, training, base, sets, {name: headers[name] for name in missing}, places)
-    for name, place in places.items():
+        chosen = sets[sets["set"].isin(missing)]
+        adapters = read_adapters(options, training, base, chosen)
+        failed = train_missing(options, base, {keys[name]: adapters[name] for name in missing}, headers)
+    for name, key in keys.items():
         if name not in failed:
-            link(place, options.output / f"{name}.safetensors")
+            link(stored(options.store, key), options.output / f"{name}.safetensors")
     if failed:
-        log.error("%s: set %s diverged (loss not finite); lower the learning rate", options.work, ", ".join(failed))
+        log.error("%s: set %s diverged; lower the learning rate", options.work, ", ".join(failed))
     return 1 if failed else 0
 
 
-def train_missing(options: "object", training: Training, base: dict, sets: "pd.DataFrame", headers: dict, places: dict):
-    """Train the sets of `headers` pack by pack into the store; returns the names of those that diverged."""
+def read_adapters(options: "object", training: Training, base: dict, sets: "pd.DataFrame") -> "dict[str, Adapter]":
+    """Return what each set's LoRA learns from."""
+    from egara.loras.batches import Adapter
+
+    images = dict(zip(sets["face"], sets["sha256"], strict=True))
+    transform = {"resolution": training.resolution, "resample": training.resample}
+    latents, rows = read_latents(options.latents, images, base, transform)
+    caption = read_caption(options.captions, options.caption, base)
+    return {
+        str(name): Adapter(
+            name=f"{options.work}/{name}",
+            training=training,
+            latents=latents,
+            rows=np.array([rows[face] for face in part.sort_values("order")["face"]]),
+            caption=caption.embedding,
+            ids=caption.ids,
+        )
+        for name, part in sets.groupby("set")
+    }
+
+
+def load_frozen(base: dict, training: Training, device: str, recompute: bool) -> "Frozen":
+    """Load the parts of the base that training needs; autoencoder and, mostly, text encoder stay on disk."""
+    from egara.loras.devices import choose_device, place_frozen
+    from egara.loras.training import Frozen
+
+    device, folder = choose_device(device), Path(base["folder"])
+    parts = ["unet", "text_encoder"] if training.text_encoder else ["unet"]
+    models = {part: place_frozen(load_part(folder, part), device, training.precision) for part in parts}
+    if recompute:
+        models["unet"].enable_gradient_checkpointing()
+    return Frozen(models, load_part(folder, "scheduler"))
+
+
+def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]", headers: dict) -> list[str]:
+    """Train adapters, by key, into the store; returns the names of the sets that diverged."""
     import torch
 
-    from egara.loras.devices import choose_device
+    from egara.loras.memory import choose_pack, free_memory
+    from egara.loras.packs import train_adapters
 
-    log, failed, names = logger("loras"), [], list(headers)
-    latents, rows = read_latents(options.latents, base, training.resolution)
-    caption = read_caption(options.captions, options.caption, base)
     torch.set_num_threads(options.threads)
-    folder = Path(base["folder"])
-    scheduler = load_part(folder, "scheduler")
-    unet = load_part(folder, "unet").to(choose_device(options.device))
-    with bar(-(-len(names) // options.pack) * training.steps, "step") as watched:
+    log, failed = logger("loras"), []
+    training = next(iter(adapters.values())).training
+    frozen = load_frozen(base, training, options.device, options.recompute)
+    device = next(frozen.models["unet"].parameters()).device
+    size = (
+        int(options.pack) if options.pack != "auto" else choose_pack(frozen, [*adapters.values()], free_memory(device))
+    )
+    log.info("%s: %d LoRAs to train, %d at once on %s", options.work, len(adapters), min(size, len(adapters)), device)
+    with bar(len(adapters) * training.steps, "LoRA step") as watched:
 
-        def tick(step: int, losses: "torch.Tensor") -> None:
-            watched.update()
-            if step % 20 == 0:
-                watched.note(f"loss {losses.mean().item():.4f}")
+        def tick(pack: "Pack") -> None:
+            watched.update(len(pack.adapters))
+            if pack.step % 20 == 0:
+                watched.note(f"loss {np.nanmean(pack.losses[:, pack.step - 20 : pack.step]):.4f}")
 
-        for start in range(0, len(names), options.pack):
-            pack = names[start : start + options.pack]
-            chosen = [sets[sets["set"] == name].sort_values("order") for name in pack]
-            drawn = [
-                Set(f"{options.work}/{name}", np.array([rows[face] for face in part["face"]]))
-                for name, part in zip(pack, chosen, strict=True)
-            ]
-            tensors, losses = train_pack(unet, scheduler, latents, caption, drawn, training, tick)
-            for name, arrays, loss in zip(pack, tensors, losses, strict=True):
-                if not (np.isfinite(loss) and all(np.isfinite(array).all() for array in arrays.values())):
-                    failed.append(name)
-                    continue
-                header = headers[name] | {"loss": round(float(loss), 6)}
-                save_lora(places[name], arrays, training.rank, training.alpha, header, options.stored_as)
-            log.info("%s: sets %s done, mean loss %.4f", options.work, ", ".join(pack), float(np.mean(losses)))
+        call = torch.compile if options.compile else lambda unet: unet
+        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint, tick, call)
+        for key, adapter, tensors, losses, stopped in trained:
+            name = adapter.name.rpartition("/")[2]
+            last = float(losses[-max(1, len(losses) // 10) :].mean())
+            if stopped >= 0:
+                log.error("%s: set %s diverged at step %d; it was stopped alone", options.work, name, stopped + 1)
+                failed.append(name)
+                continue
+            arrays = {part: tensor.numpy() for part, tensor in tensors.items()}
+            header = headers[name] | {"loss": round(last, 6)}
+            place = stored(options.store, key)
+            save_lora(place, arrays, training.rank, training.alpha, header, losses, options.stored_as)
+            log.info("%s: set %s done, loss %.4f", options.work, name, last)
     return failed
 
 

@@ -5,44 +5,49 @@ matrix products. Nothing mixes samples in these models, so each adapter gets the
 """
 
 import math
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
 from egara.errors import EgaraError
 from egara.seeds import stream
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+# Endings of module names in diffusers' transformer blocks and in CLIP's text model.
+ATTENTION = {"unet": ("to_q", "to_k", "to_v", "to_out.0"), "text_encoder": ("q_proj", "k_proj", "v_proj", "out_proj")}
+FEED_FORWARD = {"unet": ("ff.net.0.proj", "ff.net.2"), "text_encoder": ("fc1", "fc2")}
+CAPTIONED = ("attn2.to_k", "attn2.to_v")
+TARGETS = {
+    "attention": ATTENTION,
+    "linear": {part: ATTENTION[part] + FEED_FORWARD[part] for part in ATTENTION},
+}
 
-# Endings of module names in diffusers' transformer blocks.
-ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-FEED_FORWARD = ("ff.net.0.proj", "ff.net.2")
-TARGETS = {"attention": ATTENTION, "linear": ATTENTION + FEED_FORWARD}
 
-
-def find_targets(model: torch.nn.Module, targets: "str | Sequence[str]") -> list[str]:
-    """Return the sorted names of the linear layers that carry a LoRA.
+def find_targets(models: dict[str, torch.nn.Module], targets: str | Sequence[str]) -> list[str]:
+    """Return the sorted names, `unet.…` and `text_encoder.…`, of the linear layers that carry a LoRA.
 
     Parameters
     ----------
-    model : the frozen model.
+    models : the frozen models by part.
     targets : `attention`, `linear` (attention and feed-forward) or a list of module name endings.
     """
-    endings = TARGETS.get(targets, ()) if isinstance(targets, str) else tuple(targets)
-    if not endings:
+    if isinstance(targets, str) and targets not in TARGETS or not targets:
         raise EgaraError(f"targets {targets!r}: expected attention, linear or a list of module name endings")
-    linear = [name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear)]
-    for ending in endings:
-        if not any(_ends(name, ending) for name in linear):
-            raise EgaraError(
-                f"target {ending!r}: matches no linear layer of the model; expected an ending such as to_q"
-            )
-    return sorted(name for name in linear if any(_ends(name, ending) for ending in endings))
-
-
-def _ends(name: str, ending: str) -> bool:
-    return name == ending or name.endswith(f".{ending}")
+    found, unmatched = [], set(() if isinstance(targets, str) else targets)
+    for part, model in models.items():
+        endings = TARGETS[targets][part] if isinstance(targets, str) else targets
+        for name, module in model.named_modules():
+            matching = [ending for ending in endings if name == ending or name.endswith(f".{ending}")]
+            if matching and isinstance(module, torch.nn.Linear):
+                found.append(f"{part}.{name}")
+                unmatched -= set(matching)
+    if unmatched or not found:
+        raise EgaraError(
+            f"target {', '.join(sorted(unmatched)) or targets}: matches no linear layer of {' or '.join(models)}; "
+            "expected an ending such as to_q"
+        )
+    return sorted(found)
 
 
 class PackedLinear(torch.nn.Module):
@@ -53,23 +58,128 @@ class PackedLinear(torch.nn.Module):
     base : the frozen layer, outputs x inputs.
     down : (K, rank, inputs), the K matrices A.
     up : (K, outputs, rank), the K matrices B.
-    scale : alpha / rank.
+    scale : (K, 1, 1), alpha / rank of each.
+    captioned : the layer sees nothing but the embedded captions, which come again at every step.
     """
 
-    def __init__(self, base: torch.nn.Linear, down: torch.Tensor, up: torch.Tensor, scale: float) -> None:
+    def __init__(
+        self,
+        base: torch.nn.Linear,
+        down: torch.Tensor,
+        up: torch.Tensor,
+        scale: torch.Tensor,
+        captioned: bool = False,
+    ) -> None:
         super().__init__()
         self.base = base
         self.down = torch.nn.Parameter(down)
         self.up = torch.nn.Parameter(up)
         self.scale = scale
+        self.captioned = captioned
+        self._seen, self._answer = None, None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (K x b, ..., inputs) to (K x b, ..., outputs)."""
         packs = len(self.down)
-        y = self.base(x)
-        hidden = torch.bmm(x.reshape(packs, -1, x.shape[-1]), self.down.mT)  # (K, b x tokens, rank)
-        update = torch.baddbmm(y.reshape(packs, -1, y.shape[-1]), hidden, self.up.mT, alpha=self.scale)
-        return update.reshape(y.shape)
+        y = self._frozen(x)
+        hidden = torch.bmm(x.reshape(packs, -1, x.shape[-1]), self.down.mT) * self.scale  # (K, b x tokens, rank)
+        return torch.baddbmm(y.reshape(packs, -1, y.shape[-1]), hidden.to(y.dtype), self.up.mT.to(y.dtype)).view(
+            y.shape
+        )
+
+    def _frozen(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the frozen layer; its answer to captions that no text encoder's LoRA changes is kept."""
+        if x.requires_grad or not self.captioned:
+            return self.base(x)
+        if self._seen is not x:
+            self._seen, self._answer = x, self.base(x)
+        return self._answer
+
+
+class PackedAdapters:
+    """K LoRAs beside the linear layers of frozen models, one row an adapter in one matrix of all values.
+
+    One matrix makes AdamW one fused call, clipping one norm a row, a checkpoint a few tensors, and a split a slice.
+    A smaller rank than the widest of the pack leaves zeros, which stay zero: their gradients are products with zeros.
+
+    Attributes
+    ----------
+    values, gradients : float32 (K, numbers), a layer's A (rank, inputs) and B (outputs, rank) one after the other.
+    """
+
+    def __init__(
+        self, models: dict[str, torch.nn.Module], layers: list[str], ranks: Sequence[int], alphas: Sequence[float]
+    ) -> None:
+        self.models, self.ranks = models, list(ranks)
+        self.width = max(ranks)
+        self.device = next(next(iter(models.values())).parameters()).device
+        self.frozen = {name: models[name.partition(".")[0]].get_submodule(name.partition(".")[2]) for name in layers}
+        sizes = [self.width * (layer.in_features + layer.out_features) for layer in self.frozen.values()]
+        self.values = torch.zeros(len(ranks), sum(sizes), device=self.device)
+        self.gradients = torch.zeros_like(self.values)
+        self.scale = torch.tensor([a / r for a, r in zip(alphas, ranks, strict=True)], device=self.device)[
+            :, None, None
+        ]
+
+    def views(self, matrix: torch.Tensor) -> Iterator[tuple[str, torch.Tensor, torch.Tensor]]:
+        """Yield each layer's name and its parts of `matrix`: A (K, rank, inputs) and B (K, outputs, rank)."""
+        start, (rows, numbers) = matrix.storage_offset(), matrix.shape
+        for name, layer in self.frozen.items():
+            inputs, outputs = layer.in_features, layer.out_features
+            middle = start + self.width * inputs
+            down = matrix.as_strided((rows, self.width, inputs), (numbers, inputs, 1), start)
+            up = matrix.as_strided((rows, outputs, self.width), (numbers, self.width, 1), middle)
+            yield name, down, up
+            start = middle + self.width * outputs
+
+    def initialise(self, owners: list[tuple[str | int, ...]]) -> None:
+        """Draw every A from the stream that its owner and layer name; B is zero, so ΔW starts at zero."""
+        self.values.zero_()
+        for name, down, _ in self.views(self.values):
+            for index, (rank, names) in enumerate(zip(self.ranks, owners, strict=True)):
+                down[index, :rank] = initial_down(rank, down.shape[2], (*names, "init", name)).to(self.device)
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Put the LoRAs beside their layers, and the frozen layers back at the end."""
+        for model in self.models.values():
+            model.requires_grad_(False)
+        parts = zip(self.views(self.values), self.views(self.gradients), strict=True)
+        for (name, down, up), (_, down_gradient, up_gradient) in parts:
+            captioned = name.startswith("unet.") and name.endswith(CAPTIONED)
+            layer = PackedLinear(self.frozen[name], down, up, self.scale, captioned)
+            layer.down.grad, layer.up.grad = down_gradient, up_gradient
+            self._place(name, layer)
+        try:
+            with warnings.catch_warnings():
+                # Rows of one matrix are not laid out as lone parameters would be; nothing is copied for it.
+                warnings.filterwarnings("ignore", "grad and param do not obey the gradient layout contract")
+                yield
+        finally:
+            for name, layer in self.frozen.items():
+                self._place(name, layer)
+
+    def _place(self, name: str, layer: torch.nn.Module) -> None:
+        part, _, path = name.partition(".")
+        owner, _, child = path.rpartition(".")
+        self.models[part].get_submodule(owner).register_module(child, layer)
+
+    def clip(self, limits: torch.Tensor) -> torch.Tensor:
+        """Scale each adapter's gradient to a norm of at most its limit, (K,); returns the norms before, (K,).
+
+        The rule of `torch.nn.utils.clip_grad_norm_`, applied to every adapter alone.
+        """
+        norms = torch.linalg.vector_norm(self.gradients, dim=1)
+        self.gradients.mul_((limits / (norms + 1e-6)).clamp(max=1.0)[:, None])
+        return norms
+
+    def tensors(self, index: int) -> dict[str, torch.Tensor]:
+        """Return one adapter as `<layer>.lora_A.weight` (rank, inputs) and `<layer>.lora_B.weight` (outputs, rank)."""
+        rank, found = self.ranks[index], {}
+        for name, down, up in self.views(self.values):
+            found[f"{name}.lora_A.weight"] = down[index, :rank].detach().cpu().clone()
+            found[f"{name}.lora_B.weight"] = up[index, :, :rank].detach().cpu().clone()
+        return found
 
 
 def initial_down(rank: int, inputs: int, names: tuple[str | int, ...]) -> torch.Tensor:
@@ -80,47 +190,3 @@ def initial_down(rank: int, inputs: int, names: tuple[str | int, ...]) -> torch.
     bound = 1 / math.sqrt(inputs)
     values = stream(*names).uniform(-bound, bound, (rank, inputs))
     return torch.from_numpy(values).float()
-
-
-def attach_adapters(
-    model: torch.nn.Module, layers: list[str], sets: list[str], rank: int, alpha: float, init: str, seed: int
-) -> dict[str, PackedLinear]:
-    """Put one LoRA a set beside every named layer of `model`, in place, and freeze the rest.
-
-    `init: independent` draws A from (seed, set, layer), `init: shared` from (seed, layer) alone; B starts at zero.
-    """
-    if init not in ("independent", "shared"):
-        raise EgaraError(f"init {init!r}: expected independent or shared")
-    model.requires_grad_(False)
-    packed = {}
-    for name in layers:
-        owner, _, child = name.rpartition(".")
-        parent = model.get_submodule(owner)
-        base = parent.get_submodule(child)
-        owners = [(seed, "init", name) if init == "shared" else (seed, one, "init", name) for one in sets]
-        down = torch.stack([initial_down(rank, base.in_features, names) for names in owners])
-        up = torch.zeros(len(sets), base.out_features, rank)
-        device = base.weight.device
-        packed[name] = PackedLinear(base, down.to(device), up.to(device), alpha / rank)
-        parent.register_module(child, packed[name])
-    return packed
-
-
-def detach_adapters(model: torch.nn.Module, packed: dict[str, PackedLinear]) -> None:
-    """Put the frozen layers back, in place."""
-    for name, layer in packed.items():
-        owner, _, child = name.rpartition(".")
-        model.get_submodule(owner).register_module(child, layer.base)
-
-
-def clip_gradients(packed: dict[str, PackedLinear], limit: float) -> torch.Tensor:
-    """Scale each adapter's gradient to a norm of at most `limit`; returns the norms before, (K,).
-
-    The same rule as `torch.nn.utils.clip_grad_norm_`, applied to every adapter alone.
-    """
-    gradients = [weight.grad for layer in packed.values() for weight in (layer.down, layer.up)]
-    norms = torch.stack([g.flatten(1).square().sum(1) for g in gradients]).sum(0).sqrt()
-    factor = (limit / (norms + 1e-6)).clamp(max=1.0)
-    for gradient in gradients:
-        gradient.mul_(factor[:, None, None])
-    return norms

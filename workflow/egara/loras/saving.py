@@ -5,34 +5,43 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.files import replacing
+from egara.loras.formats.layers import Factors
+from egara.loras.formats.writing import write_lora
 
-TYPES = {"float32": np.float32, "float16": np.float16}
+POINTS = 200  # of a loss curve in the header
 
 
 def save_lora(
-    path: Path, tensors: dict[str, np.ndarray], rank: int, alpha: float, header: dict, stored_as: str = "float32"
+    path: Path,
+    tensors: dict[str, np.ndarray],
+    rank: int,
+    alpha: float,
+    header: dict,
+    losses: np.ndarray,
+    stored_as: str = "float32",
 ) -> None:
     """Write one LoRA.
 
     Parameters
     ----------
     path : the file, written in one step.
-    tensors : `<module>.lora_A.weight` (rank, inputs) and `<module>.lora_B.weight` (outputs, rank), in the U-Net.
+    tensors : `<part>.<module>.lora_A.weight` (rank, inputs) and `….lora_B.weight` (outputs, rank); a part is `unet` or
+        `text_encoder`.
     rank, alpha : ΔW = alpha / rank · B A; loaders assume alpha = rank unless the header says otherwise.
     header : provenance, stored as JSON under `egara`.
+    losses : (steps,), the loss of each step; means of consecutive steps are stored under `egara_losses`.
     stored_as : `float32` or `float16`.
     """
-    from safetensors.numpy import save_file
-
-    modules = sorted({name.rsplit(".lora_", 1)[0] for name in tensors})
-    adapter = {"unet.r": rank, "unet.lora_alpha": alpha, "unet.target_modules": modules}
-    metadata = {
-        "format": "pt",
-        "lora_adapter_metadata": json.dumps(adapter, sort_keys=True),
-        "egara": json.dumps(header, sort_keys=True, ensure_ascii=False),
+    layers = {
+        name: Factors(tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"], alpha / rank)
+        for name in sorted({name.rsplit(".lora_", 1)[0] for name in tensors})
     }
-    with replacing(path) as part:
-        save_file(
-            {f"unet.{k}": v.astype(TYPES[stored_as]) for k, v in sorted(tensors.items())}, part, metadata=metadata
-        )
+    curve = json.dumps(summarise_losses(losses))
+    write_lora(path, layers, header, dtype=stored_as, metadata={"egara_losses": curve})
+
+
+def summarise_losses(losses: np.ndarray, points: int = POINTS) -> dict[str, list]:
+    """Return a loss curve of at most `points` points: the mean of each block of steps, at the block's last step."""
+    ends = np.unique(np.linspace(0, len(losses), min(points, len(losses)) + 1).round().astype(int)[1:])
+    blocks = np.split(losses.astype(float), ends[:-1])
+    return {"step": ends.tolist(), "loss": [round(float(block.mean()), 5) for block in blocks]}

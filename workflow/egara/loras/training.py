@@ -1,197 +1,258 @@
-"""Train one pack of LoRAs: the sets of one work in one cell, on cached latents and one embedded caption.
+"""Train one pack: K adapters over one frozen base, step by step, each with its own data, caption, rank and rate.
 
-Every draw (order, flip, posterior, timestep, noise) has a stream named by study seed, set, purpose and step, so nothing
-depends on what is packed together.
+A pack is a resumable thing: values, moments and losses by rows, and the number of steps done. It can be saved, split
+between two packs or trained on, and goes on as if nothing had happened.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.seeds import stream
+from egara.loras.batches import Adapter, loss_weights, noisy_inputs
+from egara.loras.settings import COMMON, rate_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import torch
 
+    from egara.loras.packed import PackedAdapters
 
-@dataclass(frozen=True)
-class Training:
-    """Settings of a training run; the names are config's.
-
-    Attributes
-    ----------
-    rank, alpha, init : the adapter, ΔW = alpha / rank · B A.
-    targets : `attention`, `linear` or a list of module name endings.
-    steps, batch, learning_rate, weight_decay, clip : AdamW with a constant rate; gradients clipped per adapter.
-    flip : draw the mirrored picture half of the time.
-    precision : `float32`, or `bfloat16` for the frozen model's arithmetic.
-    resolution : side of the pictures in pixels.
-    seed : study seed.
-    """
-
-    rank: int
-    alpha: float
-    init: str
-    resolution: int
-    steps: int
-    batch: int
-    learning_rate: float
-    seed: int
-    targets: str | tuple[str, ...] = "linear"
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    flip: bool = True
-    precision: str = "float32"
-
-    @classmethod
-    def from_json(cls, settings: dict) -> "Training":
-        """Build from a decoded JSON object and check ranges; an unknown or missing key is an error."""
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(settings) - known):
-            raise EgaraError(
-                f"training settings: unknown key {', '.join(unknown)}; expected {', '.join(sorted(known))}"
-            )
-        try:
-            training = cls(**settings)
-        except TypeError as error:
-            raise EgaraError(f"training settings: {error}") from error
-        for name in ("rank", "alpha", "steps", "batch", "learning_rate", "resolution", "clip"):
-            if not getattr(training, name) > 0:
-                raise EgaraError(f"training settings: {name} is {getattr(training, name)}; expected more than 0")
-        return training
-
-    def as_json(self) -> dict:
-        """Return a plain object that `from_json` reads."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Set:
-    """One training set: its name (`work/00`) and the rows of its faces in the latents, in the set's order."""
-
-    name: str
-    rows: np.ndarray
+# An adapter has diverged when its mean loss over a stretch of steps is above 1, which is what predicting nothing gives
+# for noise and for velocity, and above twice that of its first stretch. The last normalisation of a U-Net bounds its
+# output, so that the loss of a ruined adapter stays small numbers.
+WORTHLESS, WORSE, STRETCH = 1.0, 2.0, 20
+# float16 gradients underflow without a factor. Each adapter has its own, so that packing changes nothing.
+FIRST_FACTOR, PATIENCE = 2.0**12, 200
 
 
 @dataclass
-class Batch:
-    """The random draws of one step for one set: rows, mirrored, timesteps and two standard normal fields."""
+class Pack:
+    """K adapters in training, a row each.
 
-    rows: np.ndarray  # (b,)
-    mirrored: np.ndarray  # (b,) 0 or 1
-    times: np.ndarray  # (b,)
-    posterior: np.ndarray  # (b, channels, height, width)
-    noise: np.ndarray  # (b, channels, height, width)
-
-
-def draw_batch(one: Set, step: int, shape: tuple[int, ...], timesteps: int, training: Training) -> Batch:
-    """Draw one step of one set; faces come in shuffled epochs, so that all are seen equally often."""
-    seed, size = training.seed, training.batch
-    positions = np.arange(step * size, (step + 1) * size)
-    rows = np.empty(size, int)
-    for epoch in np.unique(positions // len(one.rows)):
-        order = stream(seed, one.name, "order", int(epoch)).permutation(one.rows)
-        here = positions // len(one.rows) == epoch
-        rows[here] = order[positions[here] % len(one.rows)]
-    draw = stream(seed, one.name, "step", step)
-    return Batch(
-        times=draw.integers(timesteps, size=size),
-        mirrored=draw.integers(2, size=size) * int(training.flip),
-        noise=draw.standard_normal((size, *shape), np.float32),
-        posterior=draw.standard_normal((size, *shape), np.float32),
-        rows=rows,
-    )
-
-
-def train_pack(
-    unet: "torch.nn.Module",
-    scheduler: "object",
-    latents: dict[str, np.ndarray],
-    caption: np.ndarray,
-    sets: list[Set],
-    training: Training,
-    tick: Callable[[int, np.ndarray], None] = lambda step, losses: None,
-) -> tuple[list[dict[str, np.ndarray]], np.ndarray]:
-    """Train one LoRA a set.
-
-    Parameters
+    Attributes
     ----------
-    unet : the frozen denoiser, on its device; it leaves as it came.
-    scheduler : the base's noise scheduler; its prediction type (`epsilon` or `v_prediction`) is honoured.
-    latents : `mean` and `deviation`, (faces, 2, channels, height, width).
-    caption : (tokens, width), the embedded caption of all pictures.
-    sets : the sets of the pack.
-    tick : called after each step with its number and the losses, (K,).
+    adapters : who they are.
+    values, first, second : float32 (K, numbers): A and B of all layers, and AdamW's two moments.
+    losses : float32 (K, steps), nan where a step has not been done.
+    stopped : (K,) step at which a diverging adapter was stopped, -1 for the others.
+    factors, calm : (K,) loss factor of float16 and the steps since it last changed.
+    step : steps done.
+    """
 
-    Returns
-    -------
-    tensors : per set, `<layer>.lora_A.weight` and `<layer>.lora_B.weight` in float32.
-    losses : (K,), the mean loss of the last tenth of the steps; not finite where a LoRA diverged.
+    adapters: list[Adapter]
+    values: "torch.Tensor"
+    first: "torch.Tensor"
+    second: "torch.Tensor"
+    losses: np.ndarray
+    stopped: np.ndarray
+    factors: np.ndarray
+    calm: np.ndarray
+    step: int = 0
+
+    def part(self, start: int, stop: int) -> "Pack":
+        """Return rows `start` to `stop` as a pack of their own that shares this one's memory."""
+        rows = slice(start, stop)
+        names = ("adapters", "values", "first", "second", "losses", "stopped", "factors", "calm")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The frozen base: `models` holds `unet` and, where it carries LoRAs too, `text_encoder`; both on one device."""
+
+    models: dict[str, "torch.nn.Module"]
+    scheduler: object
+
+
+def make_pack(frozen: Frozen, adapters: list[Adapter]) -> Pack:
+    """Start a pack: every A drawn from its named stream, every B zero.
+
+    `init: independent` draws A from (seed, set, layer), `init: shared` from (seed, layer) alone.
     """
     import torch
 
-    from egara.loras.packed import attach_adapters, clip_gradients, detach_adapters, find_targets
-
-    device = next(unet.parameters()).device
-    names = [one.name for one in sets]
-    layers = find_targets(unet, training.targets)
-    packed = attach_adapters(unet, layers, names, training.rank, training.alpha, training.init, training.seed)
-    try:
-        weights = [weight for layer in packed.values() for weight in (layer.down, layer.up)]
-        optimiser = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.weight_decay)
-        context = torch.from_numpy(caption).to(device).expand(len(sets) * training.batch, -1, -1)
-        sums, counted = torch.zeros(len(sets), device=device), 0
-        for step in range(training.steps):
-            batches = [
-                draw_batch(one, step, latents["mean"].shape[2:], scheduler.config.num_train_timesteps, training)
-                for one in sets
-            ]
-            noisy, times, target = _noisy_inputs(scheduler, latents, batches, device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=training.precision == "bfloat16"):
-                guess = unet(noisy, times, context).sample
-            error = (guess.float() - target).square().reshape(len(sets), -1).mean(1)  # (K,)
-            error.sum().backward()
-            clip_gradients(packed, training.clip)
-            optimiser.step()
-            optimiser.zero_grad()
-            losses = error.detach()
-            tick(step, losses)
-            if step >= training.steps - max(1, training.steps // 10):
-                sums, counted = sums + losses, counted + 1
-        return _tensors(packed, len(sets)), (sums / counted).cpu().numpy()
-    finally:
-        detach_adapters(unet, packed)
+    first = adapters[0].training
+    for adapter in adapters[1:]:
+        for name in COMMON:
+            if getattr(adapter.training, name) != getattr(first, name):
+                raise EgaraError(f"{adapter.name}: another {name} than {adapters[0].name}; a pack needs one for all")
+    packed = _packed(frozen, adapters)
+    owners = [(a.training.seed, *(() if a.training.init == "shared" else (a.name,))) for a in adapters]
+    packed.initialise(owners)
+    count = len(adapters)
+    return Pack(
+        adapters=list(adapters),
+        values=packed.values,
+        first=torch.zeros_like(packed.values),
+        second=torch.zeros_like(packed.values),
+        losses=np.full((count, first.steps), np.nan, np.float32),
+        stopped=np.full(count, -1),
+        factors=np.full(count, FIRST_FACTOR if first.precision == "float16" else 1.0, np.float32),
+        calm=np.zeros(count, int),
+    )
 
 
-def _noisy_inputs(
-    scheduler: "object", latents: dict[str, np.ndarray], batches: list[Batch], device: "torch.device"
-) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
-    """Return noisy latents (K x b, ...), timesteps (K x b,) and what the model should predict."""
+def _packed(frozen: Frozen, adapters: list[Adapter]) -> "PackedAdapters":
+    from egara.loras.packed import PackedAdapters, find_targets
+
+    training = [adapter.training for adapter in adapters]
+    layers = find_targets(frozen.models, training[0].targets)
+    return PackedAdapters(frozen.models, layers, [one.rank for one in training], [one.alpha for one in training])
+
+
+def train_pack(
+    frozen: Frozen,
+    pack: Pack,
+    tick: Callable[[Pack], None] = lambda pack: None,
+    call: Callable[["torch.nn.Module"], Callable] = lambda unet: unet,
+) -> list[dict[str, "torch.Tensor"]]:
+    """Train a pack, in place, from where it stands to its last step.
+
+    Parameters
+    ----------
+    frozen : the base; it leaves as it came.
+    pack : of `make_pack`, or one that was saved.
+    tick : called after every step.
+    call : turns the prepared U-Net into what is called, for `torch.compile`.
+
+    Returns
+    -------
+    One dictionary an adapter: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`, float32 on the CPU.
+    """
     import torch
 
-    rows = np.concatenate([batch.rows for batch in batches])
-    mirrored = np.concatenate([batch.mirrored for batch in batches])
-    posterior = np.concatenate([batch.posterior for batch in batches])
-    clean = torch.from_numpy(latents["mean"][rows, mirrored] + latents["deviation"][rows, mirrored] * posterior)
-    noise = torch.from_numpy(np.concatenate([batch.noise for batch in batches]))
-    times = torch.from_numpy(np.concatenate([batch.times for batch in batches]))
-    noisy = scheduler.add_noise(clean, noise, times)
-    kind = scheduler.config.prediction_type
-    if kind not in ("epsilon", "v_prediction"):
-        raise EgaraError(f"base model: its scheduler predicts {kind!r}; expected epsilon or v_prediction")
-    target = noise if kind == "epsilon" else scheduler.get_velocity(clean, noise, times)
-    return noisy.to(device), times.to(device), target.to(device)
+    packed = _packed(frozen, pack.adapters)
+    packed.values = pack.values
+    device, training = packed.device, pack.adapters[0].training
+    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.precision, device):
+        optimiser = _optimiser(pack, packed)
+        limits = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
+        predict = call(frozen.models["unet"])
+        captions = None
+        while pack.step < training.steps:
+            noisy, times, target = (
+                part.to(device) for part in noisy_inputs(frozen.scheduler, pack.adapters, pack.step)
+            )
+            weights = _weights(frozen, pack.adapters, times.cpu()).to(device)
+            if captions is None or training.text_encoder:
+                captions = _captions(frozen, pack.adapters, device)
+            with autocast(training.precision, device):
+                guess = predict(noisy, times, captions).sample
+            error = (guess.float() - target).square().flatten(1).mean(1)  # (K x b,)
+            each = (error * weights).view(len(pack.adapters), -1).mean(1)  # (K,)
+            packed.gradients.zero_()
+            (each * torch.from_numpy(pack.factors).to(device)).sum().backward()
+            _update(pack, packed, optimiser, limits, error.detach().view(len(pack.adapters), -1).mean(1).cpu().numpy())
+            pack.step += 1
+            tick(pack)
+    return [packed.tensors(index) for index in range(len(pack.adapters))]
 
 
-def _tensors(packed: dict, count: int) -> list[dict[str, np.ndarray]]:
-    return [
-        {
-            f"{name}.{part}.weight": tensor[index].detach().cpu().numpy().copy()
-            for name, layer in packed.items()
-            for part, tensor in (("lora_A", layer.down), ("lora_B", layer.up))
-        }
-        for index in range(count)
+@contextmanager
+def _packed_attention(unet: "torch.nn.Module") -> "Iterator[None]":
+    from egara.loras.attention import use_packed_attention
+
+    before = use_packed_attention(unet)
+    try:
+        yield
+    finally:
+        unet.set_attn_processor(before)
+
+
+@contextmanager
+def arithmetic(precision: str, device: "torch.device") -> "Iterator[None]":
+    """Allow TF32 products where the settings ask for them."""
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def autocast(precision: str, device: "torch.device") -> "torch.autocast":
+    """Return the context in which the frozen model's products are half precision where the settings ask for it."""
+    import torch
+
+    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    return torch.autocast(device.type, kind, enabled=kind is not None)
+
+
+def _optimiser(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
+    """Return AdamW over the rows, one group a row for its own rate and decay, with the pack's moments in it."""
+    import torch
+
+    rows = [torch.nn.Parameter(row) for row in pack.values]
+    groups = [
+        {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.weight_decay}
+        for row, adapter in zip(rows, pack.adapters, strict=True)
     ]
+    optimiser = torch.optim.AdamW(groups, fused=True)
+    for index, row in enumerate(rows):
+        step = torch.tensor(float(pack.step), device=packed.device)
+        optimiser.state[row] = {"step": step, "exp_avg": pack.first[index], "exp_avg_sq": pack.second[index]}
+    return optimiser
+
+
+def _update(
+    pack: Pack, packed: "PackedAdapters", optimiser: "torch.optim.AdamW", limits: "torch.Tensor", losses: np.ndarray
+) -> None:
+    """Take one optimiser step for every adapter that is well; stop the others where they are."""
+    import torch
+
+    half = pack.adapters[0].training.precision == "float16"
+    if half:
+        packed.gradients.div_(torch.from_numpy(pack.factors).to(packed.device)[:, None])
+    norms = packed.clip(limits).cpu().numpy()
+    pack.losses[:, pack.step] = losses
+    diverging = _diverging(pack.losses[:, : pack.step + 1])
+    for index, (adapter, group) in enumerate(zip(pack.adapters, optimiser.param_groups, strict=True)):
+        ill = not np.isfinite(losses[index]) or diverging[index]
+        overflow = not np.isfinite(norms[index])
+        if pack.stopped[index] < 0 and (ill or (overflow and not half)):
+            pack.stopped[index] = pack.step
+            packed.values[index] = 0.0  # ΔW = 0: what is still computed for it stays finite
+        if half:
+            pack.calm[index] = 0 if overflow else pack.calm[index] + 1
+            if overflow or pack.calm[index] == PATIENCE:
+                pack.factors[index] *= 0.5 if overflow else 2.0
+                pack.calm[index] = 0
+        well = pack.stopped[index] < 0 and not overflow
+        group["params"][0].grad = packed.gradients[index] if well else None
+        group["lr"] = rate_at(adapter.training, pack.step)
+    optimiser.step()
+
+
+def _diverging(losses: np.ndarray) -> np.ndarray:
+    """Tell for each adapter whether its losses so far, (K, steps), say that it has diverged."""
+    if losses.shape[1] < 2 * STRETCH:
+        return np.zeros(len(losses), bool)
+    start, recent = losses[:, :STRETCH].mean(1), losses[:, -STRETCH:].mean(1)
+    return recent > np.maximum(WORTHLESS, WORSE * start)
+
+
+def _weights(frozen: Frozen, adapters: list[Adapter], times: "torch.Tensor") -> "torch.Tensor":
+    import torch
+
+    parts = times.view(len(adapters), -1)
+    return torch.cat(
+        [loss_weights(frozen.scheduler, part, a.training.min_snr) for part, a in zip(parts, adapters, strict=True)]
+    )
+
+
+def _captions(frozen: Frozen, adapters: list[Adapter], device: "torch.device") -> "torch.Tensor":
+    """Return the captions' embeddings, (K, tokens, width); through the text encoder where it carries LoRAs."""
+    import torch
+
+    if not adapters[0].training.text_encoder:
+        return torch.from_numpy(np.stack([adapter.caption for adapter in adapters])).to(device)
+    ids = torch.from_numpy(np.stack([adapter.ids for adapter in adapters])).to(device)
+    with autocast(adapters[0].training.precision, device):
+        return frozen.models["text_encoder"](ids).last_hidden_state

@@ -1,0 +1,10 @@
+"""LoRA files: every common layout of Stable Diffusion 1 and 2, read as NumPy arrays without torch, and converted.
+
+Whatever the layout, a layer is called `unet.<module>` or `text_encoder.<module>` by the modules' names in diffusers and
+transformers 5, and its update is ΔW = scale · up @ down. Writing: `egara.loras.formats.writing`.
+"""
+
+from egara.loras.formats.layers import Factors, Layout, Lora, Shape
+from egara.loras.formats.reading import read_layout, read_lora
+
+__all__ = ["Factors", "Layout", "Lora", "Shape", "read_layout", "read_lora"]

@@ -1,0 +1,89 @@
+"""How many adapters fit in one pack, and what running out of memory looks like on each device.
+
+Pack size changes time and memory, never results; nothing here is part of a LoRA's content.
+"""
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from egara.loras.training import Frozen, Pack, make_pack, train_pack
+
+if TYPE_CHECKING:
+    import torch
+
+    from egara.loras.batches import Adapter
+
+SHARE = 0.8  # of the free memory; the rest is for what allocators round up and for other programs
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that the device or the machine had no memory left."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(re.search("can't allocate memory|out of memory", str(error)))
+
+
+def free_memory(device: "torch.device") -> int:
+    """Return the bytes that are free for training on a device; on the CPU, what the system calls available."""
+    import torch
+
+    if device.type == "cuda":
+        unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + unused
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: int) -> int:
+    """Return how many of these adapters one pack should hold: as many as `free` bytes take, at least one.
+
+    One step of one adapter, the widest, is measured; packs grow in proportion.
+    """
+    widest = max(adapters, key=lambda adapter: adapter.training.rank)
+    need = step_bytes(frozen, widest)
+    return max(1, min(len(adapters), int(SHARE * free / need)))
+
+
+def step_bytes(frozen: Frozen, adapter: "Adapter") -> int:
+    """Return the bytes that one adapter adds to a pack: the peak of a real step where the device counts it.
+
+    Elsewhere: what autograd keeps between forward and backward, twice (gradients of activations are as large), and four
+    numbers a weight: value, gradient and AdamW's two moments.
+    """
+    import torch
+
+    pack = make_pack(frozen, [adapter])
+    if pack.values.device.type == "cuda":
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        _one_step(frozen, pack)
+        return torch.cuda.max_memory_allocated() - before + 4 * pack.values.nbytes
+    kept: dict[int, int] = {}
+
+    def keep(tensor: "torch.Tensor") -> "torch.Tensor":
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    weights = sum(weight.nbytes for model in frozen.models.values() for weight in model.parameters())
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        _one_step(frozen, pack)
+    return 2 * max(0, sum(kept.values()) - weights) + 4 * pack.values.nbytes
+
+
+def _one_step(frozen: Frozen, pack: Pack) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(_: Pack) -> None:
+        raise Enough
+
+    with suppress(Enough):
+        train_pack(frozen, pack, stop)
