@@ -207,9 +207,21 @@ def run_packed(folder: Path, count: int, training: Training, device: str, thread
     started = ["--threads", str(threads), "--device", device]
     stages = {
         "base": ["--base", str(BASE), "--output", "base.json"],
-        "latents": [*common, *started, "--sets", "sets.tsv", "--crops", "crops", "--resolution", "64", *store],
+        "latents": [
+            *common,
+            *started,
+            "--sets",
+            "sets.tsv",
+            "--crops",
+            "crops",
+            "--resolution",
+            "64",
+            "--cache",
+            "store/latents",
+        ],
         "embeddings": [*common, "--captions", json.dumps([caption]), "--output", "captions.safetensors"],
     }
+    stages["embeddings"] += ["--cache", "store/captions"]
     stages["latents"] += ["--output", "latents.safetensors"]
     start = time.perf_counter()
     for stage, arguments in stages.items():
@@ -272,9 +284,8 @@ def main() -> None:
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
     options.device = choose_device(options.device)
-    print(
-        f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, torch {torch.__version__}, {options.threads} threads"
-    )
+    cores = len(os.sched_getaffinity(0))
+    print(f"{platform.machine()}, {cores} cores, torch {torch.__version__}, {options.threads} threads")
     if options.only != "processes":
         compare_warm(options)
     if options.only != "warm":

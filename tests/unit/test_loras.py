@@ -1,4 +1,4 @@
-"""LoRAs: packing changes nothing, files load elsewhere, the store keeps what is finished, bad input is one line."""
+"""The trainer's command: files load elsewhere, the store keeps what is finished, bad input is one line."""
 
 import json
 import subprocess
@@ -9,137 +9,8 @@ import pandas as pd
 import pytest
 
 from egara.errors import EgaraError
-from egara.loras.training import Set, Training, draw_batch, train_pack
 
 FACES = 6
-
-
-def settings(**changes):
-    chosen = {"rank": 4, "alpha": 2, "init": "independent", "resolution": 64, "steps": 2, "batch": 2}
-    return Training.from_json(chosen | {"learning_rate": 1e-2, "seed": 3, "clip": 0.05} | changes)
-
-
-@pytest.fixture(scope="module")
-def parts(small_base):
-    from egara.loras.parts import load_part
-
-    return load_part(small_base, "unet"), load_part(small_base, "scheduler")
-
-
-@pytest.fixture(scope="module")
-def data():
-    draw = np.random.default_rng(0)
-    latents = {
-        "mean": draw.normal(size=(FACES, 2, 4, 16, 16)).astype(np.float32),
-        "deviation": np.full((FACES, 2, 4, 16, 16), 0.1, np.float32),
-    }
-    return latents, draw.normal(size=(24, 64)).astype(np.float32)
-
-
-def train(parts, data, sets, **changes):
-    unet, scheduler = parts
-    return train_pack(unet, scheduler, *data, [Set(name, np.arange(FACES)) for name in sets], settings(**changes))
-
-
-def with_peft(parts, data, name, training):
-    """Train the same adapter with PEFT's own layers and a plain loop: what packing must equal."""
-    import copy
-
-    import torch
-    from peft import LoraConfig, get_peft_model_state_dict, inject_adapter_in_model
-
-    from egara.loras.packed import TARGETS, initial_down
-
-    unet, scheduler = parts
-    model = copy.deepcopy(unet).requires_grad_(False)
-    config = LoraConfig(r=training.rank, lora_alpha=training.alpha, target_modules=list(TARGETS["linear"]))
-    model = inject_adapter_in_model(config, model)
-    for module_name, module in model.named_modules():
-        if hasattr(module, "lora_A") and "default" in module.lora_A:
-            down = module.lora_A["default"].weight
-            down.data = initial_down(training.rank, down.shape[1], (training.seed, name, "init", module_name))
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.weight_decay)
-    latents, caption = data
-    for step in range(training.steps):
-        batch = draw_batch(Set(name, np.arange(FACES)), step, (4, 16, 16), 1000, training)
-        mean = latents["mean"][batch.rows, batch.mirrored]
-        clean = torch.from_numpy(mean + latents["deviation"][batch.rows, batch.mirrored] * batch.posterior)
-        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.times)
-        context = torch.from_numpy(caption).expand(len(clean), -1, -1)
-        guess = model(scheduler.add_noise(clean, noise, times), times, context).sample
-        optimiser.zero_grad()
-        ((guess - noise) ** 2).mean().backward()
-        torch.nn.utils.clip_grad_norm_(weights, training.clip)
-        optimiser.step()
-    state = get_peft_model_state_dict(model)
-    return {key.removeprefix("base_model.model."): value.detach().numpy() for key, value in state.items()}
-
-
-def test_packed_adapters_equal_peft_alone(parts, data):
-    names = ["w/00", "w/01", "w/02"]
-    packed, _ = train(parts, data, names)
-    for name, ours in zip(names, packed, strict=True):
-        theirs = with_peft(parts, data, name, settings())
-        assert set(ours) == set(theirs)
-        for part in ("lora_A", "lora_B"):
-            one, other = (np.concatenate([t[key].ravel() for key in sorted(t) if part in key]) for t in (ours, theirs))
-            assert np.linalg.norm(other) > 0
-            assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other), part
-
-
-def test_packing_and_order_change_nothing(parts, data):
-    together, _ = train(parts, data, ["w/00", "w/01"])
-    alone, _ = train(parts, data, ["w/01"])
-    one, other = (np.concatenate([t[key].ravel() for key in sorted(t)]) for t in (together[1], alone[0]))
-    assert np.linalg.norm(one - other) <= 1e-4 * np.linalg.norm(other)
-
-
-def test_training_leaves_the_base_as_it_was(parts, data):
-    before = {name: weight.clone() for name, weight in parts[0].state_dict().items()}
-    train(parts, data, ["w/00"])
-    after = parts[0].state_dict()
-    assert set(before) == set(after)
-    assert all(bool((before[name] == after[name]).all()) for name in before)
-
-
-def test_shared_init_starts_all_sets_from_one_a(parts, data):
-    shared, _ = train(parts, data, ["w/00", "w/01"], init="shared", learning_rate=1e-9)
-    independent, _ = train(parts, data, ["w/00", "w/01"], learning_rate=1e-9)
-    key = next(key for key in shared[0] if "lora_A" in key)
-    np.testing.assert_allclose(shared[0][key], shared[1][key], atol=1e-6)
-    assert np.abs(independent[0][key] - independent[1][key]).max() > 0.01
-
-
-def test_a_larger_rank_starts_with_the_rows_of_a_smaller_one():
-    from egara.loras.packed import initial_down
-
-    small, large = (initial_down(rank, 32, (0, "w/00", "init", "x")) for rank in (4, 8))
-    np.testing.assert_array_equal(large[:4], small)
-    assert float(large.abs().max()) <= 1 / np.sqrt(32)
-
-
-def test_every_epoch_shows_each_face_once():
-    training = settings(batch=4)
-    rows = np.concatenate([draw_batch(Set("w/00", np.arange(10)), s, (1, 2, 2), 1000, training).rows for s in range(5)])
-    assert sorted(rows[:10]) == list(range(10))
-    assert sorted(rows[10:]) == list(range(10))
-
-
-def test_targets_choose_layers(parts):
-    from egara.loras.packed import find_targets
-
-    attention, linear = (find_targets(parts[0], kind) for kind in ("attention", "linear"))
-    assert set(attention) < set(linear)
-    assert find_targets(parts[0], ["attn1.to_q"]) == [name for name in attention if name.endswith("attn1.to_q")]
-    with pytest.raises(EgaraError, match="to_z"):
-        find_targets(parts[0], ["to_q", "to_z"])
-
-
-@pytest.mark.parametrize("change", [{"rank": 0}, {"alpha": 0}, {"steps": -1}, {"speed": 3}])
-def test_settings_out_of_range_are_one_line(change):
-    with pytest.raises(EgaraError, match=next(iter(change))):
-        settings(**change)
 
 
 @pytest.fixture(scope="module")
@@ -162,9 +33,10 @@ def study(small_base, tmp_path_factory):
     write_tsv(root / "sets.tsv", pd.concat(sets))
     base.main(["--base", str(small_base), "--output", str(root / "base.json")])
     common = ["--base", str(root / "base.json")]
-    embeddings.main([*common, "--captions", '["solo, face"]', "--output", str(root / "captions.safetensors")])
+    cached = [*common, "--cache", str(root / "cache")]
+    embeddings.main([*cached, "--captions", '["solo, face"]', "--output", str(root / "captions.safetensors")])
     shape = ["--sets", str(root / "sets.tsv"), "--crops", str(root / "crops"), "--resolution", "64", "--device", "cpu"]
-    latents.main([*common, *shape, "--output", str(root / "latents.safetensors")])
+    latents.main([*cached, *shape, "--output", str(root / "latents.safetensors")])
     return root
 
 
@@ -180,14 +52,15 @@ def command(study, output, **changes):
     ]
 
 
-def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base, tmp_path):
+@pytest.mark.parametrize("text_encoder", [False, True])
+def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base, tmp_path, text_encoder):
     import torch
     from diffusers import StableDiffusionPipeline
 
     from egara.loras.__main__ import main
     from egara.loras.formats import read_lora
 
-    assert main(command(study, tmp_path)) == 0
+    assert main(command(study, tmp_path, text_encoder=text_encoder)) == 0
     files = sorted(tmp_path.glob("*.safetensors"))
     assert [path.stem for path in files] == ["00", "01", "02"]
     lora = read_lora(files[0])
@@ -195,19 +68,24 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     assert len(lora.header["images"]) == FACES
     assert lora.header["training"]["rank"] == 4
     assert all(factors.scale == 0.5 for factors in lora.layers.values())
+    assert {name.partition(".")[0] for name in lora.layers} == ({"unet", "text_encoder"} if text_encoder else {"unet"})
 
     pipeline = StableDiffusionPipeline.from_pretrained(
         small_base, safety_checker=None, dtype=torch.float32, local_files_only=True
     )
     noise, times, context = torch.randn(1, 4, 16, 16), torch.tensor([5]), torch.randn(1, 24, 64)
+    ids = torch.arange(24)[None]
     with torch.no_grad():
-        plain = pipeline.unet(noise, times, context).sample
+        plain, said = pipeline.unet(noise, times, context).sample, pipeline.text_encoder(ids).last_hidden_state
         pipeline.load_lora_weights(str(tmp_path), weight_name="00.safetensors")
-        changed = pipeline.unet(noise, times, context).sample
+        changed, heard = pipeline.unet(noise, times, context).sample, pipeline.text_encoder(ids).last_hidden_state
     assert (plain - changed).abs().max() > 1e-4
-    name, factors = next(iter(lora.layers.items()))
-    module = pipeline.unet.get_submodule(name.removeprefix("unet."))
-    assert next(iter(module.scaling.values())) == factors.scale
+    assert bool((said - heard).abs().max() > 1e-4) == text_encoder
+    for name, factors in lora.layers.items():
+        part, _, path = name.partition(".")
+        module = getattr(pipeline, part).get_submodule(path)
+        assert next(iter(module.scaling.values())) == factors.scale
+        np.testing.assert_array_equal(module.lora_B["default_0"].weight.detach().numpy(), factors.up)
 
 
 def test_store_keeps_finished_work_and_trains_only_what_is_missing(study, tmp_path, monkeypatch):
@@ -215,11 +93,42 @@ def test_store_keeps_finished_work_and_trains_only_what_is_missing(study, tmp_pa
 
     assert stage.main(command(study, tmp_path / "a", learning_rate=2e-2)) == 0
     first = (tmp_path / "a" / "01.safetensors").read_bytes()
-    monkeypatch.setattr(stage, "train_pack", None)  # a second run must not train
+    monkeypatch.setattr(stage, "train_missing", None)  # a second run must not train
     assert stage.main(command(study, tmp_path / "b", learning_rate=2e-2)) == 0
     assert (tmp_path / "b" / "01.safetensors").read_bytes() == first
     with pytest.raises(TypeError):
         stage.main(command(study, tmp_path / "c", learning_rate=3e-2))
+
+
+def test_training_again_writes_the_same_bytes(study, tmp_path):
+    """In two processes, as safetensors' own writer orders a header by chance."""
+    for name in ("a", "b"):
+        options = command(study, tmp_path / name, seed=7)
+        options[options.index("--store") + 1] = str(tmp_path / f"store-{name}")
+        subprocess.run([sys.executable, "-m", "egara.loras", *options], check=True, capture_output=True)
+    for one in sorted((tmp_path / "a").iterdir()):
+        assert one.read_bytes() == (tmp_path / "b" / one.name).read_bytes()
+
+
+def test_losses_travel_in_the_header(study, tmp_path):
+    from safetensors import safe_open
+
+    from egara.loras.__main__ import main
+
+    assert main(command(study, tmp_path, steps=3)) == 0
+    with safe_open(tmp_path / "00.safetensors", framework="np") as file:
+        losses = json.loads(file.metadata()["egara_losses"])
+    assert losses["step"] == [1, 2, 3]
+    assert all(0 < loss < 5 for loss in losses["loss"])
+
+
+def test_long_curves_are_block_means():
+    from egara.loras.saving import summarise_losses
+
+    curve = summarise_losses(np.arange(1000, dtype=np.float32), points=200)
+    assert curve["step"][:2] == [5, 10]
+    assert curve["loss"][:2] == [2.0, 7.0]
+    assert (len(curve["loss"]), curve["step"][-1]) == (200, 1000)
 
 
 def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
@@ -236,41 +145,41 @@ def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
     assert freed > 0
 
 
-def test_diverging_lora_stops_alone(study, tmp_path, monkeypatch, caplog):
-    from egara.loras import __main__ as stage
+def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, monkeypatch, caplog):
+    from egara.loras import training
 
-    real = stage.train_pack
-
-    def with_a_nan(*arguments):
-        tensors, losses = real(*arguments)
-        losses[0] = np.nan
-        return tensors, losses
-
-    monkeypatch.setattr(stage, "train_pack", with_a_nan)
+    monkeypatch.setattr(training, "_diverging", lambda losses: np.arange(len(losses)) == 0)
     options = command(study, tmp_path, seed=12)
     options[options.index("--pack") + 1] = "3"
-    assert stage.main(options) == 1
-    assert sorted(path.stem for path in tmp_path.glob("*")) == ["01", "02"]
-    assert "00" in caplog.text
-
-
-def test_changed_crop_and_wrong_latents_are_refused(study, tmp_path):
-    from egara.loras import latents
     from egara.loras.__main__ import main
 
-    with pytest.raises(EgaraError, match="another base or resolution"):
+    assert main(options) == 1
+    assert sorted(path.stem for path in tmp_path.glob("*")) == ["01", "02"]
+    assert "set 00 diverged at step 1; it was stopped alone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"targets": ["to_z"]}, "target to_z: matches no linear layer of unet"),
+        ({"rank": 0}, "rank is 0; expected more than 0"),
+        ({"alpha": 0}, "alpha is 0; expected more than 0"),
+        ({"precision": "float16"}, "precision float16: not for a CPU"),
+    ],
+)
+def test_bad_settings_are_one_line_and_leave_nothing(study, tmp_path, change, line):
+    from egara.loras.__main__ import main
+
+    with pytest.raises(EgaraError, match=line):
+        main(command(study, tmp_path / "out", **change))
+    assert not (tmp_path / "out").exists()
+
+
+def test_latents_of_another_resolution_are_not_trained_on(study, tmp_path):
+    from egara.loras.__main__ import main
+
+    with pytest.raises(EgaraError, match="another transform .resolution 64, expected 128"):
         main(command(study, tmp_path, resolution=128))
-    (tmp_path / "crops").mkdir()
-    for path in (study / "crops").iterdir():
-        (tmp_path / "crops" / path.name).write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(EgaraError, match="changed since the sets were drawn"):
-        latents.main(
-            [
-                *("--sets", str(study / "sets.tsv"), "--crops", str(tmp_path / "crops")),
-                *("--base", str(study / "base.json"), "--output", str(tmp_path / "x.safetensors")),
-            ]
-        )
-    assert not (tmp_path / "x.safetensors").exists()
 
 
 def test_missing_base_is_one_line_and_exit_1(tmp_path):
@@ -283,21 +192,3 @@ def test_missing_base_is_one_line_and_exit_1(tmp_path):
     assert len(ran.stderr.strip().splitlines()) == 1
     assert "no/such/base" in ran.stderr
     assert not list(tmp_path.iterdir())
-
-
-def test_base_without_a_part_is_named(small_base, tmp_path):
-    import shutil
-
-    from egara.loras.base import find_base
-
-    shutil.copytree(small_base, tmp_path / "base")
-    shutil.rmtree(tmp_path / "base" / "vae")
-    with pytest.raises(EgaraError, match="no vae"):
-        find_base(str(tmp_path / "base"))
-
-
-def test_long_caption_is_refused(small_base):
-    from egara.loras.embeddings import embed_captions
-
-    with pytest.raises(EgaraError, match="shorten"):
-        embed_captions(small_base, ["words " * 40])

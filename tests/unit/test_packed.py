@@ -158,11 +158,11 @@ def test_a_diverging_adapter_stops_alone(parts, works):
 def test_an_adapter_that_runs_away_is_stopped(works):
     base = Path(__file__).resolve().parents[2] / "resources" / "base"
     frozen = Frozen({"unet": load_part(base, "unet")}, load_part(base, "scheduler"))
-    calm = settings(steps=60, batch=1, rank=2)
-    fast = settings(steps=60, batch=1, rank=2, learning_rate=1.0, clip=1e9)
+    calm = settings(steps=30, batch=1, rank=2)
+    fast = settings(steps=30, batch=1, rank=2, learning_rate=1.0)
     pack = make_pack(frozen, [adapter(works, "w/00", fast), adapter(works, "w/01", calm)])
     train_pack(frozen, pack)
-    assert pack.stopped[0] >= 39
+    assert 19 <= pack.stopped[0] < 30
     assert pack.stopped[1] == -1
 
 

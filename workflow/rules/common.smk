@@ -53,6 +53,7 @@ wildcard_constraints:
     token="author|work|none",
     representation="factors|delta",
     l2="on|off",
+    resolution="[0-9]+",
     map="ipca|pca|umap",
 
 
@@ -93,8 +94,8 @@ def detector_files(wildcards):
 
 
 def base_files(wildcards):
-    """Return the weight files of a local base; a hub id has none here."""
-    return sorted(glob(f"{SETTINGS['base']}/*/*.safetensors")) + sorted(glob(f"{SETTINGS['base']}/*/*.json"))
+    """Return the files of a local base; a hub id has none here."""
+    return [path for kind in ("safetensors", "json", "txt") for path in sorted(glob(f"{SETTINGS['base']}/*/*.{kind}"))]
 
 
 def loras_of_cell(wildcards):

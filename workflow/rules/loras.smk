@@ -9,17 +9,17 @@ GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
 
 
 rule encode_faces:
-    """Encode all faces of a work's sets once, for every cell."""
+    """Encode all faces of a work's sets once, for every cell; what the cache holds is not encoded again."""
     input:
         sets="results/{corpus}/sets/{work}.tsv",
         crops="results/{corpus}/faces/{work}",
         base="results/{corpus}/base/base.json",
     output:
-        "results/{corpus}/latents/{work}.safetensors",
+        "results/{corpus}/latents/resolution~{resolution}/{work}.safetensors",
     log:
-        "logs/{corpus}/latents/{work}.log",
+        "logs/{corpus}/latents/resolution~{resolution}/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/latents/{work}.tsv"
+        "results/{corpus}/benchmarks/latents/resolution~{resolution}/{work}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -27,22 +27,24 @@ rule encode_faces:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
     params:
-        resolution=SETTINGS["training"]["resolution"],
+        resample=SETTINGS["training"]["resample"],
         code=fingerprint("egara.loras.latents"),
     shell:
         "python -m egara.loras.latents"
         " --sets {input.sets}"
         " --crops {input.crops}"
         " --base {input.base}"
-        " --resolution {params.resolution}"
+        " --resolution {wildcards.resolution}"
+        " --resample {params.resample}"
         " --device {resources.device}"
         " --threads {threads}"
+        " --cache results/store/latents"
         " --output {output}"
         " 2> {log}"
 
 
 rule embed_captions:
-    """Embed the captions of all works under one token policy."""
+    """Tokenize and embed the captions of all works under one token policy."""
     input:
         "results/{corpus}/base/base.json",
     output:
@@ -58,6 +60,7 @@ rule embed_captions:
         "python -m egara.loras.embeddings"
         " --captions {params.captions:q}"
         " --base {input}"
+        " --cache results/store/captions"
         " --output {output}"
         " 2> {log}"
 
@@ -66,7 +69,11 @@ rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
         sets="results/{corpus}/sets/{work}.tsv",
-        latents="results/{corpus}/latents/{work}.safetensors",
+        latents=collect(
+            "results/{corpus}/latents/resolution~{resolution}/{work}.safetensors",
+            resolution=SETTINGS["training"]["resolution"],
+            allow_missing=True,
+        ),
         captions=lambda wildcards: (
             f"results/{wildcards.corpus}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors"
         ),

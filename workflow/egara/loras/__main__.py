@@ -12,8 +12,8 @@ import numpy as np
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.fingerprint import fingerprint
-from egara.loras.description import read_description
-from egara.loras.inputs import read_caption, read_latents
+from egara.loras.description import part_hash, read_description
+from egara.loras.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
 from egara.loras.parts import load_part
 from egara.loras.saving import save_lora
 from egara.loras.settings import Training
@@ -32,6 +32,8 @@ def describe_loras(
 ) -> dict[str, dict]:
     """Return each set's provenance: all that it takes to train its LoRA again, in a JSON object."""
     code = fingerprint("egara.loras.training")
+    transform = describe_transform(training.resolution, training.resample)
+    inputs = {"latents": latent_inputs(base, transform), "captions": caption_inputs(base)}
     return {
         str(name): {
             "author": author,
@@ -47,6 +49,7 @@ def describe_loras(
             "base_sha256": base["sha256"],
             "images": list(part.sort_values("order")["sha256"]),
             "training": training.as_json(),
+            "inputs": inputs,
             "code": code,
         }
         for name, part in sets.groupby("set")
@@ -109,7 +112,7 @@ def read_adapters(options: "object", training: Training, base: dict, sets: "pd.D
     from egara.loras.batches import Adapter
 
     images = dict(zip(sets["face"], sets["sha256"], strict=True))
-    transform = {"resolution": training.resolution, "resample": training.resample}
+    transform = describe_transform(training.resolution, training.resample)
     latents, rows = read_latents(options.latents, images, base, transform)
     caption = read_caption(options.captions, options.caption, base)
     return {
@@ -127,15 +130,19 @@ def read_adapters(options: "object", training: Training, base: dict, sets: "pd.D
 
 def load_frozen(base: dict, training: Training, device: str, recompute: bool) -> "Frozen":
     """Load the parts of the base that training needs; autoencoder and, mostly, text encoder stay on disk."""
+    from diffusers import DDPMScheduler
+
     from egara.loras.devices import choose_device, place_frozen
     from egara.loras.training import Frozen
 
     device, folder = choose_device(device), Path(base["folder"])
-    parts = ["unet", "text_encoder"] if training.text_encoder else ["unet"]
-    models = {part: place_frozen(load_part(folder, part), device, training.precision) for part in parts}
+    models = {}
+    for part in ["unet", "text_encoder"] if training.text_encoder else ["unet"]:
+        models[part] = place_frozen(load_part(folder, part, part_hash(base, part)), device, training.precision)
     if recompute:
         models["unet"].enable_gradient_checkpointing()
-    return Frozen(models, load_part(folder, "scheduler"))
+    # A base may come with a sampler of another class; training needs its noise schedule only.
+    return Frozen(models, DDPMScheduler.from_config(load_part(folder, "scheduler").config))
 
 
 def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]", headers: dict) -> list[str]:

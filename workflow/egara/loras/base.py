@@ -1,4 +1,4 @@
-"""The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, found and hashed.
+"""The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, found, checked and hashed.
 
 python -m egara.loras.base --base resources/base --output results/demo/base/base.json
 """
@@ -9,10 +9,18 @@ from pathlib import Path
 
 from egara.errors import EgaraError, run
 from egara.files import sha256, write_text
+from egara.loras.parts import KEPT, PARTS, VARIANTS, hash_part, part_files, read_index
 from egara.progress import logger, parser
 
-PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
-KEPT = (".json", ".safetensors", ".txt")
+# A part is there when one of these files is; a model also needs weights.
+CONFIGURATIONS = {
+    "scheduler": ("scheduler_config.json",),
+    "text_encoder": ("config.json",),
+    "tokenizer": ("tokenizer.json", "vocab.json"),
+    "unet": ("config.json",),
+    "vae": ("config.json",),
+}
+MODELS = ("text_encoder", "unet", "vae")
 
 
 def find_base(base: str) -> Path:
@@ -23,6 +31,8 @@ def find_base(base: str) -> Path:
     EgaraError : neither a folder nor a hub id that can be had, or a part is missing.
     """
     folder = Path(base)
+    if folder.is_file():
+        raise EgaraError(f"base model {base}: a single file; expected a folder in diffusers' layout or a hub id")
     if not folder.is_dir():
         folder = _fetch(base)
     if missing := [part for part in PARTS if not (folder / part).is_dir()]:
@@ -38,30 +48,92 @@ def _fetch(base: str) -> Path:
 
     patterns = ["model_index.json", *(f"{part}/*{suffix}" for part in PARTS for suffix in KEPT)]
     try:
-        return Path(snapshot_download(base, allow_patterns=patterns, ignore_patterns=["*fp16*", "*non_ema*"]))
+        variants = [f"*{variant}*" for variant in VARIANTS]
+        return Path(snapshot_download(base, allow_patterns=patterns, ignore_patterns=variants))
     except Exception as error:
         raise EgaraError(f"base model {base}: cannot be had ({type(error).__name__}); {expected}") from error
+
+
+def check_base(folder: Path) -> None:
+    """Check that every part has its files, whole, and that the parts fit together as Stable Diffusion 1.5's do.
+
+    Raises
+    ------
+    EgaraError : a configuration or weights are missing or cut short, weights are a pickle, or widths do not agree.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    index = read_index(folder)
+    for part in PARTS:
+        kind = index.get(part)
+        if not (isinstance(kind, list) and len(kind) == 2 and kind[0] in ("diffusers", "transformers")):
+            raise EgaraError(f"base model {folder}: model_index.json names no class for {part}; found {kind}")
+        files = part_files(folder, part)
+        names = [path.name for path in files]
+        if not any(name in names for name in CONFIGURATIONS[part]):
+            raise EgaraError(f"base model {folder}: {part} has no {' or '.join(CONFIGURATIONS[part])}")
+        weights = [path for path in files if path.suffix == ".safetensors"]
+        if part in MODELS and not weights:
+            found = ", ".join(sorted(path.name for path in (folder / part).iterdir()))
+            raise EgaraError(f"base model {folder}: {part} has no weights in .safetensors; found {found[:160]}")
+        for path in weights:
+            try:
+                with safe_open(path, framework="np"):
+                    pass
+            except (SafetensorError, OSError) as error:
+                raise EgaraError(f"{path}: not a whole file of weights ({error}); fetch it again") from error
+    _check_widths(folder, *(_configuration(folder, part) for part in MODELS))
+
+
+def _configuration(folder: Path, part: str) -> dict:
+    path = folder / part / "config.json"
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise EgaraError(f"{path}: cannot be read ({error}); expected the configuration of {part}") from error
+
+
+def _check_widths(folder: Path, text_encoder: dict, unet: dict, vae: dict) -> None:
+    pairs = [
+        ("in_channels", unet, "latent_channels", "vae", vae, "channels"),
+        ("cross_attention_dim", unet, "hidden_size", "text_encoder", text_encoder, "wide text"),
+    ]
+    for name, taker, other, giver, given, what in pairs:
+        wanted, found = taker.get(name), given.get(other)
+        if None not in (wanted, found) and wanted != found:
+            raise EgaraError(
+                f"base model {folder}: unet reads {wanted} {what}, {giver} gives {found};"
+                " expected a text-to-image base built as Stable Diffusion 1.5 is"
+            )
 
 
 def hash_base(folder: Path) -> str:
     """Return one SHA-256 over names and bytes of all weights, configurations and vocabularies of the parts."""
     digest = hashlib.sha256()
     for part in PARTS:
-        for path in sorted((folder / part).iterdir()):
-            if path.suffix in KEPT:
-                digest.update(f"{part}/{path.name}\0{sha256(path)}\0".encode())
+        for path in part_files(folder, part):
+            digest.update(f"{part}/{path.name}\0{sha256(path)}\0".encode())
     return digest.hexdigest()
 
 
 def describe_base(base: str) -> dict[str, object]:
-    """Return name, folder, hash and, where the base says so, whom it was trained on."""
+    """Return name, folder, hash of the whole and of each part and, where the base says so, whom it was trained on.
+
+    Each part has its own hash so that a changed U-Net leaves latents and embeddings as they are.
+    """
     folder = find_base(base)
+    check_base(folder)
     note = folder / "provenance.json"
+    try:
+        provenance = json.loads(note.read_text()) if note.is_file() else None
+    except ValueError as error:
+        raise EgaraError(f"{note}: not JSON ({error}); expected whom the base was trained on") from error
     return {
         "base": base,
         "folder": str(folder),
         "sha256": hash_base(folder),
-        "provenance": json.loads(note.read_text()) if note.is_file() else None,
+        "parts": {part: hash_part(folder, part) for part in PARTS},
+        "provenance": provenance,
     }
 
 

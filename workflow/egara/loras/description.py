@@ -1,4 +1,4 @@
-"""The description of a base model, `base/base.json`: base (name), folder, sha256, provenance."""
+"""The description of a base model, `base/base.json`: base (name), folder, sha256, parts (their hashes), provenance."""
 
 import json
 from pathlib import Path
@@ -12,3 +12,12 @@ def read_description(path: Path) -> dict[str, object]:
         return json.loads(Path(path).read_text())
     except (OSError, ValueError) as error:
         raise EgaraError(f"{path}: cannot be read ({error}); expected a description of the base model") from error
+
+
+def part_hash(base: dict, part: str) -> str:
+    """Return the SHA-256 of one part of a described base, such as `vae`."""
+    try:
+        return base["parts"][part]
+    except (KeyError, TypeError) as error:
+        name = base.get("base", "?")
+        raise EgaraError(f"base model {name}: its description has no hash of {part}; describe it again") from error

@@ -1,107 +1,113 @@
-"""Face crops -> latents, computed once for all sets and cells of a work.
+"""Face crops -> latents, computed once for all sets, cells and runs of a study.
 
-    python -m egara.loras.latents --sets sets/w.tsv --crops faces/w --base base/base.json --output latents/w.safetensors
+    python -m egara.loras.latents --sets w.tsv --crops faces/w --base base.json --cache latents --output w.safetensors
 
-A latent is drawn anew at each training step from the encoder's mean and deviation, so both are kept; a horizontal flip
-is a second picture, not the flip of a latent.
+Each face is looked up in a cache by content first (256 KB a face at 512 px) and written to it as soon as it is encoded:
+a killed job loses the face in flight. Then the work's faces are gathered in one file for training. A latent is drawn
+anew at each training step from the encoder's mean and deviation, so both are kept, plain and mirrored.
 """
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.files import read_tsv, replacing, sha256
-from egara.loras.description import read_description
-from egara.loras.parts import load_part
+from egara.files import read_tsv
+from egara.loras.cache import lacking, read_entry, write_entry, write_tensors
+from egara.loras.description import part_hash, read_description
+from egara.loras.inputs import FILTERS, describe_transform, latent_inputs, latent_key
+from egara.loras.pictures import encode_picture, enlargement, load_autoencoder, read_crop, read_picture
 from egara.progress import logger, parser, track
 
-
-def read_picture(path: Path, resolution: int) -> np.ndarray:
-    """Read a crop as float32 (3, resolution, resolution) in [-1, 1]; the short side is fitted, the middle kept.
-
-    Resampling is Lanczos both for larger and for smaller crops.
-    """
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as image:
-            fitted = ImageOps.fit(image.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
-    except OSError as error:
-        raise EgaraError(f"{path}: cannot be read as a picture ({error})") from error
-    return np.asarray(fitted, np.float32).transpose(2, 0, 1) / 127.5 - 1
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def encode_faces(vae: "object", paths: list[Path], resolution: int, batch: int, device: str) -> dict[str, np.ndarray]:
-    """Encode crops and their mirror images.
-
-    Returns
-    -------
-    mean, deviation : float32 (faces, 2, channels, height, width), scaled by the autoencoder's factor; the second axis
-    is plain and mirrored.
-    """
+def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str, tuple[Path, str]]) -> None:
+    """Encode crops, given as key -> (path, sha256), and write each to the cache at once."""
     import torch
-
-    mean, deviation = [], []
-    with torch.inference_mode():
-        for start in track(range(0, len(paths), batch), -(-len(paths) // batch), "batch"):
-            plain = np.stack([read_picture(path, resolution) for path in paths[start : start + batch]])
-            pair = torch.from_numpy(np.stack([plain, plain[..., ::-1]], 1).reshape(-1, *plain.shape[1:])).to(device)
-            posterior = vae.encode(pair).latent_dist
-            shape = (len(plain), 2, *posterior.mean.shape[1:])
-            mean.append((posterior.mean * vae.config.scaling_factor).reshape(shape).cpu().numpy())
-            deviation.append((posterior.std * vae.config.scaling_factor).reshape(shape).cpu().numpy())
-    return {"mean": np.concatenate(mean), "deviation": np.concatenate(deviation)}
-
-
-def check_crops(faces: "object", crops: Path) -> list[Path]:
-    """Return the crops' paths after comparing each one with the hash that its table holds."""
-    paths = []
-    for row in faces.itertuples():
-        path = crops / row.file
-        if not path.is_file():
-            raise EgaraError(f"{path}: missing; expected the crop of face {row.face}")
-        if sha256(path) != row.sha256:
-            raise EgaraError(f"{path}: changed since the sets were drawn; expected sha256 {row.sha256[:12]}…")
-        paths.append(path)
-    return paths
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Encode every face that stands in one of the work's sets."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
-    arguments.add_argument("--crops", type=Path, required=True, help="folder of the face crops")
-    arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
-    arguments.add_argument("--resolution", type=int, default=512, help="side of the pictures in pixels")
-    arguments.add_argument("--batch", type=int, default=16, help="faces encoded at once")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
-    arguments.add_argument("--output", type=Path, required=True, help="latents of the faces")
-    options = arguments.parse_args(argv)
-    sets = read_tsv(options.sets, ["face", "file", "sha256"], text=["face", "file", "sha256"])
-    faces = sets.drop_duplicates("face").sort_values("face")
-    paths = check_crops(faces, options.crops)
-    base = read_description(options.base)
-
-    import torch
-    from safetensors.numpy import save_file
+    from accelerate.utils.memory import should_reduce_batch_size
 
     from egara.loras.devices import choose_device
 
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
-    vae = load_part(Path(base["folder"]), "vae").to(device)
-    encoded = encode_faces(vae, paths, options.resolution, options.batch, device)
+    transform = inputs["transform"]
+    vae = load_autoencoder(Path(base["folder"]), part_hash(base, "vae"), transform["resolution"], device)
+    for key, (path, image) in track(crops.items(), len(crops), "face"):
+        picture = read_picture(read_crop(path, image), path, transform)
+        try:
+            encoded = encode_picture(vae, picture, device)
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error):
+                raise
+            found = f"device {device} has no memory to encode one picture of {transform['resolution']} px"
+            raise EgaraError(f"{found}; lower training.resolution or take another device") from error
+        if not all(np.isfinite(array).all() for array in encoded.values()):
+            raise EgaraError(f"{path}: the autoencoder of {base['base']} makes a latent that is not finite")
+        write_entry(options.cache, key, encoded, {"image": image, **inputs})
+
+
+def gather(cache: Path, keys: list[str]) -> dict[str, np.ndarray]:
+    """Return mean and deviation of all keys, float32 (keys, 2, channels, height, width), row by row from the cache."""
+    gathered: dict[str, np.ndarray] = {}
+    for row, key in enumerate(keys):
+        entry = read_entry(cache, key)
+        for name in ("mean", "deviation"):
+            if name not in gathered:
+                gathered[name] = np.empty((len(keys), *entry[name].shape), np.float32)
+            gathered[name][row] = entry[name]
+    return gathered
+
+
+def find_crops(faces: "pd.DataFrame", folder: Path, resolution: int) -> tuple[list[Path], list[float]]:
+    """Return each face's crop and its enlargement, after comparing its bytes with the hash in the table."""
+    paths = [folder / name for name in faces["file"]]
+    factors = [
+        enlargement(read_crop(path, image), path, resolution)
+        for path, image in zip(paths, faces["sha256"], strict=True)
+    ]
+    return paths, factors
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Encode every face that stands in one of the work's sets and is not in the cache; gather them all."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
+    arguments.add_argument("--crops", type=Path, required=True, help="folder of the face crops")
+    arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
+    arguments.add_argument("--resolution", type=int, default=512, help="side of the pictures in pixels")
+    arguments.add_argument("--resample", choices=FILTERS, default="lanczos", help="filter that shrinks and enlarges")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
+    arguments.add_argument("--cache", type=Path, required=True, help="folder of encoded faces, by content")
+    arguments.add_argument("--output", type=Path, required=True, help="latents of the work's faces")
+    options = arguments.parse_args(argv)
+    log, work = logger("loras.latents"), options.sets.stem
+    sets = read_tsv(options.sets, ["face", "file", "sha256"], text=["face", "file", "sha256"])
+    faces = sets.drop_duplicates("face").sort_values("face")
+    base = read_description(options.base)
+    inputs = latent_inputs(base, describe_transform(options.resolution, options.resample))
+    paths, factors = find_crops(faces, options.crops, options.resolution)
+    images = list(faces["sha256"])
+    keys = [latent_key(image, inputs) for image in images]
+    missing = set(lacking(options.cache, keys))
+    if enlarged := [factor for factor in factors if factor > 1]:
+        note = (work, len(enlarged), len(factors), options.resolution, options.resample, max(enlarged))
+        log.info("%s: %d of %d faces are smaller than %d px; enlarged by %s, at most %.2f times", *note)
+    log.info("%s: %d faces, %d in the cache", work, len(keys), sum(key not in missing for key in keys))
+    if missing:
+        crops = {key: (path, image) for key, path, image in zip(keys, paths, images, strict=True) if key in missing}
+        encode_missing(options, base, inputs, crops)
+    gathered = gather(options.cache, keys)
     note = {
-        "faces": json.dumps(list(faces["face"])),
-        "base_sha256": base["sha256"],
-        "resolution": str(options.resolution),
+        "faces": json.dumps(list(zip(faces["face"], images, keys, strict=True))),
+        "inputs": json.dumps(inputs, sort_keys=True),
     }
-    with replacing(options.output) as part:
-        save_file(encoded, part, metadata=note)
-    logger("loras.latents").info("%s: %d faces, latents %s", options.sets.stem, len(paths), encoded["mean"].shape[2:])
+    write_tensors(options.output, gathered, note)
+    log.info("%s: latents %s", work, "x".join(map(str, gathered["mean"].shape[2:])))
 
 
 if __name__ == "__main__":

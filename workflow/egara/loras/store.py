@@ -2,7 +2,9 @@
 
 Snakemake deletes all outputs of a failed job; the store keeps what was finished, and a re-run trains only the rest.
 
-    python -m egara.loras.store results/store     removes LoRAs that no result links to any more
+    python -m egara.loras.store results/store     removes what no result uses any more: LoRAs, latents, captions
+
+Beside the LoRAs lie `latents/` and `captions/`, caches by content, and `unfinished/`, checkpoints of killed jobs.
 """
 
 import hashlib
@@ -51,12 +53,17 @@ def prune(store: Path) -> tuple[int, int]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Prune a store."""
+    """Prune a store and the caches in it; no job may run meanwhile."""
     arguments = parser(__doc__)
     arguments.add_argument("store", type=Path, help="folder of the store")
     options = arguments.parse_args(argv)
-    count, freed = prune(options.store)
-    logger("loras.store").info("removed %d LoRAs, %.1f MB", count, freed / 1e6)
+    from egara.loras.cache import prune as prune_cache
+
+    gone = {"LoRAs": prune(options.store)}
+    for kind, pattern in (("latents", "*/latents/*/*.safetensors"), ("captions", "*/captions/*.safetensors")):
+        gone[kind] = prune_cache(options.store / kind, sorted(options.store.parent.glob(pattern)))
+    for kind, (count, freed) in gone.items():
+        logger("loras.store").info("removed %d %s, %.1f MB", count, kind, freed / 1e6)
 
 
 if __name__ == "__main__":

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from egara.loras.packed import PackedAdapters
 
-# An adapter has diverged when its mean loss over a stretch of steps is above 1, which is what predicting nothing gives
-# for noise and for velocity, and above twice that of its first stretch. The last normalisation of a U-Net bounds its
-# output, so that the loss of a ruined adapter stays small numbers.
-WORTHLESS, WORSE, STRETCH = 1.0, 2.0, 20
+# Predicting nothing at all has a mean squared error of 1, for noise and for velocity. An adapter that is worse than that
+# over a stretch of steps is ruined; it does not get far above 1, because a U-Net's last normalisation bounds its output.
+WORTHLESS, STRETCH = 1.0, 20
 # float16 gradients underflow without a factor. Each adapter has its own, so that packing changes nothing.
 FIRST_FACTOR, PATIENCE = 2.0**12, 200
 
@@ -232,10 +231,9 @@ def _update(
 
 def _diverging(losses: np.ndarray) -> np.ndarray:
     """Tell for each adapter whether its losses so far, (K, steps), say that it has diverged."""
-    if losses.shape[1] < 2 * STRETCH:
+    if losses.shape[1] < STRETCH:
         return np.zeros(len(losses), bool)
-    start, recent = losses[:, :STRETCH].mean(1), losses[:, -STRETCH:].mean(1)
-    return recent > np.maximum(WORTHLESS, WORSE * start)
+    return losses[:, -STRETCH:].mean(1) > WORTHLESS
 
 
 def _weights(frozen: Frozen, adapters: list[Adapter], times: "torch.Tensor") -> "torch.Tensor":
