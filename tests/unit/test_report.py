@@ -237,7 +237,7 @@ def test_captions_for_every_table_and_figure():
     from egara.tables.show import KINDS
 
     folder = ROOT / "workflow/report"
-    for name in [*KINDS, "components", "umap", "overview", "distances", "faces", "samples"]:
+    for name in [*KINDS, "components", "umap", "overview", "distances", "losses", "faces", "samples"]:
         assert len((folder / f"{name}.rst").read_text().split()) > 5, name
 
 

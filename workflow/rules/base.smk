@@ -43,6 +43,8 @@ rule sample_base:
     params:
         caption=SETTINGS["captions"]["text"],
         resolution=SETTINGS["training"]["resolution"],
+        steps=SETTINGS["samples"]["steps"],
+        guidance=SETTINGS["samples"]["guidance"],
         seed=SEED,
         code=fingerprint("egara.base.samples"),
     shell:
@@ -50,6 +52,8 @@ rule sample_base:
         " --base {input}"
         " --caption {params.caption:q}"
         " --resolution {params.resolution}"
+        " --steps {params.steps}"
+        " --guidance {params.guidance}"
         " --seed {params.seed}"
         " --device {resources.device}"
         " --threads {threads}"

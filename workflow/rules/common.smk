@@ -98,6 +98,12 @@ def base_files(wildcards):
     return [path for kind in ("safetensors", "json", "txt") for path in sorted(glob(f"{SETTINGS['base']}/*/*.{kind}"))]
 
 
+def rows_of_samples(wildcards):
+    """Return author, work and caption of every row of a cell's grid of samples, as one string."""
+    token = parse_cell(wildcards.cell)["token"]
+    return as_json([{"author": WORKS[n].author, "work": n, "caption": caption_of(token, n)} for n in WORKS])
+
+
 def loras_of_cell(wildcards):
     """Return all LoRAs of one cell."""
     return collect(
@@ -127,9 +133,11 @@ def of_spaces(pattern):
 
 
 def figures_of(wildcards):
-    """Return the report's figures: factors in the papers' IncrementalPCA, everything else in exact PCA, all in UMAP."""
+    """Return the report's figures: factors in the papers' IncrementalPCA, everything else in exact PCA, all in UMAP; losses."""
     spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
     distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
     umap = [f"{folder}umap.svg" for folder in spaces]
-    return collect(["results/{corpus}/figures/overview.svg", *distances, *linear, *umap], corpus=wildcards.corpus)
+    losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
+    overview = "results/{corpus}/figures/overview.svg"
+    return collect([overview, *distances, *linear, *umap, *losses], corpus=wildcards.corpus)

@@ -1,7 +1,7 @@
 """Train one LoRA per set and cell over the frozen base.
 
-Needs sets/{work}.tsv, the crops and base/base.json. Makes latents, caption embeddings and
-loras/{cell}/{work}/{set}.safetensors. The cell never depends on l2, representation or map. Device and pack are
+Needs sets/{work}.tsv, the crops and base/base.json. Makes latents, caption embeddings,
+loras/{cell}/{work}/{set}.safetensors and losses/{cell}.tsv. The cell never depends on l2, representation or map. Device and pack are
 resources, which Snakemake does not compare between runs: another machine trains nothing anew.
 """
 
@@ -119,4 +119,27 @@ rule train_loras:
         " --threads {threads}"
         " --store results/store"
         " --output results/{wildcards.corpus}/loras/{wildcards.cell}/{wildcards.work}"
+        " 2> {log}"
+
+
+rule gather_losses:
+    """Gather the losses that all LoRAs of a cell carry in their headers."""
+    input:
+        loras_of_cell,
+    output:
+        "results/{corpus}/losses/{cell}.tsv",
+    log:
+        "logs/{corpus}/losses/{cell}.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.loras.losses"),
+    shell:
+        "python -m egara.loras.losses"
+        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --works {params.works}"
+        " --sets {params.sets}"
+        " --output {output}"
         " 2> {log}"

@@ -1,6 +1,7 @@
 """Tables, figures and the report: ours beside the published numbers beside chance.
 
-Needs pages, faces, sets, vectors, maps, clusters and scores. Makes tables/*.{tsv,md,tex}, figures/**.svg, report.html.
+Needs pages, faces, sets, losses, vectors, maps, clusters and scores. Makes tables/*.{tsv,md,tex}, figures/**.svg and
+report.html.
 """
 
 GROUPS = ["results/{corpus}/volumes/groups.tsv"] if CASTS else []
@@ -354,6 +355,27 @@ rule draw_distances:
         " --l2 {wildcards.l2}"
         " --output {output}"
         " 2> {log}"
+
+
+rule draw_losses:
+    """Draw the losses of all LoRAs of a cell while they trained."""
+    input:
+        "results/{corpus}/losses/{cell}.tsv",
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/losses.svg",
+            caption="../report/losses.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "none", "l2": "none", "map": "none"},
+        ),
+    log:
+        "logs/{corpus}/figures/{cell}/losses.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.losses"),
+    shell:
+        "python -m egara.figures.losses" " --losses {input}" " --cell {wildcards.cell}" " --output {output}" " 2> {log}"
 
 
 rule draw_overview:

@@ -10,46 +10,8 @@ import numpy as np
 from egara.errors import run
 from egara.files import replacing
 from egara.loras.description import read_description
-from egara.loras.parts import load_part
+from egara.loras.sampling import draw_noise, load_pipeline, sample_pictures
 from egara.progress import logger, parser
-from egara.seeds import derive_seed
-
-GUIDANCE = 2.0  # classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6)
-
-
-def sample_faces(
-    folder: Path, caption: str, count: int, resolution: int, steps: int, seed: int, device: str
-) -> np.ndarray:
-    """Sample pictures with DDIM.
-
-    Returns
-    -------
-    uint8 (count, resolution, resolution, 3).
-    """
-    import torch
-    from diffusers import DDIMScheduler, StableDiffusionPipeline
-
-    parts = {name: load_part(folder, name) for name in ("vae", "unet", "text_encoder", "tokenizer")}
-    scheduler = DDIMScheduler.from_config(load_part(folder, "scheduler").config)
-    pipeline = StableDiffusionPipeline(
-        **parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    ).to(device)
-    pipeline.set_progress_bar_config(disable=True)
-    noise = torch.Generator().manual_seed(derive_seed(seed, "samples", caption))
-    batches = []
-    for start in range(0, count, 8):
-        drawn = pipeline(
-            caption,
-            num_images_per_prompt=min(8, count - start),
-            num_inference_steps=steps,
-            guidance_scale=GUIDANCE,
-            height=resolution,
-            width=resolution,
-            generator=noise,
-            output_type="np",
-        )
-        batches.append(drawn.images)
-    return (np.concatenate(batches) * 255).round().astype(np.uint8)
 
 
 def draw_grid(pictures: np.ndarray, columns: int, gap: int = 4) -> "object":
@@ -73,6 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--count", type=int, default=24, help="pictures")
     arguments.add_argument("--resolution", type=int, default=64, help="side of a picture in pixels")
     arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
+    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -83,15 +46,9 @@ def main(argv: list[str] | None = None) -> None:
     from egara.loras.devices import choose_device
 
     torch.set_num_threads(options.threads)
-    pictures = sample_faces(
-        Path(read_description(options.base)["folder"]),
-        options.caption,
-        options.count,
-        options.resolution,
-        options.steps,
-        options.seed,
-        choose_device(options.device),
-    )
+    pipeline = load_pipeline(Path(read_description(options.base)["folder"]), choose_device(options.device))
+    noise = draw_noise(pipeline, options.count, options.resolution, options.seed)
+    pictures = sample_pictures(pipeline, options.caption, noise, options.steps, options.guidance)
     with replacing(options.output) as part:
         draw_grid(pictures, columns=8).save(part)
     logger("base").info("drew %d samples", len(pictures))

@@ -126,15 +126,19 @@ def strip(axes: "Axes") -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def describe_setting(cell: str, representation: str, l2: str) -> str:
-    """Name a cell, a representation and L2 in words."""
+def describe_cell(cell: str) -> str:
+    """Name a cell of the training grid in words."""
     from egara.cells import parse_cell
 
     parts = parse_cell(cell)
-    weights = WEIGHTS.get(representation, representation)
     same = parts["rank"] == parts["alpha"]
     rank = f"rank = alpha = {parts['rank']}" if same else f"rank {parts['rank']}, alpha {parts['alpha']}"
-    return f"{weights} · {parts['init']} A · {rank} · token {parts['token']} · L2 {l2}"
+    return f"{parts['init']} A · {rank} · token {parts['token']}"
+
+
+def describe_setting(cell: str, representation: str, l2: str) -> str:
+    """Name a cell, a representation and L2 in words."""
+    return f"{WEIGHTS.get(representation, representation)} · {describe_cell(cell)} · L2 {l2}"
 
 
 def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str, keywords: Sequence[str]) -> None:

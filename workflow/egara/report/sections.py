@@ -25,6 +25,10 @@ FIGURES = {
         "IncrementalPCA of the factors is the published map; exact PCA stands beside it.",
     ),
     "clusters": ("UMAP and clusters", "Seen from afar only: UMAP makes groups from noise, too."),
+    "losses": (
+        "Losses while training",
+        "A line that still falls at the end was cut short; one that leaves the others needs a look.",
+    ),
 }
 
 
