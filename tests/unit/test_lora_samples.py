@@ -38,12 +38,12 @@ def make_lora(path, unet, size, alpha=2, prefix="", **header):
     tensors = {}
     for name, module in unet.named_modules():
         if name.endswith("attn1.to_q"):
-            tensors[f"{prefix}{name}.lora_A.weight"] = draw.normal(size=(2, module.in_features)).astype(np.float32)
-            tensors[f"{prefix}{name}.lora_B.weight"] = size * draw.normal(size=(module.out_features, 2)).astype(
+            tensors[f"unet.{prefix}{name}.lora_A.weight"] = draw.normal(size=(2, module.in_features)).astype(np.float32)
+            tensors[f"unet.{prefix}{name}.lora_B.weight"] = size * draw.normal(size=(module.out_features, 2)).astype(
                 np.float32
             )
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_lora(path, tensors, 2, alpha, {"author": "x", "work": "w", "set": "00"} | header)
+    save_lora(path, tensors, 2, alpha, {"author": "x", "work": "w", "set": "00"} | header, np.ones(2))
     return path
 
 

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from egara.loras.packed import PackedAdapters
 
-# Predicting nothing at all has a mean squared error of 1, for noise and for velocity. An adapter that is worse than that
-# over a stretch of steps is ruined; it does not get far above 1, because a U-Net's last normalisation bounds its output.
+# Predicting nothing at all has a mean squared error of 1, for noise and for velocity. An adapter that is worse than
+# that over a stretch of steps is ruined; it does not get far above 1, because a U-Net's last normalisation bounds its
+# output.
 WORTHLESS, STRETCH = 1.0, 20
 # float16 gradients underflow without a factor. Each adapter has its own, so that packing changes nothing.
 FIRST_FACTOR, PATIENCE = 2.0**12, 200
