@@ -3,6 +3,7 @@
 Pack size changes time and memory, never results; nothing here is part of a LoRA's content.
 """
 
+import os
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -26,8 +27,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and bool(re.search("can't allocate memory|out of memory", str(error)))
 
 
-def free_memory(device: "torch.device") -> int:
-    """Return the bytes that are free for training on a device; on the CPU, what the system calls available."""
+def free_memory(device: "torch.device") -> float:
+    """Return the bytes that are free for training on a device.
+
+    On the CPU, of what the system calls available, the same share as torch's threads are of the cores: other jobs that
+    Snakemake runs beside this one take theirs.
+    """
     import torch
 
     if device.type == "cuda":
@@ -37,10 +42,10 @@ def free_memory(device: "torch.device") -> int:
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
     import psutil
 
-    return psutil.virtual_memory().available
+    return psutil.virtual_memory().available * min(1, torch.get_num_threads() / len(os.sched_getaffinity(0)))
 
 
-def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: int) -> int:
+def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: float) -> int:
     """Return how many of these adapters one pack should hold: as many as `free` bytes take, at least one.
 
     One step of one adapter, the widest, is measured; packs grow in proportion.
