@@ -23,6 +23,9 @@ def settings(**changes):
 
 @pytest.fixture(scope="module")
 def parts(small_base):
+    import torch
+
+    torch.set_num_threads(1)
     return {part: load_part(small_base, part) for part in ("unet", "scheduler", "text_encoder")}
 
 

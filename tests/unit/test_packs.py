@@ -21,8 +21,11 @@ STEPS = 4
 
 def make_study(base, count, precision="float32"):
     """Return the frozen base and adapters by key; the same ones in any process."""
+    import torch
+
     from egara.loras.parts import load_part
 
+    torch.set_num_threads(1)  # another number of threads adds in another order
     draw = np.random.default_rng(0)
     mean = draw.normal(size=(5, 2, 4, 16, 16)).astype(np.float32)
     latents, caption = {"mean": mean, "deviation": np.full_like(mean, 0.1)}, draw.normal(size=(24, 64))

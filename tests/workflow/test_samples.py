@@ -2,7 +2,7 @@
 
 
 def test_samples_are_not_part_of_all(project):
-    jobs = project.planned()
+    jobs = project.planned("--forceall")
     assert not {"samples", "sample_loras"} & set(jobs)
     assert jobs["gather_losses"] == jobs["draw_losses"] == 1
 
