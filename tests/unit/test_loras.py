@@ -133,14 +133,14 @@ def test_long_curves_are_block_means():
 
 def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
     from egara.loras.__main__ import main
-    from egara.loras.store import prune
+    from egara.loras.prune import prune_loras
 
     output = tmp_path / "loras"
     options = command(study, output, seed=11)
     options[options.index("--store") + 1] = str(tmp_path / "store")
     assert main(options) == 0
     (output / "02.safetensors").unlink()
-    count, freed = prune(tmp_path / "store")
+    count, freed = prune_loras(tmp_path / "store")
     assert (count, len(list((tmp_path / "store").glob("*/*")))) == (1, 2)
     assert freed > 0
 

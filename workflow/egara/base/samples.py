@@ -10,7 +10,7 @@ import numpy as np
 from egara.errors import run
 from egara.files import replacing
 from egara.loras.description import read_description
-from egara.loras.sampling import draw_noise, load_pipeline, sample_pictures
+from egara.loras.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
 from egara.progress import logger, parser
 
 
@@ -33,12 +33,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
     arguments.add_argument("--caption", default="solo, manga style, face", help="what to draw")
     arguments.add_argument("--count", type=int, default=24, help="pictures")
-    arguments.add_argument("--resolution", type=int, default=64, help="side of a picture in pixels")
-    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
-    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
-    arguments.add_argument("--seed", type=int, default=0, help="study seed")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_arguments(arguments, resolution=64)
     arguments.add_argument("--output", type=Path, required=True, help="sheet of samples (.png)")
     options = arguments.parse_args(argv)
     import torch

@@ -9,12 +9,14 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from egara.errors import EgaraError
-from egara.files import replacing
-from egara.loras.training import Pack
+from egara.loras.cache import write_tensors
+from egara.loras.training import Frozen, Pack, make_pack
 
 if TYPE_CHECKING:
-    pass
+    from egara.loras.batches import Adapter
 
 TENSORS = ("values", "first", "second")
 ARRAYS = ("losses", "stopped", "factors", "calm")
@@ -27,43 +29,42 @@ def checkpoint_path(store: Path, keys: list[str]) -> Path:
 
 def save_checkpoint(path: Path, pack: Pack, keys: list[str]) -> None:
     """Write a pack as it stands; `keys` name its adapters in the store."""
-    import torch
-    from safetensors.torch import save_file
-
-    tensors = {name: getattr(pack, name).cpu().contiguous() for name in TENSORS}
-    tensors |= {name: torch.from_numpy(getattr(pack, name).copy()) for name in ARRAYS}
-    with replacing(path) as part:
-        save_file(tensors, part, metadata={"keys": json.dumps(keys), "step": str(pack.step)})
+    arrays = {name: getattr(pack, name).cpu().contiguous().numpy() for name in TENSORS}
+    arrays |= {name: np.ascontiguousarray(getattr(pack, name)) for name in ARRAYS}
+    write_tensors(path, arrays, {"keys": json.dumps(keys), "step": str(pack.step), "width": str(pack.width)})
 
 
 def find_checkpoints(store: Path, keys: list[str]) -> list[tuple[Path, list[str]]]:
     """Return the checkpoints whose adapters all stand in `keys`, with their adapters in order."""
     found, wanted = [], set(keys)
     for path in sorted((store / "unfinished").glob("*.safetensors")):
-        inside = _open(path)[0]
+        inside = _open(path)[0]["keys"]
         if wanted.issuperset(inside):
             wanted -= set(inside)
             found.append((path, inside))
     return found
 
 
-def load_checkpoint(path: Path, pack: Pack) -> None:
-    """Put a checkpoint into a freshly made pack of the same adapters."""
-    _, step, tensors = _open(path, whole=True)
+def load_checkpoint(path: Path, frozen: Frozen, adapters: "list[Adapter]") -> Pack:
+    """Return the pack that a checkpoint holds; `adapters` are its own, in its order."""
+    import torch
+
+    note, arrays = _open(path, whole=True)
+    pack = make_pack(frozen, adapters, note["width"])
     for name in TENSORS:
-        getattr(pack, name).copy_(tensors[name])
+        getattr(pack, name).copy_(torch.from_numpy(arrays[name]))
     for name in ARRAYS:
-        getattr(pack, name)[...] = tensors[name].numpy()
-    pack.step = step
+        getattr(pack, name)[...] = arrays[name]
+    pack.step = note["step"]
+    return pack
 
 
-def _open(path: Path, whole: bool = False) -> tuple[list[str], int, dict]:
+def _open(path: Path, whole: bool = False) -> tuple[dict, dict[str, np.ndarray]]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="pt") as file:
-            note = file.metadata()
-            tensors = {name: file.get_tensor(name) for name in TENSORS + ARRAYS} if whole else {}
-        return json.loads(note["keys"]), int(note["step"]), tensors
+        with safe_open(path, framework="np") as file:
+            note = {name: json.loads(file.metadata()[name]) for name in ("keys", "step", "width")}
+            return note, {name: file.get_tensor(name) for name in TENSORS + ARRAYS} if whole else {}
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise EgaraError(f"{path}: not a whole checkpoint ({error}); delete it and run again") from error

@@ -104,14 +104,19 @@ class PackedAdapters:
 
     Attributes
     ----------
-    values, gradients : float32 (K, numbers), a layer's A (rank, inputs) and B (outputs, rank) one after the other.
+    values, gradients : float32 (K, numbers), a layer's A (width, inputs) and B (outputs, width) one after the other.
+    width : room for ranks; the widest of the pack that the rows were made for.
     """
 
     def __init__(
-        self, models: dict[str, torch.nn.Module], layers: list[str], ranks: Sequence[int], alphas: Sequence[float]
+        self,
+        models: dict[str, torch.nn.Module],
+        layers: list[str],
+        ranks: Sequence[int],
+        alphas: Sequence[float],
+        width: int,
     ) -> None:
-        self.models, self.ranks = models, list(ranks)
-        self.width = max(ranks)
+        self.models, self.ranks, self.width = models, list(ranks), width
         self.device = next(next(iter(models.values())).parameters()).device
         self.frozen = {name: models[name.partition(".")[0]].get_submodule(name.partition(".")[2]) for name in layers}
         sizes = [self.width * (layer.in_features + layer.out_features) for layer in self.frozen.values()]

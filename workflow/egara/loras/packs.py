@@ -57,7 +57,7 @@ def train_adapters(
         tensors = None
         try:
             pack = pack or make_pack(frozen, [adapters[key] for key in keys])
-            tensors = train_pack(frozen, pack, _saving(pack, keys, store, every, tick), call)
+            tensors = train_pack(frozen, pack, _saving(keys, store, every, tick), call)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -85,14 +85,13 @@ def train_adapters(
 def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> list[tuple[list[str], Pack]]:
     found = []
     for path, keys in find_checkpoints(store, list(adapters)):
-        pack = make_pack(frozen, [adapters[key] for key in keys])
-        load_checkpoint(path, pack)
+        pack = load_checkpoint(path, frozen, [adapters[key] for key in keys])
         logger("loras").info("%d LoRAs go on from step %d", len(keys), pack.step)
         found.append((keys, pack))
     return found
 
 
-def _saving(pack: Pack, keys: list[str], store: Path, every: float, tick: Callable) -> Callable[[Pack], None]:
+def _saving(keys: list[str], store: Path, every: float, tick: Callable) -> Callable[[Pack], None]:
     """Return a tick that writes a checkpoint when one is due."""
     last = time.monotonic()
 

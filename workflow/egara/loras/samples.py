@@ -17,7 +17,7 @@ from egara.figures.style import describe_cell, save, set_theme, undrawable
 from egara.files import read_tsv
 from egara.loras.description import read_description
 from egara.loras.formats import read_layout
-from egara.loras.sampling import draw_noise, load_pipeline, sample_pictures
+from egara.loras.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
 from egara.progress import bar, logger, parser
 from egara.sets import set_name
 
@@ -116,12 +116,7 @@ def _arguments() -> "object":
     arguments.add_argument("--crops", type=Path, help="folder with {work}/, the crops; private unless both are given")
     arguments.add_argument("--strengths", type=float, nargs="+", default=[0.5, 1.0, 1.5], help="strengths of the LoRA")
     arguments.add_argument("--count", type=int, default=2, help="noises, pictures a strength")
-    arguments.add_argument("--resolution", type=int, default=512, help="side of a picture in pixels")
-    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
-    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
-    arguments.add_argument("--seed", type=int, default=0, help="study seed")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
+    add_arguments(arguments, resolution=512)
     arguments.add_argument("--output", type=Path, required=True, help="grid to write (.png)")
     return arguments
 

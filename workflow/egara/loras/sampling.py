@@ -9,11 +9,23 @@ from egara.loras.parts import load_part
 from egara.seeds import stream
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from diffusers import StableDiffusionPipeline
 
 # Pixels drawn at once: 4 pictures of 512 x 512 fit a small card, and small pictures still come in large batches.
 BATCH_PIXELS = 2**20
 MOST = 32
+
+
+def add_arguments(arguments: "ArgumentParser", resolution: int) -> None:
+    """Add what every command that draws takes; `resolution` is its default."""
+    arguments.add_argument("--resolution", type=int, default=resolution, help="side of a picture in pixels")
+    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
+    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
+    arguments.add_argument("--seed", type=int, default=0, help="study seed")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 
 def load_pipeline(folder: Path, device: str) -> "StableDiffusionPipeline":

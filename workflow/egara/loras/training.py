@@ -41,6 +41,7 @@ class Pack:
     losses : float32 (K, steps), nan where a step has not been done.
     stopped : (K,) step at which a diverging adapter was stopped, -1 for the others.
     factors, calm : (K,) loss factor of float16 and the steps since it last changed.
+    width : the widest rank of the pack that these rows were made for; a part of a pack keeps it.
     step : steps done.
     """
 
@@ -52,6 +53,7 @@ class Pack:
     stopped: np.ndarray
     factors: np.ndarray
     calm: np.ndarray
+    width: int
     step: int = 0
 
     def part(self, start: int, stop: int) -> "Pack":
@@ -69,10 +71,11 @@ class Frozen:
     scheduler: object
 
 
-def make_pack(frozen: Frozen, adapters: list[Adapter]) -> Pack:
+def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None) -> Pack:
     """Start a pack: every A drawn from its named stream, every B zero.
 
-    `init: independent` draws A from (seed, set, layer), `init: shared` from (seed, layer) alone.
+    `width` is the room for ranks, the widest rank when None. `init: independent` draws A from (seed, set, layer),
+    `init: shared` from (seed, layer) alone.
     """
     import torch
 
@@ -81,7 +84,8 @@ def make_pack(frozen: Frozen, adapters: list[Adapter]) -> Pack:
         for name in COMMON:
             if getattr(adapter.training, name) != getattr(first, name):
                 raise EgaraError(f"{adapter.name}: another {name} than {adapters[0].name}; a pack needs one for all")
-    packed = _packed(frozen, adapters)
+    width = width or max(adapter.training.rank for adapter in adapters)
+    packed = _packed(frozen, adapters, width)
     owners = [(a.training.seed, *(() if a.training.init == "shared" else (a.name,))) for a in adapters]
     packed.initialise(owners)
     count = len(adapters)
@@ -94,15 +98,17 @@ def make_pack(frozen: Frozen, adapters: list[Adapter]) -> Pack:
         stopped=np.full(count, -1),
         factors=np.full(count, FIRST_FACTOR if first.precision == "float16" else 1.0, np.float32),
         calm=np.zeros(count, int),
+        width=width,
     )
 
 
-def _packed(frozen: Frozen, adapters: list[Adapter]) -> "PackedAdapters":
+def _packed(frozen: Frozen, adapters: list[Adapter], width: int) -> "PackedAdapters":
     from egara.loras.packed import PackedAdapters, find_targets
 
     training = [adapter.training for adapter in adapters]
     layers = find_targets(frozen.models, training[0].targets)
-    return PackedAdapters(frozen.models, layers, [one.rank for one in training], [one.alpha for one in training])
+    ranks, alphas = [one.rank for one in training], [one.alpha for one in training]
+    return PackedAdapters(frozen.models, layers, ranks, alphas, width)
 
 
 def train_pack(
@@ -126,10 +132,10 @@ def train_pack(
     """
     import torch
 
-    packed = _packed(frozen, pack.adapters)
+    packed = _packed(frozen, pack.adapters, pack.width)
     packed.values = pack.values
     device, training = packed.device, pack.adapters[0].training
-    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.precision, device):
+    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.precision):
         optimiser = _optimiser(pack, packed)
         limits = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
         predict = call(frozen.models["unet"])
@@ -165,7 +171,7 @@ def _packed_attention(unet: "torch.nn.Module") -> "Iterator[None]":
 
 
 @contextmanager
-def arithmetic(precision: str, device: "torch.device") -> "Iterator[None]":
+def arithmetic(precision: str) -> "Iterator[None]":
     """Allow TF32 products where the settings ask for them."""
     import torch
 

@@ -1,0 +1,41 @@
+"""Remove from the store what no result uses any more: LoRAs that nothing links to, latents and captions in no file.
+
+    python -m egara.loras.prune results/store
+
+No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, stay.
+"""
+
+from pathlib import Path
+
+from egara.errors import EgaraError, run
+from egara.loras import cache
+from egara.progress import logger, parser
+
+
+def prune_loras(store: Path) -> tuple[int, int]:
+    """Remove stored LoRAs with no other link; returns how many files and bytes went."""
+    if not store.is_dir():
+        raise EgaraError(f"{store}: no such store; expected a folder of LoRAs")
+    count = freed = 0
+    for path in sorted(store.glob("??/*.safetensors")):
+        status = path.stat()
+        if status.st_nlink == 1:
+            path.unlink()
+            count, freed = count + 1, freed + status.st_size
+    return count, freed
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Prune a store and the caches in it."""
+    arguments = parser(__doc__)
+    arguments.add_argument("store", type=Path, help="folder of the store, beside the results")
+    store = arguments.parse_args(argv).store
+    gone = {"LoRAs": prune_loras(store)}
+    for kind, pattern in (("latents", "*/latents/*/*.safetensors"), ("captions", "*/captions/*.safetensors")):
+        gone[kind] = cache.prune(store / kind, sorted(store.parent.glob(pattern)))
+    for kind, (count, freed) in gone.items():
+        logger("loras.prune").info("removed %d %s, %.1f MB", count, kind, freed / 1e6)
+
+
+if __name__ == "__main__":
+    run(main)
