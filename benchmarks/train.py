@@ -9,24 +9,20 @@
 warm: one process that holds the base, cached latents and a cached caption, one PEFT adapter after another. Both sides
 do the same steps on the same batches; only the training is timed. Rate: products that one adapter's step needs (what
 PEFT's step counts), times adapters, over the time, beside the rate of plain large matrix products on the same device.
-processes: `one_lora.py`, which works as diffusers' text-to-image LoRA example, once a LoRA; against the whole packed
-road for the same LoRAs: three processes that encode the pictures, embed the caption and train. All is timed.
+processes: `processes.py`.
 """
 
 import argparse
 import copy
-import json
 import os
 import platform
-import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from peft import LoraConfig, inject_adapter_in_model
+from processes import compare_processes
 
 from egara.loras.batches import Adapter, draw_batch
 from egara.loras.devices import choose_device, place_frozen
@@ -172,100 +168,6 @@ def compare_warm(options: argparse.Namespace) -> None:
         )
 
 
-def draw_faces(folder: Path) -> None:
-    """Draw faces of a set-aside style as PNG files and the table of sets, each set all of them, that training reads."""
-    import pandas as pd
-    from PIL import Image
-
-    from egara.files import sha256, write_tsv
-    from egara.volumes.drawings import draw_figure
-
-    (folder / "crops").mkdir()
-    rows = []
-    for number in range(FACES):
-        drawing = draw_figure("toon-head", f"benchmark-{number // 5}", str(number), size=160)
-        head = drawing.image.crop(drawing.head)
-        page = Image.new("L", head.size, 255)
-        page.paste(head.getchannel("L"), mask=head.getchannel("A"))
-        path = folder / "crops" / f"{number:05d}.png"
-        page.save(path)
-        rows.append({"face": f"{number:05d}", "file": path.name, "sha256": sha256(path)})
-    faces = pd.DataFrame(rows)
-    write_tsv(folder / "faces.tsv", faces)
-
-
-def run_packed(folder: Path, count: int, training: Training, device: str, threads: int) -> float:
-    """Return seconds a LoRA of the packed road, from pictures to files, in three processes."""
-    import pandas as pd
-
-    from egara.files import read_tsv, write_tsv
-
-    faces = read_tsv(folder / "faces.tsv", ["face", "file", "sha256"], text=["face", "file", "sha256"])
-    sets = [faces.assign(set=f"{number:02d}", order=range(FACES)) for number in range(count)]
-    write_tsv(folder / "sets.tsv", pd.concat(sets))
-    caption, common, store = "solo, manga style, face", ["--base", "base.json"], ["--store", "store"]
-    started = ["--threads", str(threads), "--device", device]
-    stages = {
-        "base": ["--base", str(BASE), "--output", "base.json"],
-        "latents": [
-            *common,
-            *started,
-            "--sets",
-            "sets.tsv",
-            "--crops",
-            "crops",
-            "--resolution",
-            "64",
-            "--cache",
-            "store/latents",
-        ],
-        "embeddings": [*common, "--captions", json.dumps([caption]), "--output", "captions.safetensors"],
-    }
-    stages["embeddings"] += ["--cache", "store/captions"]
-    stages["latents"] += ["--output", "latents.safetensors"]
-    start = time.perf_counter()
-    for stage, arguments in stages.items():
-        _python(["-m", f"egara.loras.{stage}", *arguments], folder)
-    places = "--sets sets.tsv --latents latents.safetensors --captions captions.safetensors --author A --work w"
-    named = ["--token", "none", "--caption", caption, "--settings", json.dumps(training.as_json())]
-    _python(["-m", "egara.loras", *common, *started, *places.split(), *named, *store, "--output", "loras"], folder)
-    return (time.perf_counter() - start) / count
-
-
-def run_alone(folder: Path, training: Training, threads: int) -> float:
-    """Return seconds of one process that trains one LoRA."""
-    sizes = [training.resolution, training.steps, training.batch, training.rank, threads]
-    start = time.perf_counter()
-    script = str(ROOT / "benchmarks" / "one_lora.py")
-    _python([script, str(BASE), "crops", "alone", *map(str, sizes)], folder)
-    return time.perf_counter() - start
-
-
-def _python(arguments: list[str], folder: Path) -> None:
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
-    done = subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
-
-
-def compare_processes(options: argparse.Namespace) -> None:
-    """Print seconds a LoRA from pictures to file and their ratio."""
-    print(f"\none process a LoRA against {options.loras} packed, {options.lora_steps} steps, {options.threads} threads")
-    print("batch  one process s/LoRA  packed s/LoRA  ratio")
-    for batch in options.batch:
-        training = Training(options.rank, options.rank, "independent", 64, options.lora_steps, batch, 1e-3, 0)
-        pairs = []
-        for _ in range(options.repeats):
-            with tempfile.TemporaryDirectory() as name:
-                draw_faces(Path(name))
-                alone = run_alone(Path(name), training, options.threads)
-                packed = run_packed(Path(name), options.loras, training, options.device, options.threads)
-                pairs.append((alone, packed))
-        alone, packed = np.median(pairs, axis=0)
-        ratio = np.median([one / other for one, other in pairs])
-        print(f"{batch:5d}  {alone:18.1f}  {packed:13.2f}  {ratio:5.1f}", flush=True)
-
-
 def main() -> None:
     """Run the comparisons."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -273,7 +175,8 @@ def main() -> None:
     arguments.add_argument("--pack", type=int, default=30, help="adapters in a pack")
     arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures a step")
     arguments.add_argument("--steps", type=int, default=6, help="steps a repeat of the warm comparison")
-    arguments.add_argument("--loras", type=int, default=30, help="LoRAs of the packed road in the other")
+    arguments.add_argument("--works", type=int, default=2, help="works of the other comparison's study")
+    arguments.add_argument("--sets", type=int, default=30, help="sets a work there")
     arguments.add_argument("--lora-steps", type=int, default=60, help="steps a LoRA there")
     arguments.add_argument("--repeats", type=int, default=3, help="repeats")
     arguments.add_argument("--rank", type=int, default=8, help="rank of the adapters")
