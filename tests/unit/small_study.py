@@ -12,8 +12,8 @@ from egara.scores.__main__ import main as score
 from egara.sets import draw_sets
 from egara.vectors.__main__ import main as vectorise
 
-INDEPENDENT = "rank~2_alpha~2_init~independent_token~none"
-SHARED = "rank~2_alpha~2_init~shared_token~none"
+INDEPENDENT = "rank~2_alpha~2_resolution~64_init~independent_token~none"
+SHARED = "rank~2_alpha~2_resolution~64_init~shared_token~none"
 # Author, work, kit: one author with two kits, two with one; a name in another script.
 KITS = {"pen": "横槍 メンゴ", "ink": "横槍 メンゴ", "chalk": "Jörg & Co", "wax": "Zoë_Z"}
 WORKS = [(author, f"{kit}-{cast}", kit) for kit, author in KITS.items() for cast in "ab"]

@@ -11,9 +11,10 @@ from egara.errors import EgaraError
 from egara.figures import strengths as grid
 from egara.figures.style import set_theme
 from egara.loras import samples
+from egara.loras.inputs import describe_transform
 from egara.loras.saving import save_lora
 
-CELL = "rank~2_alpha~2_init~independent_token~none"
+CELL = "rank~2_alpha~2_resolution~64_init~independent_token~none"
 CAPTION = "solo, manga style, face"
 STEPS, GUIDANCE = 2, 2.0
 
@@ -175,7 +176,7 @@ def test_the_command_writes_a_grid_and_crops_only_if_asked(study, small_base):
     def holds_crops():
         """Whether the second crop, all grey of 120, stands somewhere on the grid."""
         with Image.open(study / "grid.png") as drawn:
-            assert drawn.info["Title"].endswith("independent A · rank = alpha = 2 · token none")
+            assert drawn.info["Title"].endswith("independent A · rank = alpha = 2 · 64 px · token none")
             assert "the same 2 noises" in drawn.info["Description"]
             assert drawn.height == grid.HEADING + grid.HEAD + 2 * 128 + grid.GUTTER + grid.MARGIN
             return (np.asarray(drawn.convert("RGB")) == 120).all(axis=2).sum() >= 2 * 128 * 128
@@ -196,7 +197,7 @@ def test_a_lora_of_another_base_is_refused_before_anything_is_drawn(study, small
 
 
 def test_crops_are_the_first_of_the_first_set_in_its_order(study):
-    crops = samples.read_crops(study / "sets" / "w.tsv", study / "faces" / "w", 64)
+    crops = samples.read_crops(study / "sets" / "w.tsv", study / "faces" / "w", describe_transform(64, "lanczos"))
     assert crops.shape == (2, 64, 64, 3)
     assert [int(crop.mean()) for crop in crops] == [0, 120]
 

@@ -14,7 +14,7 @@ from egara.figures import losses as figure
 from egara.loras import losses
 from egara.report.images import read_figure
 
-CELL = "rank~8_alpha~8_init~independent_token~none"
+CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
 WORKS = {"pen-a": "横槍 メンゴ", "pen-b": "横槍 メンゴ", "007": "Jörg & Co"}
 
 

@@ -1,5 +1,6 @@
 """Packs are saved, resumed, halved and sized without changing a result."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from egara.loras.training import Frozen
 STEPS = 4
 
 
-def make_study(base, count, precision="float32"):
+def make_study(base, count, precision="float32", ranks=(3,)):
     """Return the frozen base and adapters by key; the same ones in any process."""
     import torch
 
@@ -32,7 +33,8 @@ def make_study(base, count, precision="float32"):
     frozen = Frozen({"unet": load_part(base, "unet")}, load_part(base, "scheduler"))
     adapters = {}
     for number in range(count):
-        training = Training(3, 3, "independent", 64, STEPS, 2, 1e-3, 0, precision=precision)
+        rank = ranks[number % len(ranks)]
+        training = Training(rank, 3, "independent", 64, STEPS, 2, 1e-3, 0, precision=precision)
         caption32 = caption.astype(np.float32)
         adapters[f"key{number}"] = Adapter(f"w/{number:02d}", training, latents, np.arange(5), caption32)
     return frozen, adapters
@@ -96,7 +98,10 @@ def test_killed_training_goes_on_bit_for_bit(study, undisturbed, small_base, tmp
     assert not place.exists()
 
 
-def test_a_checkpoint_of_other_adapters_is_left_alone(study, tmp_path):
+def test_a_checkpoint_serves_what_is_left_of_its_pack(study, undisturbed, tmp_path):
+    from egara.loras.prune import prune_checkpoints
+    from egara.loras.store import stored
+
     class Killed(Exception):
         pass
 
@@ -106,11 +111,17 @@ def test_a_checkpoint_of_other_adapters_is_left_alone(study, tmp_path):
     frozen, adapters = study
     with pytest.raises(Killed):
         collect((frozen, adapters), tmp_path, 3, every=0, tick=tick)
-    one = {"key0": adapters["key0"]}
     steps = []
-    collect((frozen, one), tmp_path, 3, tick=lambda pack: steps.append(pack.step))
-    assert steps == [1, 2, 3, 4]
-    assert checkpoint_path(tmp_path, list(adapters)).is_file()
+    left = {"key2": adapters["key2"], "other": adapters["key0"]}  # key0 and key1 are finished by now
+    found = collect((frozen, left), tmp_path, 3, tick=lambda pack: steps.append((len(pack.adapters), pack.step)))
+    assert steps == [(1, 2), (1, 3), (1, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
+    assert distance(found["key2"], undisturbed["key2"]) <= 1e-4
+    place = checkpoint_path(tmp_path, list(adapters))
+    for key in adapters:
+        assert prune_checkpoints(tmp_path) == (0, 0) and place.is_file(), f"{key} is not in the store yet"
+        stored(tmp_path, key).parent.mkdir(exist_ok=True)
+        stored(tmp_path, key).touch()
+    assert prune_checkpoints(tmp_path)[0] == 1 and not place.exists()
 
 
 def test_a_checkpoint_cut_short_is_one_line(study, tmp_path):
@@ -143,6 +154,47 @@ def test_running_out_of_memory_halves_packs_and_loses_nothing(study, undisturbed
     assert "out of memory with 3 LoRAs at once; going on with 1" in caplog.text
     assert seen.count(6) == 3, "the two steps done before count, the third is tried once"
     assert not list((tmp_path / "unfinished").glob("*"))
+
+
+@pytest.fixture(scope="module")
+def mixed(small_base):
+    return make_study(small_base, 3, ranks=(3, 1, 5))
+
+
+@pytest.fixture(scope="module")
+def mixed_undisturbed(mixed, tmp_path_factory):
+    return collect(mixed, tmp_path_factory.mktemp("store"), 3)
+
+
+def test_halves_of_a_pack_of_several_ranks_keep_its_rows(mixed, mixed_undisturbed, tmp_path):
+    import torch
+
+    seen = []
+
+    def limit(_, inputs):
+        seen.append(len(inputs[0]))
+        if len(seen) > 2 and len(inputs[0]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    class Killed(Exception):
+        pass
+
+    def kill(pack):
+        if len(pack.adapters) == 1 and pack.step == STEPS - 1:
+            raise Killed
+
+    hook = mixed[0].models["unet"].conv_in.register_forward_pre_hook(limit)
+    try:
+        with pytest.raises(Killed):
+            collect(mixed, tmp_path, 3, every=0, tick=kill)
+    finally:
+        hook.remove()
+    assert len(list((tmp_path / "unfinished").glob("*"))) == 2, "the half that was killed, and the one that waits"
+    steps = []
+    found = collect(mixed, tmp_path, 3, tick=lambda pack: steps.append(pack.step))
+    assert sorted(steps) == [3, 4, 4], "one LoRA goes on from step 3, two from step 2"
+    assert {key: tensors[min(tensors)].shape[0] for key, tensors in found.items()} == {"key0": 3, "key1": 1, "key2": 5}
+    assert max(distance(found[key], mixed_undisturbed[key]) for key in found) <= 1e-4
 
 
 def test_no_room_for_one_lora_is_one_line(study, tmp_path):
@@ -201,6 +253,84 @@ def test_half_precision_stays_near_full(study, undisturbed, small_base, tmp_path
             for t in (tensors, undisturbed[key])
         )
         assert up @ full / np.linalg.norm(up) / np.linalg.norm(full) > 0.9
+
+
+def half_pack(small_base, factor, steps=STEPS):
+    """Train two LoRAs in float16 arithmetic; the second one's loss factor starts at `factor`."""
+    from egara.loras.training import make_pack, train_pack
+
+    frozen, adapters = make_study(small_base, 2, "float16")
+    pack = make_pack(frozen, list(adapters.values()))
+    pack.factors[1] = factor
+    seen = []
+
+    def note(pack):
+        seen.append((pack.factors.tolist(), pack.updates.tolist(), pack.values.clone()))
+        if pack.step == steps:
+            raise StopIteration
+
+    with contextlib.suppress(StopIteration):
+        train_pack(frozen, pack, note)
+    return frozen, pack, seen
+
+
+def test_float16_keeps_near_full_precision(small_base, undisturbed):
+    _, pack, _ = half_pack(small_base, 2.0**12)
+    assert (pack.stopped == -1).all() and (pack.updates == STEPS).all()
+    from egara.loras.training import _packed
+
+    packed = _packed(make_study(small_base, 2)[0], pack.adapters, pack.width)
+    packed.values = pack.values
+    for index in range(2):
+        tensors = packed.tensors(index)
+        names = sorted(name for name in tensors if "lora_B" in name)
+        up, full = (
+            np.concatenate([np.ravel(t[name]) for name in names]) for t in (tensors, undisturbed[f"key{index}"])
+        )
+        assert up @ full / np.linalg.norm(up) / np.linalg.norm(full) > 0.9
+
+
+def test_an_overflow_in_float16_concerns_one_lora_alone(small_base, monkeypatch):
+    import torch
+
+    _, calm, plain = half_pack(small_base, 2.0**12)
+    _, pack, seen = half_pack(small_base, 2.0**40)
+    assert [factors[0] for factors, _, _ in seen] == [2.0**12] * STEPS
+    assert seen[0][0][1] == 2.0**39 and seen[0][1] == [1, 0], "half the factor, and no step"
+    assert torch.equal(seen[0][2][1], make_first(small_base)[1]), "its values stay"
+    assert all(torch.equal(one[2][0], other[2][0]) for one, other in zip(seen, plain, strict=True))
+    assert (pack.stopped == -1).all(), "an overflow is no divergence"
+    monkeypatch.setattr("egara.loras.training.PATIENCE", 2)
+    _, pack, seen = half_pack(small_base, 2.0**12)
+    assert [factors[1] for factors, _, _ in seen] == [2.0**12, 2.0**13, 2.0**13, 2.0**14]
+
+
+def make_first(small_base):
+    from egara.loras.training import make_pack
+
+    frozen, adapters = make_study(small_base, 2, "float16")
+    return make_pack(frozen, list(adapters.values())).values
+
+
+def test_skipped_steps_survive_a_checkpoint(small_base, tmp_path, monkeypatch):
+    import torch
+
+    from egara.loras.checkpoints import load_checkpoint, save_checkpoint
+    from egara.loras.training import train_pack
+
+    # Its factor falls below the overflow within the run: some steps are skipped, others are not.
+    for start in (2.0**26, 2.0**24, 2.0**22, 2.0**20, 2.0**18):
+        frozen, whole, _ = half_pack(small_base, start)
+        if 0 < whole.updates[1] < STEPS:
+            break
+    assert 0 < whole.updates[1] < STEPS
+    frozen, pack, _ = half_pack(small_base, start, steps=STEPS - 1)
+    save_checkpoint(tmp_path / "x.safetensors", pack, ["a", "b"])
+    keys, again = load_checkpoint(tmp_path / "x.safetensors", frozen, dict(zip("ab", pack.adapters, strict=True)))
+    assert keys == ["a", "b"]
+    assert again.updates.tolist() == pack.updates.tolist()
+    train_pack(frozen, again)
+    assert torch.equal(again.values, whole.values)
 
 
 def test_recomputing_activations_changes_nothing(study, undisturbed, small_base, tmp_path):

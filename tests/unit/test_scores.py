@@ -17,7 +17,7 @@ from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import exchange, p_value, permute
 from egara.vectors.geometry import prepare
 
-CELL = "rank~8_alpha~8_init~independent_token~none"
+CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
 
 
 def score(vectors, authors, works, level="author", permutations=199, seed=0, l2=True):
@@ -219,7 +219,7 @@ def test_the_command_writes_every_score_once(tmp_path):
     arguments += ["--l2", "off", "--seed", "0", "--permutations", "99", "--output", f"{tmp_path}/s.tsv"]
     main([*arguments, "--cell", CELL, "--maps", f"pca={tmp_path}/m.tsv"])
     table = pd.read_csv(tmp_path / "s.tsv", sep="\t")
-    keys = ["rank", "alpha", "init", "token", "representation", "l2", "space", "metric", "level"]
+    keys = ["rank", "alpha", "resolution", "init", "token", "representation", "l2", "space", "metric", "level"]
     assert table.columns.tolist() == [*keys, "value", "chance", "p", "low", "high", "n", "null_mean"]
     assert len(table) == 2 * 5 * 3 and not table.duplicated(keys).any()
     assert table["value"].notna().all() and table["p"].between(0, 1).all()

@@ -48,8 +48,8 @@ def test_defaults_are_the_papers():
     assert settings["captions"]["text"] == "solo, manga style, face"
     assert settings["maps"]["components"] == 50
     assert list_cells(settings["grid"]) == [
-        "rank~8_alpha~8_init~independent_token~author",
-        "rank~32_alpha~32_init~independent_token~author",
+        "rank~8_alpha~8_resolution~512_init~independent_token~author",
+        "rank~32_alpha~32_resolution~512_init~independent_token~author",
     ]
 
 
@@ -72,7 +72,8 @@ def test_every_key_is_described_with_a_type():
         ({"grid": {"rank": []}}, "grid.rank"),
         ({"grid": {"alpha": "twice"}}, "grid.alpha is 'twice'"),
         ({"faces": {"detector": "yolo"}}, "faces.detector"),
-        ({"training": {"resolution": 65}}, "training.resolution is 65"),
+        ({"grid": {"resolution": [65]}}, "grid.resolution.0 is 65"),
+        ({"training": {"resolution": 64}}, "training: unknown key resolution"),
         ({"seed": -1}, "seed is -1"),
         ({"corpus": "a/b"}, "corpus"),
     ],
@@ -89,10 +90,16 @@ def test_a_missing_key_is_named():
 
 
 def test_the_grid_is_a_product_unless_alpha_follows_rank():
-    grid = {"rank": [4, 8], "alpha": [1, 2.5], "init": ["independent", "shared"], "token": ["none"]}
+    grid = {
+        "rank": [4, 8],
+        "alpha": [1, 2.5],
+        "resolution": [64, 128],
+        "init": ["independent", "shared"],
+        "token": ["none"],
+    }
     cells = list_cells(grid)
-    assert len(cells) == len(set(cells)) == 8
-    assert "rank~4_alpha~2.5_init~shared_token~none" in cells
+    assert len(cells) == len(set(cells)) == 16
+    assert "rank~4_alpha~2.5_resolution~64_init~shared_token~none" in cells
 
 
 def test_volumes_that_are_not_there_are_named(tmp_path):

@@ -125,7 +125,15 @@ def test_verdict_finds_what_was_put_in(tables):
 
 
 def test_verdict_without_other_works_says_not_tested():
-    row = {"rank": 8, "alpha": 8, "init": "shared", "token": "none", "representation": "delta", "l2": "on"}
+    row = {
+        "rank": 8,
+        "alpha": 8,
+        "resolution": 64,
+        "init": "shared",
+        "token": "none",
+        "representation": "delta",
+        "l2": "on",
+    }
     table = pd.DataFrame([{**row, "space": "full", "work_top1": 0.9, "work_top1_chance": 0.1, "work_top1_p": 0.001}])
     found = verdict.verdict_table(table).iloc[0]
     assert found["work_verdict"] == verdict.YES

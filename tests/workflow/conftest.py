@@ -17,8 +17,8 @@ works: config/tiny.tsv
 faces: {detector: whole, min_pixels: 100}
 sets: {count: 3, size: 4}
 base: base
-grid: {rank: [2], init: [independent], token: [author]}
-training: {resolution: 64, steps: 2, batch: 2, learning_rate: 0.001, targets: attention}
+grid: {rank: [2], resolution: [64], init: [independent], token: [author]}
+training: {steps: 2, batch: 2, learning_rate: 0.001, targets: attention}
 l2: [true]
 maps: {components: 4, batch: 6, neighbours: 3}
 clusters: {min_cluster_size: 2}

@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import pytest
 
-CELL = "rank~2_alpha~2_init~independent_token~author"
+CELL = "rank~2_alpha~2_resolution~64_init~independent_token~author"
 
 
 @pytest.fixture
@@ -50,6 +50,13 @@ def test_a_new_rank_trains_only_its_cell(changed):
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
     assert jobs["compare_updates"] == jobs["compare_factors"] == 1
+
+
+def test_a_new_resolution_encodes_and_trains_its_own_cell(changed):
+    changed.change("resolution: [64]", "resolution: [64, 32]")
+    jobs = changed.planned()
+    assert jobs["encode_faces"] == jobs["train_loras"] == 4
+    assert not {"detect_faces", "draw_sets", "embed_captions", "draw_base_samples"} & set(jobs)
 
 
 def test_l2_and_representation_train_nothing(changed):

@@ -1,13 +1,13 @@
-"""A cell of the training grid and its name in paths: `rank~8_alpha~8_init~independent_token~none`."""
+"""A cell of the training grid and its name in paths: `rank~8_alpha~8_resolution~512_init~shared_token~none`."""
 
 from egara.errors import EgaraError
 
-KEYS = ("rank", "alpha", "init", "token")
+KEYS = ("rank", "alpha", "resolution", "init", "token")
 
 
-def format_cell(*, rank: int, alpha: float, init: str, token: str) -> str:
+def format_cell(*, rank: int, alpha: float, resolution: int, init: str, token: str) -> str:
     """Name a cell; `~` binds key and value, `_` joins pairs, and a whole alpha is written without a point."""
-    return f"rank~{rank}_alpha~{alpha:g}_init~{init}_token~{token}"
+    return f"rank~{rank}_alpha~{alpha:g}_resolution~{resolution}_init~{init}_token~{token}"
 
 
 def parse_cell(text: str) -> dict[str, int | float | str]:
@@ -15,7 +15,7 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
 
     Returns
     -------
-    rank (int), alpha (int, or float where it has a fraction), init and token (text), in this order.
+    rank (int), alpha (int, or float where it has a fraction), resolution (int), init and token (text), in this order.
 
     Raises
     ------
@@ -26,12 +26,12 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
         if tuple(key for key, _ in pairs) != KEYS:
             raise ValueError
         values = dict(pairs)
-        rank, alpha = int(values["rank"]), float(values["alpha"])
-        cell = {"rank": rank, "alpha": int(alpha) if alpha == int(alpha) else alpha}
+        rank, alpha, resolution = int(values["rank"]), float(values["alpha"]), int(values["resolution"])
+        cell = {"rank": rank, "alpha": int(alpha) if alpha == int(alpha) else alpha, "resolution": resolution}
         cell |= {"init": values["init"], "token": values["token"]}
-        if format_cell(**cell) != text or rank < 1 or alpha <= 0 or not all(values.values()):
+        if format_cell(**cell) != text or min(rank, alpha, resolution) <= 0 or not all(values.values()):
             raise ValueError
     except (ValueError, OverflowError):
-        expected = "rank~8_alpha~8_init~independent_token~none"
+        expected = "rank~8_alpha~8_resolution~512_init~independent_token~none"
         raise EgaraError(f"cell {text!r}: not the name of a training cell; expected one like {expected}") from None
     return cell

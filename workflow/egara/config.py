@@ -58,8 +58,10 @@ def list_cells(grid: dict) -> list[str]:
     ranks = grid["rank"]
     pairs = [(r, r) for r in ranks] if grid["alpha"] == "rank" else list(itertools.product(ranks, grid["alpha"]))
     cells = [
-        format_cell(rank=rank, alpha=alpha, init=init, token=token)
-        for (rank, alpha), init, token in itertools.product(pairs, grid["init"], grid["token"])
+        format_cell(rank=rank, alpha=alpha, resolution=resolution, init=init, token=token)
+        for (rank, alpha), resolution, init, token in itertools.product(
+            pairs, grid["resolution"], grid["init"], grid["token"]
+        )
     ]
     if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
         raise EgaraError(f"grid: two cells with one name, {doubled[0]}; alphas that differ need six digits at most")

@@ -22,9 +22,12 @@ def replacing(path: str | Path) -> Iterator[Path]:
     The temporary name keeps the suffix, because many writers choose the format by it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise EgaraError(f"{path}: cannot be written ({error.strerror or error})") from error
     part = Path(name)
     try:
         yield part

@@ -42,7 +42,7 @@ rule sample_base:
         device=SETTINGS["machine"]["device"],
     params:
         caption=SETTINGS["captions"]["text"],
-        resolution=SETTINGS["training"]["resolution"],
+        resolution=max(SETTINGS["grid"]["resolution"]),
         steps=SETTINGS["samples"]["steps"],
         guidance=SETTINGS["samples"]["guidance"],
         seed=SEED,

@@ -78,7 +78,7 @@ def caption_of(token, name):
 def training_of(wildcards):
     """Return the training settings of a cell as one string."""
     cell = parse_cell(wildcards.cell)
-    adapter = {key: cell[key] for key in ("rank", "alpha", "init")}
+    adapter = {key: cell[key] for key in ("rank", "alpha", "resolution", "init")}
     return as_json(SETTINGS["training"] | adapter | {"seed": SEED})
 
 

@@ -9,7 +9,7 @@ GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
 
 
 rule encode_faces:
-    """Encode all faces of a work's sets once, for every cell; what the cache holds is not encoded again."""
+    """Encode all faces of a work's sets once for all cells of a resolution; what the cache holds is not encoded again."""
     input:
         sets="results/{corpus}/sets/{work}.tsv",
         crops="results/{corpus}/faces/{work}",
@@ -69,10 +69,9 @@ rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
         sets="results/{corpus}/sets/{work}.tsv",
-        latents=collect(
-            "results/{corpus}/latents/resolution~{resolution}/{work}.safetensors",
-            resolution=SETTINGS["training"]["resolution"],
-            allow_missing=True,
+        latents=lambda wildcards: (
+            f"results/{wildcards.corpus}/latents/resolution~{parse_cell(wildcards.cell)['resolution']}/"
+            f"{wildcards.work}.safetensors"
         ),
         captions=lambda wildcards: (
             f"results/{wildcards.corpus}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors"

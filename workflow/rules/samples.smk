@@ -40,11 +40,14 @@ rule sample_loras:
     params:
         rows=rows_of_samples,
         crops=lambda wildcards: (
-            f" --sets results/{wildcards.corpus}/sets --crops results/{wildcards.corpus}/faces" if CROPS_SHOWN else ""
+            f" --sets results/{wildcards.corpus}/sets --crops results/{wildcards.corpus}/faces"
+            f" --resample {SETTINGS['training']['resample']}"
+            if CROPS_SHOWN
+            else ""
         ),
         strengths=SETTINGS["samples"]["strengths"],
         pictures=SETTINGS["samples"]["count"],
-        resolution=SETTINGS["training"]["resolution"],
+        resolution=lambda wildcards: parse_cell(wildcards.cell)["resolution"],
         steps=SETTINGS["samples"]["steps"],
         guidance=SETTINGS["samples"]["guidance"],
         seed=SEED,

@@ -27,6 +27,7 @@ def labels_of(table: "pd.DataFrame") -> list[str]:
         "rank = alpha": "rank {}",
         "rank": "rank {}",
         "alpha": "alpha {}",
+        "resolution": "{} px",
         "token": "token {}",
     }
     parts = [[words.get(name, "{}").format(value) for value in values] for name, values in columns.items()]

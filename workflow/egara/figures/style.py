@@ -133,7 +133,7 @@ def describe_cell(cell: str) -> str:
     parts = parse_cell(cell)
     same = parts["rank"] == parts["alpha"]
     rank = f"rank = alpha = {parts['rank']}" if same else f"rank {parts['rank']}, alpha {parts['alpha']}"
-    return f"{parts['init']} A · {rank} · token {parts['token']}"
+    return f"{parts['init']} A · {rank} · {parts['resolution']} px · token {parts['token']}"
 
 
 def describe_setting(cell: str, representation: str, l2: str) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from egara.loras.batches import Adapter
 
 TENSORS = ("values", "first", "second")
-ARRAYS = ("losses", "stopped", "factors", "calm")
+ARRAYS = ("losses", "stopped", "updates", "factors", "calm")
 
 
 def checkpoint_path(store: Path, keys: list[str]) -> Path:
@@ -34,29 +34,25 @@ def save_checkpoint(path: Path, pack: Pack, keys: list[str]) -> None:
     write_tensors(path, arrays, {"keys": json.dumps(keys), "step": str(pack.step), "width": str(pack.width)})
 
 
-def find_checkpoints(store: Path, keys: list[str]) -> list[tuple[Path, list[str]]]:
-    """Return the checkpoints whose adapters all stand in `keys`, with their adapters in order."""
-    found, wanted = [], set(keys)
-    for path in sorted((store / "unfinished").glob("*.safetensors")):
-        inside = _open(path)[0]["keys"]
-        if wanted.issuperset(inside):
-            wanted -= set(inside)
-            found.append((path, inside))
-    return found
+def find_checkpoints(store: Path) -> list[tuple[Path, list[str]]]:
+    """Return the checkpoints in a store, each with its adapters' keys in order."""
+    return [(path, _open(path)[0]["keys"]) for path in sorted((store / "unfinished").glob("*.safetensors"))]
 
 
-def load_checkpoint(path: Path, frozen: Frozen, adapters: "list[Adapter]") -> Pack:
-    """Return the pack that a checkpoint holds; `adapters` are its own, in its order."""
+def load_checkpoint(path: Path, frozen: Frozen, adapters: "dict[str, Adapter]") -> tuple[list[str], Pack]:
+    """Return a checkpoint's keys and pack, without the rows of adapters that are not in `adapters`: finished ones."""
     import torch
 
     note, arrays = _open(path, whole=True)
-    pack = make_pack(frozen, adapters, note["width"])
+    rows = [row for row, key in enumerate(note["keys"]) if key in adapters]
+    keys = [note["keys"][row] for row in rows]
+    pack = make_pack(frozen, [adapters[key] for key in keys], note["width"])
     for name in TENSORS:
-        getattr(pack, name).copy_(torch.from_numpy(arrays[name]))
+        getattr(pack, name).copy_(torch.from_numpy(arrays[name][rows]))
     for name in ARRAYS:
-        getattr(pack, name)[...] = arrays[name]
+        getattr(pack, name)[...] = arrays[name][rows]
     pack.step = note["step"]
-    return pack
+    return keys, pack
 
 
 def _open(path: Path, whole: bool = False) -> tuple[dict, dict[str, np.ndarray]]:

@@ -39,7 +39,7 @@ def describe_transform(resolution: int, resample: str) -> dict[str, object]:
     if resample not in FILTERS:
         raise EgaraError(f"training.resample is {resample!r}; expected one of {', '.join(FILTERS)}")
     if resolution < 8:
-        raise EgaraError(f"training.resolution is {resolution}; expected at least 8 pixels")
+        raise EgaraError(f"resolution is {resolution}; expected at least 8 pixels")
     return {"fit": "cover", "resample": resample, "resolution": int(resolution)}
 
 

@@ -44,7 +44,7 @@ def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str,
             if not should_reduce_batch_size(error):
                 raise
             found = f"device {device} has no memory to encode one picture of {transform['resolution']} px"
-            raise EgaraError(f"{found}; lower training.resolution or take another device") from error
+            raise EgaraError(f"{found}; lower the resolution or take another device") from error
         if not all(np.isfinite(array).all() for array in encoded.values()):
             raise EgaraError(f"{path}: the autoencoder of {base['base']} makes a latent that is not finite")
         write_entry(options.cache, key, encoded, {"image": image, **inputs})

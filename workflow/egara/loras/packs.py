@@ -83,9 +83,13 @@ def train_adapters(
 
 
 def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> list[tuple[list[str], Pack]]:
-    found = []
-    for path, keys in find_checkpoints(store, list(adapters)):
-        pack = load_checkpoint(path, frozen, [adapters[key] for key in keys])
+    found, taken = [], set()
+    for path, inside in find_checkpoints(store):
+        left = {key: adapters[key] for key in inside if key in adapters and key not in taken}
+        if not left:
+            continue
+        keys, pack = load_checkpoint(path, frozen, left)
+        taken.update(keys)
         logger("loras").info("%d LoRAs go on from step %d", len(keys), pack.step)
         found.append((keys, pack))
     return found

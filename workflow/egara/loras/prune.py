@@ -2,14 +2,27 @@
 
     python -m egara.loras.prune results/store
 
-No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, stay.
+No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, go when all their LoRAs are finished.
 """
 
 from pathlib import Path
 
 from egara.errors import EgaraError, run
 from egara.loras import cache
+from egara.loras.checkpoints import find_checkpoints
+from egara.loras.store import stored
 from egara.progress import logger, parser
+
+
+def prune_checkpoints(store: Path) -> tuple[int, int]:
+    """Remove checkpoints whose LoRAs are all in the store; returns how many files and bytes went."""
+    count = freed = 0
+    for path, keys in find_checkpoints(store):
+        if all(stored(store, key).is_file() for key in keys):
+            freed += path.stat().st_size
+            path.unlink()
+            count += 1
+    return count, freed
 
 
 def prune_loras(store: Path) -> tuple[int, int]:
@@ -30,7 +43,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("store", type=Path, help="folder of the store, beside the results")
     store = arguments.parse_args(argv).store
-    gone = {"LoRAs": prune_loras(store)}
+    gone = {"checkpoints": prune_checkpoints(store), "LoRAs": prune_loras(store)}
     for kind, pattern in (("latents", "*/latents/*/*.safetensors"), ("captions", "*/captions/*.safetensors")):
         gone[kind] = cache.prune(store / kind, sorted(store.parent.glob(pattern)))
     for kind, (count, freed) in gone.items():

@@ -17,6 +17,8 @@ from egara.figures.style import describe_cell, save, set_theme, undrawable
 from egara.files import read_tsv
 from egara.loras.description import read_description
 from egara.loras.formats import read_layout
+from egara.loras.inputs import FILTERS, describe_transform
+from egara.loras.pictures import read_crop, read_picture
 from egara.loras.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
 from egara.progress import bar, logger, parser
 from egara.sets import set_name
@@ -78,20 +80,14 @@ def check_bases(paths: list[Path], base: dict) -> None:
             )
 
 
-def read_crops(sets: Path, crops: Path, resolution: int) -> np.ndarray:
+def read_crops(sets: Path, crops: Path, transform: dict) -> np.ndarray:
     """Read the first crops of a work's first set as the training sees them, uint8 (2, resolution, resolution, 3)."""
-    from PIL import Image, ImageOps
-
     table = read_tsv(sets, ["set", "order", "file"], text=["set", "file"])
     files = table[table["set"] == set_name(0)].sort_values("order")["file"].head(CROPS)
-    pictures = np.full((CROPS, resolution, resolution, 3), 255, np.uint8)
+    pictures = np.full((CROPS, transform["resolution"], transform["resolution"], 3), 255, np.uint8)
     for place, file in enumerate(files):
-        try:
-            with Image.open(crops / file) as image:
-                fitted = ImageOps.fit(image.convert("RGB"), (resolution, resolution), Image.Resampling.LANCZOS)
-        except OSError as error:
-            raise EgaraError(f"{crops / file}: cannot be read as a picture ({error})") from error
-        pictures[place] = np.asarray(fitted)
+        picture = read_picture(read_crop(crops / file), crops / file, transform)
+        pictures[place] = ((picture + 1) * 127.5).round().transpose(1, 2, 0)
     return pictures
 
 
@@ -114,6 +110,7 @@ def _arguments() -> "object":
     arguments.add_argument("--cell", required=True, help="cell of the training grid, for the title")
     arguments.add_argument("--sets", type=Path, help="folder with {work}.tsv, for training crops at the left")
     arguments.add_argument("--crops", type=Path, help="folder with {work}/, the crops; private unless both are given")
+    arguments.add_argument("--resample", default="lanczos", choices=FILTERS, help="filter that fits the crops")
     arguments.add_argument("--strengths", type=float, nargs="+", default=[0.5, 1.0, 1.5], help="strengths of the LoRA")
     arguments.add_argument("--count", type=int, default=2, help="noises, pictures a strength")
     add_arguments(arguments, resolution=512)
@@ -132,9 +129,9 @@ def main(argv: list[str] | None = None) -> None:
     check_bases(paths, base)
     crops = None
     if options.crops:
+        transform = describe_transform(options.resolution, options.resample)
         crops = [
-            read_crops(options.sets / f"{row['work']}.tsv", options.crops / row["work"], options.resolution)
-            for row in rows
+            read_crops(options.sets / f"{row['work']}.tsv", options.crops / row["work"], transform) for row in rows
         ]
     import torch
     from diffusers.utils import logging

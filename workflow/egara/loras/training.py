@@ -40,6 +40,7 @@ class Pack:
     values, first, second : float32 (K, numbers): A and B of all layers, and AdamW's two moments.
     losses : float32 (K, steps), nan where a step has not been done.
     stopped : (K,) step at which a diverging adapter was stopped, -1 for the others.
+    updates : (K,) optimiser steps taken; float16 skips one where a gradient overflows.
     factors, calm : (K,) loss factor of float16 and the steps since it last changed.
     width : the widest rank of the pack that these rows were made for; a part of a pack keeps it.
     step : steps done.
@@ -51,6 +52,7 @@ class Pack:
     second: "torch.Tensor"
     losses: np.ndarray
     stopped: np.ndarray
+    updates: np.ndarray
     factors: np.ndarray
     calm: np.ndarray
     width: int
@@ -59,7 +61,7 @@ class Pack:
     def part(self, start: int, stop: int) -> "Pack":
         """Return rows `start` to `stop` as a pack of their own that shares this one's memory."""
         rows = slice(start, stop)
-        names = ("adapters", "values", "first", "second", "losses", "stopped", "factors", "calm")
+        names = ("adapters", "values", "first", "second", "losses", "stopped", "updates", "factors", "calm")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
@@ -96,6 +98,7 @@ def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None)
         second=torch.zeros_like(packed.values),
         losses=np.full((count, first.steps), np.nan, np.float32),
         stopped=np.full(count, -1),
+        updates=np.zeros(count, int),
         factors=np.full(count, FIRST_FACTOR if first.precision == "float16" else 1.0, np.float32),
         calm=np.zeros(count, int),
         width=width,
@@ -202,7 +205,7 @@ def _optimiser(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
     ]
     optimiser = torch.optim.AdamW(groups, fused=True)
     for index, row in enumerate(rows):
-        step = torch.tensor(float(pack.step), device=packed.device)
+        step = torch.tensor(float(pack.updates[index]), device=packed.device)
         optimiser.state[row] = {"step": step, "exp_avg": pack.first[index], "exp_avg_sq": pack.second[index]}
     return optimiser
 
@@ -232,6 +235,7 @@ def _update(
                 pack.calm[index] = 0
         well = pack.stopped[index] < 0 and not overflow
         group["params"][0].grad = packed.gradients[index] if well else None
+        pack.updates[index] += well
         group["lr"] = rate_at(adapter.training, pack.step)
     optimiser.step()
 

@@ -6,6 +6,7 @@ A table or figure that is not given leaves its section out. Faces appear only wi
 import json
 from pathlib import Path
 
+from egara.cells import KEYS
 from egara.errors import EgaraError, run
 from egara.progress import logger, parser
 
@@ -37,8 +38,11 @@ def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, st
     """What the run consists of, as pairs of name and value."""
     facts = []
     if (verdict := tables.get("verdict")) is not None:
-        cells = verdict[["rank", "alpha", "init", "token"]].drop_duplicates().to_dict("records")
-        named = [f"rank {c['rank']}, alpha {c['alpha']}, {c['init']} A, token {c['token']}" for c in cells]
+        cells = verdict[list(KEYS)].drop_duplicates().to_dict("records")
+        named = [
+            f"rank {c['rank']}, alpha {c['alpha']}, {c['resolution']} px, {c['init']} A, token {c['token']}"
+            for c in cells
+        ]
         facts.append(("Cells", "; ".join(named)))
         facts.append(("Representations", ", ".join(dict.fromkeys(verdict["representation"]))))
         facts.append(("L2", ", ".join(dict.fromkeys(verdict["l2"]))))

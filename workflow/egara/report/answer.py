@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from egara.cells import KEYS
 from egara.tables.layout import fixed, probability
 from egara.tables.verdict import NAMES, NO, TOO_FEW, UNKNOWN, UNSURE, YES
 
@@ -62,6 +63,8 @@ def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
         ranks = sorted({int(rank) for rank in part["rank"]})
         settings = sorted(set(part["l2"]), reverse=True)
         detail = f"rank {', '.join(map(str, ranks))}; L2 {', '.join(settings)}"
+        if verdict["resolution"].nunique() > 1:
+            detail += f"; {', '.join(str(int(side)) for side in sorted(set(part['resolution'])))} px"
         found.append(Line(name, detail, [_cell(part, level) for level in levels]))
     return list(levels.values()), found
 
@@ -103,7 +106,7 @@ def summary(verdict: "pd.DataFrame", works: "pd.DataFrame | None") -> list[str]:
     if works is not None:
         run = works[works["corpus"] == "this run"]
         loras = int(run["sets"].sum()) if run["sets"].notna().all() else 0
-        cells = len(verdict[["rank", "alpha", "init", "token"]].drop_duplicates())
+        cells = len(verdict[list(KEYS)].drop_duplicates())
         texts.append(
             f"{loras} LoRAs in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid, "
             f"{len(run)} works by {_number(run['author'].nunique())} authors."
@@ -120,10 +123,10 @@ def _compare(verdict: "pd.DataFrame") -> list[str]:
         return [_capital(_say(row)) for row in verdict.head(1).to_dict("records")]
     plain = published[published["token"] == "none"]
     row = (published if plain.empty else plain).iloc[0].to_dict()
-    setting = f"rank {row['rank']}, token {row['token']}, L2 {row['l2']}"
+    setting = f"rank {row['rank']}, {row['resolution']} px, token {row['token']}, L2 {row['l2']}"
     texts = [f"Seen as published, as flattened factors A and B from independent starts ({setting}), {_say(row)}"]
     same = verdict["representation"] == "delta"
-    for key in ("rank", "alpha", "init", "token", "l2"):
+    for key in (*KEYS, "l2"):
         same &= verdict[key] == row[key]
     texts += [
         f"Seen as the update ΔW = BA, in the very same files {_say(other)}"

@@ -8,7 +8,7 @@ from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import place
+from egara.tables.scores import CELL, place
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def cluster_table(paths: list[str]) -> "pd.DataFrame":
 
 def layout(table: "pd.DataFrame") -> Layout:
     """Lay the table out: one row a map, adjusted mutual information at each level beside chance."""
-    keys = ["rank", "alpha", "init", "token", "representation", "l2", "map"]
+    keys = [*CELL, "map"]
     rows = table.drop_duplicates(keys)[keys]
     head, same = settings(rows, keep=("representation", "map"))
     by_level = {level: rows.merge(part, on=keys, how="left") for level, part in table.groupby("level")}

@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from egara import cells
 from egara.files import read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CELL = ["rank", "alpha", "init", "token", "representation", "l2"]
+CELL = [*cells.KEYS, "representation", "l2"]
 KEYS = [*CELL, "space"]
 KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
@@ -31,8 +32,8 @@ def read_scores(paths: list[str]) -> "pd.DataFrame":
 def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
     """Return KEYS, `noise_n` and `{level}_{metric}` with `_chance`, `_p`, `_low`, `_high`, `_null_mean`, `_n` behind.
 
-    Rows keep the order of rank, alpha, init, token, representation (factors first, as published), L2 (on first) and
-    space (the published one first).
+    Rows keep the order of rank, alpha, resolution, init, token, representation (factors first, as published), L2 (on
+    first) and space (the published one first).
     """
     import pandas as pd
 

@@ -89,7 +89,9 @@ def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
 def name_setting(row: dict) -> str:
     """Name a row's setting in words, without the cell."""
     weights = NAMES.get(row["representation"], row["representation"])
-    return f"{weights}, {row['init']} A, rank {row['rank']}, token {row['token']}, L2 {row['l2']}"
+    return (
+        f"{weights}, {row['init']} A, rank {row['rank']}, {row['resolution']} px, token {row['token']}, L2 {row['l2']}"
+    )
 
 
 def sentence(row: dict, tests: int) -> str:
