@@ -255,6 +255,24 @@ def test_half_precision_stays_near_full(study, undisturbed, small_base, tmp_path
         assert up @ full / np.linalg.norm(up) / np.linalg.norm(full) > 0.9
 
 
+def test_a_traced_unet_gives_the_same(study, undisturbed):
+    """torch.compile's tracing takes packed layers; its code generator, minutes a run, is left out."""
+    import torch
+    import torch._dynamo.testing
+
+    from egara.loras.training import make_pack, train_pack
+
+    frozen, adapters = study
+    torch._dynamo.reset()
+    counter = torch._dynamo.testing.CompileCounter()
+    tensors = train_pack(
+        frozen, make_pack(frozen, list(adapters.values())), call=lambda unet: torch.compile(unet, backend=counter)
+    )
+    assert counter.op_count > 100, "the U-Net went through the tracer"
+    found = [{name: tensor.numpy() for name, tensor in part.items()} for part in tensors]
+    assert max(distance(one, undisturbed[key]) for one, key in zip(found, adapters, strict=True)) <= 1e-4
+
+
 def half_pack(small_base, factor, steps=STEPS):
     """Train two LoRAs in float16 arithmetic; the second one's loss factor starts at `factor`."""
     from egara.loras.training import make_pack, train_pack
