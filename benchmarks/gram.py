@@ -14,7 +14,7 @@ import numpy as np
 
 from egara.maps import exact_pca, incremental_pca
 from egara.vectors.geometry import coordinates
-from egara.vectors.representations import gram_of_columns
+from egara.vectors.products import gram_of_columns
 
 
 def write_noise(path: Path, rows: int, columns: int) -> None:

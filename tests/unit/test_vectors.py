@@ -13,10 +13,12 @@ from egara.loras.formats import Factors
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
 from egara.scores.levels import describe_level, score_level
-from egara.vectors import representations
+from egara.vectors import products
 from egara.vectors.__main__ import main
 from egara.vectors.geometry import centre, coordinates, normalise, prepare, read_maps, read_vectors
-from egara.vectors.representations import delta, delta_by_ranks, delta_by_rows, factors, gram_of_columns
+from egara.vectors.products import gram_of_columns
+from egara.vectors.representations import factors
+from egara.vectors.updates import delta, delta_by_ranks, delta_by_rows
 
 SIZES = {"unet.up.to_q": (6, 9), "unet.down.ff": (20, 4)}  # outputs, inputs
 
@@ -86,7 +88,7 @@ def test_both_ways_to_delta_agree_for_mixed_ranks_and_small_blocks(monkeypatch):
     loras = layer(np.random.default_rng(0), [1, 4, 2, 8, 3, 3, 1])
     whole = np.stack([(x.scale * x.up @ x.down).ravel() for x in loras]).astype(float)
     for block in (1, 300, 2000, 10**8):
-        monkeypatch.setattr(representations, "BLOCK", block)
+        monkeypatch.setattr(products, "BLOCK", block)
         for measure in (delta, delta_by_ranks, delta_by_rows):
             np.testing.assert_allclose(measure(loras), whole @ whole.T, rtol=1e-4, atol=1e-3)
 
@@ -104,7 +106,7 @@ def test_delta_does_not_see_how_the_update_is_split():
 
 
 def test_blocks_of_columns_add_up_in_float64(monkeypatch):
-    monkeypatch.setattr(representations, "BLOCK", 8 * 5 * 10)
+    monkeypatch.setattr(products, "BLOCK", 8 * 5 * 10)
     # A large common part: float32 sums would lose the small differences.
     matrix = (1000 + np.random.default_rng(0).normal(size=(5, 997))).astype(np.float32)
     exact = matrix.astype(float) @ matrix.astype(float).T

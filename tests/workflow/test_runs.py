@@ -49,7 +49,7 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert jobs["compare_updates"] == jobs["compare_factors"] == 1
+    assert jobs["compare_loras"] == jobs["compare_factors"] == 1
 
 
 def test_a_new_resolution_encodes_and_trains_its_own_cell(changed):
@@ -63,10 +63,10 @@ def test_l2_and_representation_train_nothing(changed):
     changed.change("l2: [true]", "l2: [true, false]")
     jobs = changed.planned()
     assert jobs["map_exactly"] == 2
-    assert not {"train_loras", "compare_updates", "compare_factors"} & set(jobs)
+    assert not {"train_loras", "compare_loras", "compare_factors"} & set(jobs)
     changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
     jobs = changed.planned()
-    assert set(jobs) and not {"train_loras", "compare_updates", "map_exactly", "score"} & set(jobs)
+    assert set(jobs) and not {"train_loras", "compare_loras", "map_exactly", "score"} & set(jobs)
 
 
 def test_changed_logic_reruns_its_stage_and_what_follows(changed):

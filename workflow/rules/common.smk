@@ -51,7 +51,7 @@ wildcard_constraints:
     set="[0-9]+",
     cell="|".join(map(re.escape, CELLS)),
     token="author|work|none",
-    representation="factors|delta",
+    representation="|".join(REPRESENTATIONS),
     l2="on|off",
     resolution="[0-9]+",
     map="ipca|pca|umap",

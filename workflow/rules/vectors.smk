@@ -35,17 +35,20 @@ rule compare_factors:
         " 2> {log}"
 
 
-rule compare_updates:
-    """Take all inner products of the updates BA, exactly and without forming one."""
+ruleorder: compare_factors > compare_loras
+
+
+rule compare_loras:
+    """Take all inner products of another representation, exactly and without forming an update."""
     input:
         loras_of_cell,
     output:
-        gram="results/{corpus}/vectors/{cell}/delta.gram.npy",
-        index="results/{corpus}/vectors/{cell}/delta.tsv",
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
     log:
-        "logs/{corpus}/vectors/{cell}/delta.log",
+        "logs/{corpus}/vectors/{cell}/{representation}.log",
     benchmark:
-        "results/{corpus}/benchmarks/vectors/{cell}/delta.tsv"
+        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
@@ -57,7 +60,7 @@ rule compare_updates:
         " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
         " --works {params.works}"
         " --sets {params.sets}"
-        " --representation delta"
+        " --representation {wildcards.representation}"
         " --gram {output.gram}"
         " --index {output.index}"
         " 2> {log}"

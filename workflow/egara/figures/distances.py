@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import WEIGHTS, add_title, describe_setting, save, set_theme
+from egara.figures.style import add_title, describe_setting, save, set_theme
 from egara.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.scores.distances import cosine_distances
 from egara.vectors.geometry import prepare, read_vectors
+from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int, title: t
                 ax=axes,
             )
         axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
-        axes.set_title(WEIGHTS.get(name, name))
+        axes.set_title(in_words(name))
         axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
     add_title(figure, *title)
     handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]

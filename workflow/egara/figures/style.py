@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError
 from egara.files import replacing
+from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,6 @@ EAST_ASIAN_FONTS = (
     "Noto Serif CJK JP", "Droid Sans Fallback", "WenQuanYi Zen Hei",
 )  # fmt: skip
 METHODS = {"ipca": "IncrementalPCA", "pca": "exact PCA", "umap": "UMAP"}
-WEIGHTS = {"factors": "factors A, B", "delta": "update ΔW = BA"}
 
 
 def set_theme() -> None:
@@ -138,7 +138,7 @@ def describe_cell(cell: str) -> str:
 
 def describe_setting(cell: str, representation: str, l2: str) -> str:
     """Name a cell, a representation and L2 in words."""
-    return f"{WEIGHTS.get(representation, representation)} · {describe_cell(cell)} · L2 {l2}"
+    return f"{in_words(representation)} · {describe_cell(cell)} · L2 {l2}"
 
 
 def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str, keywords: Sequence[str]) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from egara.cells import KEYS
 from egara.tables.layout import fixed, probability
-from egara.tables.verdict import NAMES, NO, TOO_FEW, UNKNOWN, UNSURE, YES
+from egara.tables.verdict import NO, TOO_FEW, UNKNOWN, UNSURE, YES
+from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
         levels["other_kit"] = KITS
     found = []
     for (representation, init, token), part in verdict.groupby(["representation", "init", "token"], sort=False):
-        name = f"{NAMES.get(representation, representation)}, {init} A"
+        name = f"{in_words(representation)}, {init} A"
         name += f", token {token}" if verdict["token"].nunique() > 1 else ""
         ranks = sorted({int(rank) for rank in part["rank"]})
         settings = sorted(set(part["l2"]), reverse=True)

@@ -13,8 +13,8 @@ KEYS = [*CELL, "space"]
 KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
 ORDER = {
-    "representation": ["factors", "delta"], "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"],
-    "map": ["ipca", "pca", "umap"],
+    "representation": ["factors", "delta", "down", "up", "output", "input", "subspace", "spectrum", "norms", "sketch"],
+    "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"], "map": ["ipca", "pca", "umap"],
 }  # fmt: skip
 WHOLE_FIRST = {"full": 0, "pca": 1, "ipca": 2}
 PUBLISHED_FIRST = {"ipca": 0, "full": 1, "pca": 2}

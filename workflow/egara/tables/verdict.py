@@ -12,6 +12,7 @@ from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, 
 from egara.tables.pairs import EVERYONE
 from egara.tables.scores import CELL, KEYS, TEXT, whole
 from egara.tables.writing import write_table
+from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 LEVELS = ("work", "author_across_works")
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
 TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
-NAMES = {"factors": "factors A and B", "delta": "update ΔW = BA"}
 KIT_COLUMNS = [
     "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
     "other_kit_top1_chance",
@@ -88,7 +88,7 @@ def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
 
 def name_setting(row: dict) -> str:
     """Name a row's setting in words, without the cell."""
-    weights = NAMES.get(row["representation"], row["representation"])
+    weights = in_words(row["representation"])
     return (
         f"{weights}, {row['init']} A, rank {row['rank']}, {row['resolution']} px, token {row['token']}, L2 {row['l2']}"
     )

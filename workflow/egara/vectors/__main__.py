@@ -1,11 +1,12 @@
 """Turn the LoRAs of a cell into points: the exact Gram matrix of a representation, and an index of its rows.
 
-`factors` is the papers' vector (A and B flattened), `delta` the update ΔW = alpha / rank · B A itself.
+`factors` is the papers' vector (A and B flattened), `delta` the update ΔW = alpha / rank · B A itself; the others are
+described in `egara.vectors.representations`.
 """
 
 from egara.errors import run
 from egara.progress import bar, logger, parser
-from egara.vectors.representations import REPRESENTATIONS
+from egara.vectors.representations import find, names
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -14,7 +15,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--folder", required=True, help="folder with {work}/{set}.safetensors")
     arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
     arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
-    arguments.add_argument("--representation", required=True, choices=list(REPRESENTATIONS), help="what to compare")
+    known = ", ".join(names())
+    arguments.add_argument("--representation", required=True, choices=names(), metavar="NAME", help=f"one of {known}")
     arguments.add_argument("--gram", required=True, help="Gram matrix to write, n x n float64 (.npy)")
     arguments.add_argument("--index", required=True, help="index to write: lora, author, work, set, norm (.tsv)")
     arguments.add_argument("--matrix", help="matrix of factors to write, n x d float32 (.npy)")
@@ -27,12 +29,12 @@ def main(argv: list[str] | None = None) -> None:
     import numpy as np
 
     from egara.files import replacing, write_tsv
-    from egara.vectors.gram import ONE_RANK, authors_of, gram_of_loras, lora_files, read_layouts, write_matrix
+    from egara.vectors.gram import authors_of, gram_of_loras, lora_files, read_layouts, write_matrix
 
     log = logger("vectors")
     files = lora_files(options.folder, options.works, options.sets)
     paths = files["lora"].tolist()
-    layouts = read_layouts(paths, one_rank=options.representation in ONE_RANK)
+    layouts = read_layouts(paths, one_rank=find(options.representation).one_rank)
     files.insert(1, "author", authors_of(files, layouts))
     layers = len(layouts[0].shapes)
     log.info("%s of %d LoRAs, %d layers", options.representation, len(paths), layers)

@@ -9,15 +9,13 @@ import numpy as np
 from egara.errors import EgaraError
 from egara.files import replacing
 from egara.loras.formats import Factors, Layout, read_layout, read_lora
-from egara.vectors.representations import REPRESENTATIONS
+from egara.vectors.representations import find
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Bytes of factors that all LoRAs together may hold in memory; at least one layer is held, however large.
 HELD = 192 * 2**20
-# Representations that compare factors number by number, and so need one rank.
-ONE_RANK = {"factors"}
 
 
 def lora_files(folder: str | Path, works: list[str], sets: int) -> "pd.DataFrame":
@@ -52,7 +50,7 @@ def read_layouts(paths: list[str], one_rank: bool) -> list[Layout]:
             if one_rank and shape.rank != first[name].rank:
                 raise EgaraError(
                     f"{path}: layer {name} has rank {shape.rank}, but {first[name].rank} in {paths[0]}; "
-                    "factors need one rank (delta compares any)"
+                    "factors, down and up need one rank (delta compares any)"
                 )
     return layouts
 
@@ -77,17 +75,24 @@ def gram_of_loras(
 
     `watch` is told how many layers were added. Memory: `HELD` bytes of factors, and the blocks of one layer.
     """
-    measure = REPRESENTATIONS[representation]
     gram = np.zeros((len(paths), len(paths)))
+    for _, share in layer_grams(paths, representation, layouts):
+        gram += share
+        watch(1)
+    return gram
+
+
+def layer_grams(paths: list[str], representation: str, layouts: list[Layout]) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield each layer's name and share of the Gram matrix, (n, n) float64; files are read a few layers at a time."""
+    measure = find(representation).gram
     for names in _groups(layouts):
         layers: dict[str, list[Factors]] = {name: [] for name in names}
         for path in paths:
             for name, pair in read_lora(path, names).layers.items():
                 layers[name].append(pair)
         for name in names:
-            gram += measure(layers.pop(name))
-            watch(1)
-    return (gram + gram.T) / 2
+            share = measure(layers.pop(name), name)
+            yield name, (share + share.T) / 2
 
 
 def _groups(layouts: list[Layout]) -> Iterator[list[str]]:

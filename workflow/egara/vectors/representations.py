@@ -1,18 +1,49 @@
-"""How a LoRA becomes a point: each representation is one function from a layer to its share of the Gram matrix.
+"""How a LoRA becomes a point: each representation takes one layer of all LoRAs and returns its inner products.
 
-A representation gets one layer of all LoRAs, `list[Factors]` of length n, and returns the n x n inner products that
-this layer adds. A LoRA's vector is the concatenation over layers, so the Gram matrix is the sum over layers. A new
-representation is one such function and one entry in `REPRESENTATIONS`.
+A LoRA's vector is the concatenation over layers, so the Gram matrix is the sum over layers. `{name}-layerwise` gives
+every layer's part of every LoRA length 1 first, so that layers of large updates do not drown the others. A new
+representation is one function and one entry in `REPRESENTATIONS`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from egara.loras.formats import Factors
+from egara.vectors.products import gram_of_columns
+from egara.vectors.sides import input_side, output, subspace
+from egara.vectors.sizes import norms, spectrum
+from egara.vectors.sketch import sketch
+from egara.vectors.updates import delta
 
-# Bytes that a block of intermediate products may take: cache-friendly, and far below 1 GB at 330 LoRAs of rank 32.
-BLOCK = 96 * 2**20
+LAYERWISE = "-layerwise"
+
+
+@dataclass(frozen=True)
+class Representation:
+    """One way to look at LoRAs.
+
+    Attributes
+    ----------
+    gram : one layer of n LoRAs and its name -> (n, n) inner products.
+    one_rank : whether it compares factors number by number, and so needs one rank.
+    same_for : what may change in a LoRA without a change here, in words.
+    """
+
+    gram: Callable[[list[Factors], str], np.ndarray]
+    one_rank: bool
+    same_for: str
+
+
+def down(layer: list[Factors]) -> np.ndarray:
+    """Inner products of A, flattened. All LoRAs must have one rank; the scale takes no part."""
+    return gram_of_columns(np.stack([lora.down.ravel() for lora in layer]))  # of (n, rank * inputs)
+
+
+def up(layer: list[Factors]) -> np.ndarray:
+    """Inner products of B, flattened. All LoRAs must have one rank; the scale takes no part."""
+    return gram_of_columns(np.stack([lora.up.ravel() for lora in layer]))  # of (n, outputs * rank)
 
 
 def factors(layer: list[Factors]) -> np.ndarray:
@@ -20,69 +51,43 @@ def factors(layer: list[Factors]) -> np.ndarray:
 
     The scale takes no part, as in the papers. All LoRAs must have one rank.
     """
-    down = np.stack([lora.down.ravel() for lora in layer])  # (n, rank * inputs)
-    up = np.stack([lora.up.ravel() for lora in layer])  # (n, outputs * rank)
-    return gram_of_columns(down) + gram_of_columns(up)
+    return down(layer) + up(layer)
 
 
-def delta(layer: list[Factors]) -> np.ndarray:
-    """Inner products of the updates ΔW = scale · B A, whatever the ranks; equal for (B M, M⁻¹ A) and (B, A).
-
-    ⟨ΔW₁, ΔW₂⟩ = s₁ s₂ Σ (B₁ᵀ B₂) ∘ (A₁ A₂ᵀ) needs rank x rank products only. Where the layer is small beside the
-    rank, forming ΔW a few rows at a time is less work; both ways are exact, and the cheaper one is taken.
-    """
-    inputs, outputs = layer[0].down.shape[1], layer[0].up.shape[0]
-    rank = np.mean([lora.down.shape[0] for lora in layer])
-    if inputs * outputs <= rank**2 * (inputs + outputs):
-        return delta_by_rows(layer)
-    return delta_by_ranks(layer)
+def _plain(measure: Callable[[list[Factors]], np.ndarray], one_rank: bool, same_for: str) -> Representation:
+    return Representation(lambda layer, name: measure(layer), one_rank, same_for)
 
 
-def delta_by_rows(layer: list[Factors]) -> np.ndarray:
-    """Inner products of the updates, from blocks of rows of ΔW."""
-    inputs, outputs = layer[0].down.shape[1], layer[0].up.shape[0]
-    gram = np.zeros((len(layer), len(layer)))
-    step = max(1, BLOCK // (4 * len(layer) * inputs))
-    for row in range(0, outputs, step):
-        rows = [lora.scale * lora.up[row : row + step] @ lora.down for lora in layer]
-        block = np.stack(rows).reshape(len(layer), -1)  # (n, rows * inputs)
-        gram += block @ block.T
-    return gram
+SPLIT = "another split of the same update, (B M, M⁻¹ A)"
+REPRESENTATIONS: dict[str, Representation] = {
+    "factors": _plain(factors, True, "nothing"),
+    "down": _plain(down, True, "nothing"),
+    "up": _plain(up, True, "nothing"),
+    "delta": _plain(delta, False, SPLIT),
+    "output": _plain(output, False, f"{SPLIT}; a rotation of the inputs"),
+    "input": _plain(input_side, False, f"{SPLIT}; a rotation of the outputs"),
+    "subspace": _plain(subspace, False, f"{SPLIT}; a rotation of the inputs; other singular values"),
+    "spectrum": _plain(spectrum, False, f"{SPLIT}; rotations of both sides"),
+    "norms": _plain(norms, False, f"{SPLIT}; any change that keeps the length"),
+    "sketch": Representation(sketch, False, SPLIT),
+}
 
 
-def delta_by_ranks(layer: list[Factors]) -> np.ndarray:
-    """Inner products of the updates, from rank x rank products of the factors."""
-    ends = np.cumsum([lora.down.shape[0] for lora in layer])
-    starts = np.concatenate([[0], ends[:-1]])
-    down = np.concatenate([lora.down for lora in layer])  # (all ranks, inputs)
-    up = np.concatenate([lora.scale * lora.up.T for lora in layer])  # (all ranks, outputs)
-    gram = np.zeros((len(layer), len(layer)))
-    step = max(1, int(BLOCK * len(layer) // (16 * ends[-1] ** 2)))
-    for first in range(0, len(layer), step):
-        last = min(first + step, len(layer))
-        top, bottom = starts[first], ends[last - 1]
-        # Columns left of the block are known by symmetry.
-        products = (down[top:bottom] @ down[top:].T) * (up[top:bottom] @ up[top:].T)
-        sums = np.add.reduceat(products, starts[first:last] - top, axis=0)
-        sums = np.add.reduceat(sums, starts[first:] - top, axis=1, dtype=np.float64)
-        gram[first:last, first:] = sums
-        gram[first:, first:last] = sums.T
-    return gram
+def find(name: str) -> Representation:
+    """Return a representation by name, `-layerwise` or not."""
+    plain = REPRESENTATIONS[name.removesuffix(LAYERWISE)]
+    if not name.endswith(LAYERWISE):
+        return plain
+    return Representation(lambda layer, called: even(plain.gram(layer, called)), plain.one_rank, plain.same_for)
 
 
-def gram_of_columns(matrix: np.ndarray) -> np.ndarray:
-    """Gram matrix of the rows of `matrix` (n, d), summed in float64 over blocks of columns.
-
-    `matrix` may be memory-mapped: one block at a time is in memory. Float64 matters with a shared A, where a large
-    common part cancels when the vectors are centred.
-    """
-    count, width = matrix.shape
-    gram = np.zeros((count, count))
-    step = max(1, BLOCK // (8 * count))
-    for start in range(0, width, step):
-        block = np.asarray(matrix[:, start : start + step], dtype=np.float64)
-        gram += block @ block.T
-    return gram
+def even(gram: np.ndarray) -> np.ndarray:
+    """Give every vector of a layer's Gram matrix length 1; one of length 0, an untrained layer, stays."""
+    lengths = np.sqrt(np.diag(gram))
+    weights = np.where(lengths > 0, 1 / np.where(lengths > 0, lengths, 1.0), 0.0)
+    return gram * np.outer(weights, weights)
 
 
-REPRESENTATIONS: dict[str, Callable[[list[Factors]], np.ndarray]] = {"factors": factors, "delta": delta}
+def names() -> list[str]:
+    """Return all names that `find` knows."""
+    return [name + ending for ending in ("", LAYERWISE) for name in REPRESENTATIONS]
