@@ -10,9 +10,10 @@ import pytest
 from small_study import INDEPENDENT, SHARED, WORKS, build
 
 from egara.errors import EgaraError
+from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
-from egara.tables import clusters, cosine, detector, environment, neighbours, overlap, pairs, show, verdict, works
+from egara.tables import clusters, cosine, detector, environment, grid, neighbours, overlap, pairs, show, verdict, works
 from egara.tables.layout import Group, Layout, fixed, probability
 from egara.tables.writing import cells, latex, markdown, plain, write_table
 
@@ -36,6 +37,8 @@ def tables(study):
     repository = pytest_root()
     cosine.main(["--scores", *scores, "--published", str(repository / PUBLISHED / "cosine.tsv"), *output("cosine")])
     neighbours.main(["--scores", *scores, *output("neighbours")])
+    both = [str(repository / PUBLISHED / f"{name}.tsv") for name in ("cosine", "neighbours")]
+    grid.main(["--scores", *scores, "--published", *both, *output("grid")])
     clusters.main(["--agreement", *map(str, study.glob("clusters/*/*/agreement.tsv")), *output("clusters")])
     grams = sorted(map(str, study.glob("vectors/*/*.gram.npy")))
     indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
@@ -138,6 +141,42 @@ def test_verdict_without_other_works_says_not_tested():
     found = verdict.verdict_table(table).iloc[0]
     assert found["work_verdict"] == verdict.YES
     assert found["author_across_works_verdict"] == verdict.UNKNOWN and "not tested" in found["sentence"]
+
+
+def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, study):
+    from scipy.stats import false_discovery_control
+
+    table = read(tables, "grid")
+    files = sorted(study.glob("scores/*/*/scores.tsv"))
+    assert len(table) == sum(len(pd.read_csv(path, sep="\t")) for path in files)
+    assert not table.duplicated([*grid.KEYS, "level", "metric"]).any()
+    for _, part in table.groupby(["space", "level", "metric"]):
+        np.testing.assert_allclose(part["q"], false_discovery_control(part["p"], method="bh"))
+    assert (table["q"] >= table["p"]).all() and (table["q"] > table["p"]).any()
+    shown = (tables / "grid.md").read_text()
+    row = table.query("space == 'full' and metric == 'top1' and level == 'work'").iloc[0]
+    assert f"{row['value']:.3f}" in shown and f"{row['chance']:.3f}" in shown
+
+
+def test_published_values_stand_beside_the_published_method_only(study):
+    scores = [str(path) for path in study.glob("scores/*/factors_l2~on/scores.tsv")]
+    read_in = grid.read_scores(scores).assign(rank=8, alpha=8)
+    both = [str(pytest_root() / PUBLISHED / f"{name}.tsv") for name in ("cosine", "neighbours")]
+    table = grid.grid_table(read_in, both)
+    given = table[table["published"].notna()]
+    assert set(given["metric"]) == {"cosine_intra", "cosine_inter", "cosine_difference", "top1", "top5"}
+    assert set(given["level"]) == {"author"} and set(given["space"]) == {"ipca"}
+    assert given.query("metric == 'top1'")["published"].tolist() == [0.6273] * len(scores)
+    assert table[table["level"] == "author"]["chance"].notna().all()
+
+
+def test_corrections_leave_out_what_was_not_tested():
+    from scipy.stats import false_discovery_control
+
+    p = np.array([0.03, np.nan, 0.001, 0.2, 0.04])
+    found = benjamini_hochberg(p)
+    np.testing.assert_allclose(found[[0, 2, 3, 4]], false_discovery_control(p[[0, 2, 3, 4]], method="bh"))
+    assert np.isnan(found[1]) and benjamini_hochberg(np.array([])).shape == (0,)
 
 
 def test_holm():

@@ -133,6 +133,29 @@ rule tabulate_neighbours:
         " 2> {log}"
 
 
+rule tabulate_grid:
+    """Gather every score of the grid, corrected for their number, beside the published values."""
+    input:
+        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        published=["resources/published/cosine.tsv", "resources/published/neighbours.tsv"],
+    output:
+        report("results/{corpus}/tables/grid.tsv", caption="../report/grid.rst", category="Tables"),
+        "results/{corpus}/tables/grid.md",
+        "results/{corpus}/tables/grid.tex",
+    log:
+        "logs/{corpus}/tables/grid.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.grid"),
+    shell:
+        "python -m egara.tables.grid"
+        " --scores {input.scores}"
+        " --published {input.published}"
+        " --output {output}"
+        " 2> {log}"
+
+
 rule tabulate_clusters:
     """Tabulate how clusters agree with works and authors."""
     input:
@@ -394,7 +417,7 @@ rule draw_overview:
         "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
 
 
-TABLES = ["works", "environment", "cosine", "neighbours", "clusters", "overlap", "verdict"]
+TABLES = ["works", "environment", "cosine", "neighbours", "grid", "clusters", "overlap", "verdict"]
 TABLES += ["detector", "pairs"] if CASTS else []
 
 

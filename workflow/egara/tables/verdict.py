@@ -3,11 +3,10 @@
 import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from egara.errors import run
 from egara.files import read_tsv
 from egara.progress import logger, parser
+from egara.scores.adjust import holm
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pairs import EVERYONE
 from egara.tables.scores import CELL, KEYS, TEXT, whole
@@ -24,16 +23,6 @@ KIT_COLUMNS = [
     "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
     "other_kit_top1_chance",
 ]  # fmt: skip
-
-
-def holm(values: np.ndarray) -> np.ndarray:
-    """p-values (n,) corrected for n tests (Holm 1979); NaN are no tests and stay NaN."""
-    corrected = np.full(len(values), math.nan)
-    tested = np.flatnonzero(np.isfinite(values))
-    order = tested[np.argsort(values[tested], kind="stable")]
-    steps = values[order] * (len(order) - np.arange(len(order)))
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(order) else []
-    return corrected
 
 
 def judge(p: float, corrected: float) -> str:
