@@ -67,7 +67,7 @@ def layout(table: "pd.DataFrame") -> Layout:
         groups.append(Group(name, columns, strong, ("chance", "95 %")))
     notes.append(
         f"q: p after Benjamini and Hochberg's correction over the {len(keys)} rows of a level. 95 %: of bootstrap "
-        "values over works. On whole vectors; the other spaces and metrics stand in grid.tsv, the published values with them."
+        "values over works. On whole vectors; grid.tsv has the other spaces and metrics, and the published values."
     )
     return Layout("The grid", head, groups, notes)
 
