@@ -10,7 +10,8 @@ def test_samples_are_not_part_of_all(project):
 def test_samples_are_one_job_a_cell(project):
     kept = project.config.read_bytes()
     try:
-        project.change("rank: [2], init: [independent]", "rank: [2, 3], init: [independent, shared]")
+        project.change("rank: [2]", "rank: [2, 3]")
+        project.change("init: [independent]", "init: [independent, shared]")
         jobs = project.planned("samples")
         assert jobs["sample_loras"] == 4
         assert not {"write_report", "compare_loras", "gather_losses"} & set(jobs)
