@@ -102,15 +102,8 @@ def test_a_checkpoint_serves_what_is_left_of_its_pack(study, undisturbed, tmp_pa
     from egara.loras.prune import prune_checkpoints
     from egara.loras.store import stored
 
-    class Killed(Exception):
-        pass
-
-    def tick(pack):
-        raise Killed
-
     frozen, adapters = study
-    with pytest.raises(Killed):
-        collect((frozen, adapters), tmp_path, 3, every=0, tick=tick)
+    _kill_at(study, tmp_path, 1)
     steps = []
     left = {"key2": adapters["key2"], "other": adapters["key0"]}  # key0 and key1 are finished by now
     found = collect((frozen, left), tmp_path, 3, tick=lambda pack: steps.append((len(pack.adapters), pack.step)))
@@ -124,12 +117,59 @@ def test_a_checkpoint_serves_what_is_left_of_its_pack(study, undisturbed, tmp_pa
     assert prune_checkpoints(tmp_path)[0] == 1 and not place.exists()
 
 
-def test_a_checkpoint_cut_short_is_one_line(study, tmp_path):
+def _kill_at(study, store, step):
+    """Train until `step`, with checkpoints, and leave them."""
+
+    class Killed(Exception):
+        pass
+
+    def tick(pack):
+        if pack.step == step:
+            raise Killed
+
+    with pytest.raises(Killed):
+        collect(study, store, 3, every=0, tick=tick)
+
+
+@pytest.mark.parametrize("harm", ["cut", "flipped"])
+def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undisturbed, tmp_path, caplog, harm):
+    _kill_at(study, tmp_path, 3)
     place = checkpoint_path(tmp_path, list(study[1]))
-    place.parent.mkdir()
-    place.write_bytes(b"\x10\0\0\0\0\0\0\0{")
-    with pytest.raises(EgaraError, match=r"not a whole checkpoint .* delete it"):
-        collect(study, tmp_path, 3)
+    data = bytearray(place.read_bytes())
+    data[-len(data) // 2] ^= 1
+    place.write_bytes(data if harm == "flipped" else data[:100])
+    steps = []
+    with caplog.at_level("WARNING", "egara.loras"):
+        found = collect(study, tmp_path, 3, tick=lambda pack: steps.append(pack.step))
+    assert [line for line in caplog.messages if "not a whole checkpoint, its LoRAs start anew" in line]
+    assert steps[0] == 1
+    assert same_bits(found, undisturbed)
+
+
+def test_what_other_jobs_leave_stops_no_job(study, undisturbed, tmp_path):
+    from egara.loras.prune import prune_checkpoints
+
+    folder = checkpoint_path(tmp_path, []).parent
+    folder.mkdir()
+    (folder / ".being-written.safetensors").write_bytes(b"half")
+    (folder / f"{'0' * 64}.safetensors").write_bytes(b"spoiled")
+    assert same_bits(collect(study, tmp_path, 3), undisturbed)
+    assert len(list(folder.iterdir())) == 2, "what belongs to others stays"
+    assert prune_checkpoints(tmp_path)[0] == 2 and not list(folder.iterdir())
+
+
+def test_the_furthest_checkpoint_of_an_adapter_serves(study, undisturbed, tmp_path):
+    frozen, adapters = study
+    for keys, step in ((["key0"], 1), (["key1"], 3), (list(adapters), 2)):
+        apart = tmp_path / str(step)
+        _kill_at((frozen, {key: adapters[key] for key in keys}), apart, step)
+        place = checkpoint_path(tmp_path, keys)
+        place.parent.mkdir(exist_ok=True)
+        checkpoint_path(apart, keys).rename(place)
+    steps = []
+    found = collect(study, tmp_path, 3, tick=lambda pack: steps.append((len(pack.adapters), pack.step)))
+    assert steps == [(1, 4), (2, 3), (2, 4)]
+    assert max(distance(found[key], undisturbed[key]) for key in adapters) <= 1e-4
 
 
 def test_running_out_of_memory_halves_packs_and_loses_nothing(study, undisturbed, tmp_path, caplog):

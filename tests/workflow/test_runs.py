@@ -56,7 +56,7 @@ def test_a_new_resolution_encodes_and_trains_its_own_cell(changed):
     changed.change("resolution: [64]", "resolution: [64, 32]")
     jobs = changed.planned()
     assert jobs["encode_faces"] == jobs["train_loras"] == 4
-    assert not {"detect_faces", "draw_sets", "embed_captions", "draw_base_samples"} & set(jobs)
+    assert not {"detect_faces", "draw_sets", "embed_captions", "sample_base"} & set(jobs)
 
 
 def test_l2_and_representation_train_nothing(changed):

@@ -44,8 +44,10 @@ def draw_overview(table: "pd.DataFrame") -> "Figure":
     names = labels_of(table)
     rows = {name: place for place, name in enumerate(dict.fromkeys(names))}
     levels = [level for level in LEVELS if f"{level}_top1" in table and table[f"{level}_top1"].notna().any()]
-    palette = seaborn.color_palette("colorblind")
-    kinds = {name: palette[place] for place, name in enumerate(dict.fromkeys(table["representation"]))}
+    found = list(dict.fromkeys(table["representation"]))
+    kinds = dict(
+        zip(found, seaborn.color_palette("colorblind" if len(found) <= 10 else "husl", len(found)), strict=True)
+    )
     both = table["l2"].nunique() > 1
     figure, panels = pyplot.subplots(
         1, len(levels) or 1, figsize=(3.0 * max(len(levels), 1) + 1.6, 1.5 + 0.42 * len(rows)), sharey=True,

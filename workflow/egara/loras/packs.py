@@ -88,7 +88,11 @@ def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> 
         left = {key: adapters[key] for key in inside if key in adapters and key not in taken}
         if not left:
             continue
-        keys, pack = load_checkpoint(path, frozen, left)
+        try:
+            keys, pack = load_checkpoint(path, frozen, left)
+        except (FileNotFoundError, EgaraError) as error:
+            logger("loras").warning("%s", error)
+            continue
         taken.update(keys)
         logger("loras").info("%d LoRAs go on from step %d", len(keys), pack.step)
         found.append((keys, pack))

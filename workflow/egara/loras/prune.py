@@ -2,27 +2,27 @@
 
     python -m egara.loras.prune results/store
 
-No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, go when all their LoRAs are finished.
+No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, go when all their LoRAs are finished, or when
+they are not whole.
 """
 
 from pathlib import Path
 
 from egara.errors import EgaraError, run
 from egara.loras import cache
-from egara.loras.checkpoints import find_checkpoints
+from egara.loras.checkpoints import find_checkpoints, find_leavings
 from egara.loras.store import stored
 from egara.progress import logger, parser
 
 
 def prune_checkpoints(store: Path) -> tuple[int, int]:
-    """Remove checkpoints whose LoRAs are all in the store; returns how many files and bytes went."""
-    count = freed = 0
-    for path, keys in find_checkpoints(store):
-        if all(stored(store, key).is_file() for key in keys):
-            freed += path.stat().st_size
-            path.unlink()
-            count += 1
-    return count, freed
+    """Remove checkpoints that are not whole, or whose LoRAs are all in the store; returns how many files and bytes went."""
+    finished = [path for path, keys in find_checkpoints(store) if all(stored(store, key).is_file() for key in keys)]
+    gone = [*finished, *find_leavings(store)]
+    freed = sum(path.stat().st_size for path in gone)
+    for path in gone:
+        path.unlink()
+    return len(gone), freed
 
 
 def prune_loras(store: Path) -> tuple[int, int]:

@@ -53,7 +53,7 @@ def combine(verdicts: list[str]) -> tuple[str, str]:
 
 
 def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
-    """Questions, and one line a representation, init and token: its answers over all ranks and L2."""
+    """Questions, and one line a representation, init and token: its answers over all ranks, resolutions and L2."""
     levels = dict(QUESTIONS)
     if "other_kit" in verdict and verdict["other_kit"].notna().any():
         levels["other_kit"] = KITS

@@ -16,8 +16,7 @@ SIGNIFICANT = 0.05
 # Settings of a row, in the order in which people read them, and their heading.
 SETTINGS = {
     "representation": "weights as", "init": "init of A", "token": "token", "rank": "rank", "alpha": "alpha",
-    "resolution": "resolution",
-    "l2": "L2", "space": "space", "map": "map",
+    "resolution": "resolution", "l2": "L2", "space": "space", "map": "map",
 }  # fmt: skip
 
 
