@@ -16,7 +16,7 @@ from egara.progress import logger, parser
 
 
 def prune_checkpoints(store: Path) -> tuple[int, int]:
-    """Remove checkpoints that are not whole, or whose LoRAs are all in the store; returns how many files and bytes went."""
+    """Remove checkpoints that are not whole, or whose LoRAs are all stored; returns how many files and bytes went."""
     finished = [path for path, keys in find_checkpoints(store) if all(stored(store, key).is_file() for key in keys)]
     gone = [*finished, *find_leavings(store)]
     freed = sum(path.stat().st_size for path in gone)
