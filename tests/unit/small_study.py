@@ -73,6 +73,7 @@ def build(root, cells=(INDEPENDENT, SHARED), works=WORKS, sets=SETS, l2=("on", "
                 score(
                     [*files, "--cell", cell, "--representation", name, "--l2", setting, "--maps", *pairs]
                     + ["--permutations", "199", "--seed", "0", "--output", str(root / "scores" / place / "scores.tsv")]
+                    + ["--nulls", str(root / "scores" / place / "nulls.npz")]
                 )
     write_material(root, works, sets)
     return root

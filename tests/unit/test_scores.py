@@ -217,11 +217,12 @@ def test_the_command_writes_every_score_once(tmp_path):
     pd.concat([index[["author", "work", "set"]], points], axis=1).to_csv(tmp_path / "m.tsv", sep="\t", index=False)
     arguments = ["--gram", f"{tmp_path}/k.npy", "--index", f"{tmp_path}/i.tsv", "--representation", "delta"]
     arguments += ["--l2", "off", "--seed", "0", "--permutations", "99", "--output", f"{tmp_path}/s.tsv"]
+    arguments += ["--nulls", f"{tmp_path}/n.npz"]
     main([*arguments, "--cell", CELL, "--maps", f"pca={tmp_path}/m.tsv"])
     table = pd.read_csv(tmp_path / "s.tsv", sep="\t")
     keys = ["rank", "alpha", "resolution", "init", "token", "representation", "l2", "space", "metric", "level"]
-    assert table.columns.tolist() == [*keys, "value", "chance", "p", "low", "high", "n", "null_mean"]
-    assert len(table) == 2 * 5 * 3 and not table.duplicated(keys).any()
+    assert table.columns.tolist() == [*keys, "value", "chance", "p", "low", "high", "n", "null_mean", "majority"]
+    assert len(table) == 2 * (8 * 3 + 2) and not table.duplicated(keys).any()
     assert table["value"].notna().all() and table["p"].between(0, 1).all()
     expected = score(vectors, authors, works, "work", 99, l2=False)["cosine_intra"]
     found = table.query("space == 'full' and level == 'work' and metric == 'cosine_intra'").iloc[0]

@@ -13,7 +13,20 @@ from egara.errors import EgaraError
 from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
-from egara.tables import clusters, cosine, detector, environment, grid, neighbours, overlap, pairs, show, verdict, works
+from egara.tables import (
+    clusters,
+    cosine,
+    detector,
+    environment,
+    grid,
+    methods,
+    neighbours,
+    overlap,
+    pairs,
+    show,
+    verdict,
+    works,
+)
 from egara.tables.layout import Group, Layout, fixed, probability
 from egara.tables.writing import cells, latex, markdown, plain, write_table
 
@@ -46,7 +59,10 @@ def tables(study):
         ["--gram", *grams, "--index", *indexes, "--l2", "on", "off", "--groups", str(study / "groups.tsv")]
         + ["--permutations", "199", "--seed", "0", *output("pairs")]
     )
-    verdict.main(["--neighbours", str(out / "neighbours.tsv"), "--pairs", str(out / "pairs.tsv"), *output("verdict")])
+    nulls = list(map(str, study.glob("scores/*/*/nulls.npz")))
+    found = ["--neighbours", str(out / "neighbours.tsv"), "--pairs", str(out / "pairs.tsv"), "--nulls", *nulls]
+    verdict.main([*found, *output("verdict")])
+    methods.main(["--scores", *scores, *output("methods")])
     return out
 
 
@@ -125,6 +141,36 @@ def test_verdict_finds_what_was_put_in(tables):
     sentence = table.loc[("independent", "delta", "on"), "sentence"]
     assert sentence.startswith("Work: yes (Top-1 ") and "chance" in sentence and "ink, pen" in sentence
     assert "cannot fall below 0.167" in sentence
+
+
+def test_the_verdict_is_corrected_by_the_largest_score(tables, study):
+    table = read(tables, "verdict")
+    assert set(table["correction"]) == {verdict.LARGEST}
+    neighbours_read = verdict.read_neighbours(str(tables / "neighbours.tsv"))
+    by_holm = verdict.verdict_table(neighbours_read)
+    assert set(by_holm["correction"]) == {verdict.HOLM}
+    for level in verdict.LEVELS:
+        assert (table[f"{level}_p_corrected"] >= table[f"{level}_p"] - 1e-12).all()
+        assert (table[f"{level}_p_corrected"] <= by_holm[f"{level}_p_corrected"] + 0.02).all()
+    nulls = verdict.gather_nulls([str(path) for path in study.glob("scores/*/*/nulls.npz")][1:])
+    with pytest.raises(EgaraError, match="no null distributions for"):
+        verdict.verdict_table(neighbours_read, None, nulls)
+
+
+def test_methods_stand_beside_chance_and_the_majority(tables, study):
+    table = read(tables, "methods")
+    scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
+    wanted = scores.query("space == 'full' and level == 'author_across_works'").set_index("metric")
+    row = table.query("init == 'independent' and representation == 'delta' and l2 == 'on'").iloc[0]
+    for metric in methods.METRICS:
+        assert row[f"author_across_works_{metric}"] == pytest.approx(wanted.loc[metric, "value"])
+        assert row[f"author_across_works_{metric}_chance"] == pytest.approx(wanted.loc[metric, "chance"])
+    layout = show.lay_out("methods", table)
+    for group in layout.groups:
+        assert {f"chance of {name}" for name in group.columns if " of " not in name} <= set(group.columns)
+    assert f"{row['author_probe_majority']:.3f}" in " ".join(layout.notes)
+    shown = (tables / "methods.md").read_text()
+    assert f"{row['author_across_works_probe']:.3f}" in shown
 
 
 def test_verdict_without_other_works_says_not_tested():

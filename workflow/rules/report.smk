@@ -156,6 +156,24 @@ rule tabulate_grid:
         " 2> {log}"
 
 
+rule tabulate_methods:
+    """Tabulate nearest centroid, linear probe, silhouette and explained variance."""
+    input:
+        of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+    output:
+        report("results/{corpus}/tables/methods.tsv", caption="../report/methods.rst", category="Tables"),
+        "results/{corpus}/tables/methods.md",
+        "results/{corpus}/tables/methods.tex",
+    log:
+        "logs/{corpus}/tables/methods.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.methods"),
+    shell:
+        "python -m egara.tables.methods --scores {input} --output {output} 2> {log}"
+
+
 rule tabulate_clusters:
     """Tabulate how clusters agree with works and authors."""
     input:
@@ -261,6 +279,7 @@ rule tabulate_verdict:
     input:
         neighbours="results/{corpus}/tables/neighbours.tsv",
         pairs=["results/{corpus}/tables/pairs.tsv"] if CASTS else [],
+        nulls=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
     output:
         report("results/{corpus}/tables/verdict.tsv", caption="../report/verdict.rst", category="Tables"),
         "results/{corpus}/tables/verdict.md",
@@ -276,6 +295,7 @@ rule tabulate_verdict:
         "python -m egara.tables.verdict"
         " --neighbours {input.neighbours}"
         "{params.pairs}"
+        " --nulls {input.nulls}"
         " --output {output}"
         " 2> {log}"
 
@@ -417,7 +437,7 @@ rule draw_overview:
         "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
 
 
-TABLES = ["works", "environment", "cosine", "neighbours", "grid", "clusters", "overlap", "verdict"]
+TABLES = ["works", "environment", "cosine", "neighbours", "methods", "grid", "clusters", "overlap", "verdict"]
 TABLES += ["detector", "pairs"] if CASTS else []
 
 

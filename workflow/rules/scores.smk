@@ -1,6 +1,7 @@
 """Score distances and neighbours, each beside its chance level and a permutation p-value.
 
-Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2~{l2}/scores.tsv.
+Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2~{l2}/: scores.tsv and
+nulls.npz.
 """
 
 
@@ -11,7 +12,8 @@ rule score:
         gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
         index="results/{corpus}/vectors/{cell}/{representation}.tsv",
     output:
-        "results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
+        scores="results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
+        nulls="results/{corpus}/scores/{cell}/{representation}_l2~{l2}/nulls.npz",
     log:
         "logs/{corpus}/scores/{cell}/{representation}_l2~{l2}.log",
     benchmark:
@@ -33,5 +35,6 @@ rule score:
         " --maps {params.maps}"
         " --permutations {params.permutations}"
         " --seed {params.seed}"
-        " --output {output}"
+        " --output {output.scores}"
+        " --nulls {output.nulls}"
         " 2> {log}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from egara.cells import KEYS
 from egara.tables.layout import fixed, probability
-from egara.tables.verdict import NO, TOO_FEW, UNKNOWN, UNSURE, YES
+from egara.tables.verdict import NO, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
 from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _cell(part: "pd.DataFrame", level: str) -> Cell:
     verdict, tone = combine(verdicts)
     if verdict == UNKNOWN:
         return Cell(verdict, tone, "")
-    p = part[f"{level}_p_holm"]
+    p = part[f"{level}_p_corrected"]
     if level == "other_kit":
         numbers = f"distance {spread_of(part['other_kit'])}, to other authors {spread_of(part['other_author'])}"
         if verdict == TOO_FEW:
@@ -112,10 +112,42 @@ def summary(verdict: "pd.DataFrame", works: "pd.DataFrame | None") -> list[str]:
             f"{loras} LoRAs in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid, "
             f"{len(run)} works by {_number(run['author'].nunique())} authors."
         )
+    texts += [found for found in (_best(verdict, "work"), _best(verdict, "author_across_works")) if found]
     texts += _compare(verdict)
     if "other_kit" in verdict and verdict["other_kit"].notna().any():
         texts.append(_kits(verdict))
     return texts
+
+
+WHAT = {"work": "the work", "author_across_works": "the author across works"}
+
+
+def _best(verdict: "pd.DataFrame", level: str) -> str:
+    """The verdict at a level: detected or not, in how many settings, the best of them, its effect and corrected p."""
+    tested = verdict[verdict[f"{level}_p"].notna()]
+    if tested.empty:
+        return (
+            f"Whether the weights carry {WHAT[level]} was not tested: no author has two works."
+            if "author" in level
+            else ""
+        )
+    gain = (tested[level] - tested[f"{level}_chance"]) / (1 - tested[f"{level}_chance"])
+    sure = tested[f"{level}_verdict"] == YES
+    row = tested.loc[gain.where(sure).idxmax() if sure.any() else gain.idxmax()].to_dict()
+    numbers = (
+        f"Top-1 {fixed(row[level])} against {fixed(row[f'{level}_chance'])} by chance, "
+        f"{100 * float(gain[sure].max() if sure.any() else gain.max()):.0f} % of the way to perfect; "
+        f"p {probability(row[f'{level}_p_corrected'])} corrected for {len(verdict)} settings"
+    )
+    if not sure.any():
+        return (
+            f"The weights are not shown to carry {WHAT[level]}: no setting passes the correction. The highest, "
+            f"{name_setting(row)}: {numbers}."
+        )
+    return (
+        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {len(tested)} settings, best as "
+        f"{name_setting(row)} ({numbers})."
+    )
 
 
 def _compare(verdict: "pd.DataFrame") -> list[str]:
@@ -146,7 +178,7 @@ def _say(row: dict) -> str:
         if row[f"{level}_verdict"] in words:
             parts.append(
                 f"{name} in {100 * row[level]:.1f}\u00a0% of cases (chance {100 * row[f'{level}_chance']:.1f}\u00a0%, "
-                f"p\u00a0{probability(row[f'{level}_p_holm'])}: {words[row[f'{level}_verdict']]})"
+                f"p\u00a0{probability(row[f'{level}_p_corrected'])}: {words[row[f'{level}_verdict']]})"
             )
     return (" and ".join(parts) or "nothing could be tested") + "."
 
@@ -202,8 +234,8 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
             )
     if UNSURE in set(verdict["author_across_works_verdict"]):
         texts.append(
-            f"“Unsure” is below 0.05 before Holm's correction for {len(verdict)} settings only. Few works allow few "
-            "exchanges of authors, so even a perfect score may not pass a correction for many settings."
+            f"“Unsure” is below 0.05 before the correction for {len(verdict)} settings only. Few works allow few "
+            "exchanges of authors, so even a perfect score may not pass it."
         )
     if overlap is not None and overlap["measured"].notna().any():
         texts.append(

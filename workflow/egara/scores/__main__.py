@@ -1,5 +1,6 @@
 """Score how near LoRAs of one work or author lie, each score beside its chance level, a p-value and an interval.
 
+What labels exchanged at random score is kept, too: the table of verdicts corrects for the number of settings with it.
 Spaces are the full vectors (`full`) and each map; distances are cosine distances after centring.
 """
 
@@ -19,6 +20,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
+    arguments.add_argument("--nulls", required=True, help="Top-1 under every relabelling to write (.npz)")
     options = arguments.parse_args(argv)
     if options.permutations < 1:
         arguments.error("--permutations must be at least 1")
@@ -29,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
     from egara.files import write_tsv
     from egara.scores.distances import cosine_distances
     from egara.scores.labels import codes
-    from egara.scores.levels import LEVELS, describe_level, score_level
+    from egara.scores.levels import LEVELS, describe_level, judge_level, score_level, score_variance
+    from egara.scores.nulls import write_nulls
     from egara.vectors.geometry import prepare, read_maps, read_vectors
 
     log = logger("scores")
@@ -40,18 +43,25 @@ def main(argv: list[str] | None = None) -> None:
         spaces[name] = points @ points.T
     authors, works = codes(index["author"]), codes(index["work"])
     levels = {name: describe_level(name, authors, works, options.permutations, options.seed) for name in LEVELS}
-    rows = []
+    rows, drawn = [], {}
     for space, products in spaces.items():
         distances = cosine_distances(products)
         for name, level in levels.items():
             labels = {**cell, "representation": options.representation, "l2": options.l2, "space": space}
-            for row in score_level(distances, works, level, options.seed):
+            nulls: dict = {}
+            found = score_level(distances, works, level, options.seed, nulls)
+            if space == "full" and nulls:
+                drawn[name] = (nulls["top1"], level)
+            found += judge_level(distances, works, level, options.seed)
+            found += score_variance(products, authors, works, name, level, options.seed)
+            for row in found:
                 rows.append({**labels, "metric": row.pop("metric"), "level": name, **row})
                 if row["n"] and rows[-1]["metric"] == "top1":
                     log.info(
                         "%s, %s: top1 %.3f, chance %.3f, p %.3g", space, name, row["value"], row["chance"], row["p"]
                     )
     write_tsv(options.output, pd.DataFrame(rows))
+    write_nulls(options.nulls, drawn)
     log.info("%d LoRAs, %d scores: %s", len(index), len(rows), options.output)
 
 

@@ -13,15 +13,18 @@ author_across_works
 """
 
 import math
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import null_of_labels, pairs_of_labels
 from egara.scores.labels import authors_by_work
+from egara.scores.members import METHODS, judge, make_folds
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import exchange, p_value, permute
+from egara.scores.variance import chance_of_work, drawn_shares, explained, permute_within, shares
 from egara.seeds import stream
 
 LEVELS = ("work", "author", "author_across_works")
@@ -39,6 +42,7 @@ class Level:
     relabelled: np.ndarray  # (relabellings, n) int
     exact: bool  # whether `relabelled` are all possible ones
     counted_then: np.ndarray  # (relabellings, n) bool
+    folds: np.ndarray  # (n,) int: what is left out together, LoRAs or works
 
 
 def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutations: int, seed: int) -> Level:
@@ -49,15 +53,19 @@ def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutati
         labels = works if level == "work" else authors
         relabelled, exact = permute(labels, permutations, generator)
         everyone = np.ones(count, dtype=bool)
-        return Level(labels, ~np.eye(count, dtype=bool), everyone, relabelled, exact, np.ones_like(relabelled, bool))
+        eligible, counted_then = ~np.eye(count, dtype=bool), np.ones_like(relabelled, bool)
+        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count))
     by_work = authors_by_work(authors, works)
     relabelled, exact = exchange(by_work, permutations, generator)
     relabelled = relabelled[:, works]
     several = np.bincount(by_work) > 1  # authors with several works: as many under the null
-    return Level(authors, works[:, None] != works[None, :], several[authors], relabelled, exact, several[relabelled])
+    eligible = works[:, None] != works[None, :]
+    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works)
 
 
-def score_level(distances: np.ndarray, works: np.ndarray, level: Level, seed: int) -> list[dict]:
+def score_level(
+    distances: np.ndarray, works: np.ndarray, level: Level, seed: int, nulls: dict[str, np.ndarray] | None = None
+) -> list[dict]:
     """Score one space at one level.
 
     Parameters
@@ -65,21 +73,78 @@ def score_level(distances: np.ndarray, works: np.ndarray, level: Level, seed: in
     distances : (n, n) cosine distances.
     works : (n,) codes of works, the units of the bootstrap.
     level : what is compared.
+    nulls : if given, takes Top-1 under each relabelling (relabellings,), as `top1`.
 
     Returns
     -------
-    One row a metric: metric, value, chance, p, low, high, n, null_mean. cosine_intra and cosine_inter are means over
-    pairs, cosine_difference is inter - intra, top1 and top5 the share of LoRAs with a neighbour of their label among
-    the nearest one or five. `chance` is exact from class sizes; `null_mean` is the mean under the level's null,
-    which for top5 over other works is lower than chance where neighbours come from few works. p is one-sided:
+    One row a metric: metric, value, chance, p, low, high, n, null_mean, majority. cosine_intra and cosine_inter are
+    means over pairs, cosine_difference is inter - intra, top1 and top5 the share of LoRAs with a neighbour of their
+    label among the nearest one or five. `chance` is exact from class sizes; `null_mean` is the mean under the level's
+    null, which for top5 over other works is lower than chance where neighbours come from few works. p is one-sided:
     small intra, large everything else. low and high bound 95 % of bootstrap values: works are drawn with
     replacement and the pairs and hits of their LoRAs pooled again, neighbours staying as they are. n is the number
-    of LoRAs counted; where it is 0 there is no value.
+    of LoRAs counted; where it is 0 there is no value. `majority` is the share of LoRAs of the largest label: what
+    who always answers it scores.
     """
     if not level.counted.any():
         return [_row(metric) for metric in ("cosine_intra", "cosine_inter", "cosine_difference", *NEIGHBOURS)]
     draws = _draws(works, seed)
-    return _cosines(distances, works, level, draws) + _hits(distances, works, level, draws)
+    return _cosines(distances, works, level, draws) + _hits(
+        distances, works, level, draws, {} if nulls is None else nulls
+    )
+
+
+def judge_level(distances: np.ndarray, works: np.ndarray, level: Level, seed: int) -> list[dict]:
+    """Score one space at one level by labels as wholes, `egara.scores.members`: centroid, probe and silhouette.
+
+    Rows as `score_level` gives them. What is left out together is a LoRA, for other works only a work. No formula
+    gives these scores' chance: it is the null's mean.
+    """
+    if not level.counted.any():
+        return [_row(metric) for metric in METHODS]
+    draws = _draws(works, seed)
+    folds = make_folds(1.0 - distances, level.folds)
+    found = judge(folds, level.labels[None])
+    then = judge(folds, level.relabelled)
+    rows = []
+    for metric in METHODS:
+        values = np.where(level.counted, found[metric][0], np.nan)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a relabelling may leave nothing to count
+            null = np.nanmean(np.where(level.counted_then, then[metric], np.nan), axis=1)
+        sums = np.bincount(works, weights=np.nan_to_num(values))
+        counts = np.bincount(works, weights=np.isfinite(values))
+        with np.errstate(invalid="ignore"):
+            bootstrap = (draws @ sums) / (draws @ counts)
+        value = float(np.nanmean(values)) if counts.any() else math.nan
+        chance = float(np.nanmean(null)) if np.isfinite(null).any() else math.nan
+        rows.append(_row(metric, value, chance, null, bootstrap, level, majority=metric != "silhouette"))
+    return rows
+
+
+def score_variance(
+    products: np.ndarray, authors: np.ndarray, works: np.ndarray, level: str, described: Level, seed: int
+) -> list[dict]:
+    """Score how much of the variance of centred products (n, n) authors, or works within authors, explain.
+
+    Rows as `score_level` gives them, metric `variance`, at two levels: author_across_works, authors exchanged among
+    works; work, works permuted over each author's LoRAs, chance exact. Sets explain the rest.
+    """
+    if level == "author":
+        return []
+    share = shares(products, authors, works)
+    total = float(np.trace(products))
+    column = ("author_across_works", "work").index(level)
+    bootstrap = drawn_shares(products, authors, works, _draws(works, seed))[:, column]
+    everyone = replace(described, counted=np.ones(len(works), dtype=bool))
+    if level == "author_across_works":
+        null = explained(products, described.relabelled) / total
+        return [_row("variance", share.author, float(null.mean()), null, bootstrap, everyone, majority=False)]
+    generator = stream(seed, "scores", "variance")
+    relabelled = permute_within(works, authors, len(described.relabelled), generator)
+    null = explained(products, relabelled) / total - share.author
+    chance = chance_of_work(products, authors, works)
+    return [_row("variance", share.work, chance, null, bootstrap, everyone, majority=False)]
 
 
 def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray) -> list[dict]:
@@ -89,12 +154,23 @@ def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.n
     pooled = float(distances[level.eligible].mean()) if level.eligible.any() else math.nan
     chances = {"cosine_intra": pooled, "cosine_inter": pooled, "cosine_difference": 0.0}
     return [
-        _row(metric, float(values[metric]), chance, null[metric], bootstraps[metric], level, metric == "cosine_intra")
+        _row(
+            metric,
+            float(values[metric]),
+            chance,
+            null[metric],
+            bootstraps[metric],
+            level,
+            metric == "cosine_intra",
+            False,
+        )
         for metric, chance in chances.items()
     ]
 
 
-def _hits(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray) -> list[dict]:
+def _hits(
+    distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray, nulls: dict[str, np.ndarray]
+) -> list[dict]:
     neighbours = nearest(distances, level.eligible, max(NEIGHBOURS.values()))
     same = (level.eligible & (level.labels[:, None] == level.labels[None, :])).sum(axis=1)
     candidates = level.eligible.sum(axis=1)
@@ -104,6 +180,8 @@ def _hits(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndar
         hit = hits(neighbours, level.labels, count)
         hit_then = hits(neighbours, level.relabelled, count)
         null = (hit_then & level.counted_then).sum(axis=1) / level.counted_then.sum(axis=1)
+        if metric == "top1":
+            nulls[metric] = null
         found = np.bincount(works, weights=hit & level.counted)
         with np.errstate(invalid="ignore"):
             bootstrap = (draws @ found) / (draws @ counted)
@@ -127,12 +205,15 @@ def _row(
     bootstrap: np.ndarray | None = None,
     level: Level | None = None,
     low_is_evidence: bool = False,
+    majority: bool = True,
 ) -> dict:
     row = {"metric": metric, "value": value, "chance": math.nan, "p": math.nan, "low": math.nan, "high": math.nan}
-    row |= {"n": 0, "null_mean": math.nan}
+    row |= {"n": 0, "null_mean": math.nan, "majority": math.nan}
     if level is None or not math.isfinite(value):
         return row
     row |= {"chance": chance, "n": int(level.counted.sum())}
+    if majority:
+        row["majority"] = float(np.bincount(level.labels[level.counted]).max() / level.counted.sum())
     row["p"] = p_value(null, value, level.exact, low_is_evidence)
     if np.isfinite(null).any():
         row["null_mean"] = float(np.nanmean(null))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 CELL = [*cells.KEYS, "representation", "l2"]
 KEYS = [*CELL, "space"]
-KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n"]
+KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n", "majority"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
 ORDER = {
     "representation": ["factors", "delta", "down", "up", "output", "input", "subspace", "spectrum", "norms", "sketch"],

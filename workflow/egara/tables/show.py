@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import parser
-from egara.tables import clusters, cosine, detector, environment, grid, neighbours, overlap, pairs, verdict, works
+from egara.tables import (
+    clusters,
+    cosine,
+    detector,
+    environment,
+    grid,
+    methods,
+    neighbours,
+    overlap,
+    pairs,
+    verdict,
+    works,
+)
 from egara.tables.layout import Layout
 from egara.tables.scores import principal
 from egara.tables.writing import plain
@@ -17,12 +29,12 @@ if TYPE_CHECKING:
 KINDS = {
     "works": works, "environment": environment, "cosine": cosine, "neighbours": neighbours, "clusters": clusters,
     "overlap": overlap, "detector": detector, "pairs": pairs, "verdict": verdict,
-    "grid": grid,
+    "grid": grid, "methods": methods,
 }  # fmt: skip
 TEXT = [
     "corpus", "author", "work", "item", "value", "published", "init", "token", "representation", "l2", "space", "map",
     "level", "metric", "detector", "kits", "work_verdict", "author_across_works_verdict", "other_kit_verdict",
-    "sentence",
+    "sentence", "correction",
 ]  # fmt: skip
 # Columns of numbers whose names are those of text columns elsewhere.
 NUMBERS = {"verdict": ["work"], "grid": ["value", "published"]}

@@ -1,12 +1,17 @@
 """The verdict: do the weights carry the work, and the author across works? One sentence a setting, with numbers."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import run
+import numpy as np
+
+from egara.cells import parse_cell
+from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.adjust import holm
+from egara.scores.nulls import Null, correct, read_nulls
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pairs import EVERYONE
 from egara.tables.scores import CELL, KEYS, TEXT, whole
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEVELS = ("work", "author_across_works")
+LARGEST, HOLM = "largest score", "Holm"
+Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by level
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
 TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
 KIT_COLUMNS = [
@@ -34,13 +41,17 @@ def judge(p: float, corrected: float) -> str:
     return UNSURE if p < SIGNIFICANT else NO
 
 
-def verdict_table(neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = None) -> "pd.DataFrame":
+def verdict_table(
+    neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = None, nulls: Nulls | None = None
+) -> "pd.DataFrame":
     """One row a cell, representation and L2, on the whole vectors (space `full`) where they were scored.
 
     Returns
     -------
-    The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p after Holm's correction over
-    all rows, and the judgement; the same for `other_kit` (distances) where `pairs` has it; and `sentence`.
+    The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p corrected for the number of
+    rows, and the judgement; the same for `other_kit` (distances) where `pairs` has it; and `sentence`. The correction
+    is by the largest score under each relabelling where `nulls` has all rows (`egara.scores.nulls`), else Holm's,
+    which for kits it always is; `correction` says so.
     """
     rows = whole(neighbours)
     table = rows[KEYS].copy()
@@ -50,14 +61,30 @@ def verdict_table(neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = Non
         table[level] = missing[stem].to_numpy(dtype=float)
         table[f"{level}_chance"] = missing[f"{stem}_chance"].to_numpy(dtype=float)
         table[f"{level}_p"] = missing[f"{stem}_p"].to_numpy(dtype=float)
-        table[f"{level}_p_holm"] = holm(table[f"{level}_p"].to_numpy())
+        table[f"{level}_p_corrected"] = _correct(table, level, nulls)
         table[f"{level}_verdict"] = [
-            judge(*both) for both in zip(table[f"{level}_p"], table[f"{level}_p_holm"], strict=True)
+            judge(*both) for both in zip(table[f"{level}_p"], table[f"{level}_p_corrected"], strict=True)
         ]
+    table["correction"] = HOLM if nulls is None else LARGEST
     if pairs is not None:
         table = _add_kits(table, pairs)
     table["sentence"] = [sentence(row, len(table)) for row in table.to_dict("records")]
     return table
+
+
+def _correct(table: "pd.DataFrame", level: str, nulls: Nulls | None) -> "np.ndarray":
+    p = table[f"{level}_p"].to_numpy(dtype=float)
+    if nulls is None:
+        return holm(p)
+    keys = list(table[CELL].itertuples(index=False, name=None))
+    if lacking := [key for key, value in zip(keys, p, strict=True) if math.isfinite(value) and key not in nulls]:
+        raise EgaraError(
+            f"no null distributions for {dict(zip(CELL, lacking[0], strict=True))}; expected one file a row"
+        )
+    tested = [row for row, key in enumerate(keys) if level in nulls.get(key, {})]
+    corrected = np.full(len(table), math.nan)
+    corrected[tested] = correct(table[level].to_numpy(dtype=float)[tested], [nulls[keys[row]][level] for row in tested])
+    return corrected
 
 
 def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
@@ -65,11 +92,11 @@ def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
     several = pairs[pairs["author"] != EVERYONE].groupby(CELL)[["author", "kits"]].agg("; ".join).reset_index()
     whole = pairs[pairs["author"] == EVERYONE].drop(columns=["author", "kits"]).merge(several, on=CELL, how="left")
     table = table.merge(whole[[*CELL, "author", "kits", *KIT_COLUMNS]], on=CELL, how="left")
-    table["other_kit_p_holm"] = holm(table["other_kit_p"].to_numpy(dtype=float))
+    table["other_kit_p_corrected"] = holm(table["other_kit_p"].to_numpy(dtype=float))
     table["other_kit_verdict"] = [
         TOO_FEW if least >= SIGNIFICANT else judge(p, corrected)
         for p, corrected, least in zip(
-            table["other_kit_p"], table["other_kit_p_holm"], table["other_kit_p_least"], strict=True
+            table["other_kit_p"], table["other_kit_p_corrected"], table["other_kit_p_least"], strict=True
         )
     ]
     return table
@@ -99,7 +126,7 @@ def _clause(row: dict, level: str, tests: int) -> str:
         return "no value"
     text = f"Top-1 {fixed(row[level])}, chance {fixed(row[f'{level}_chance'])}, p {probability(row[f'{level}_p'])}"
     if row[f"{level}_verdict"] == UNSURE:
-        text += f", but {probability(row[f'{level}_p_holm'])} after correction for {tests} settings"
+        text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {tests} settings"
     return text
 
 
@@ -119,12 +146,13 @@ def _kits(row: dict) -> str:
 def layout(table: "pd.DataFrame") -> Layout:
     """Lay the verdict out without the sentences: both levels beside chance, corrected p-values and judgements."""
     head, same = settings(table)
+    by_holm = (table["correction"] == HOLM).all()
     groups = []
     for level, name in (("work", "the work"), ("author_across_works", "the author, other works only")):
         columns = {
             "Top-1": [fixed(v) for v in table[level]],
             "chance": [fixed(v) for v in table[f"{level}_chance"]],
-            "p (Holm)": [probability(v) for v in table[f"{level}_p_holm"]],
+            "p": [probability(v) for v in table[f"{level}_p_corrected"]],
             "verdict": table[f"{level}_verdict"].tolist(),
         }
         sure = [row for row, verdict in enumerate(table[f"{level}_verdict"]) if verdict == YES]
@@ -148,14 +176,20 @@ def layout(table: "pd.DataFrame") -> Layout:
         )
     for level, name in (("work", "the work"), ("author_across_works", "the author")):
         least = table[f"{level}_p"].min()
-        if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT:
+        if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT and by_holm:
             notes.append(
                 f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is not below 0.05: with so "
                 "few works no score may pass a correction for so many rows."
             )
+    how = (
+        "after Holm's correction"
+        if by_holm
+        else "against the largest standardised score of all rows under each relabelling (Westfall and Young): corrected"
+    )
     notes.append(
-        f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p after Holm's correction for the "
-        f"{len(table)} rows; unsure: below 0.05 before the correction only."
+        f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p: {how} for the {len(table)} rows"
+        f"{', of kits by Holm' if 'other_kit' in table and not by_holm else ''}; unsure: below 0.05 before the "
+        "correction only."
     )
     return Layout("Do the weights carry the work, and the author?", head, groups, notes)
 
@@ -171,15 +205,27 @@ def read_pairs(path: str) -> "pd.DataFrame":
     return read_tsv(path, columns, text=["init", "token", "representation", "l2", "author", "kits"])
 
 
+def gather_nulls(paths: list[str]) -> Nulls:
+    """Read files `<cell>/<representation>_l2~<l2>/nulls.npz`."""
+    found = {}
+    for path in paths:
+        representation, _, l2 = Path(path).parent.name.partition("_l2~")
+        row = {**parse_cell(Path(path).parent.parent.name), "representation": representation, "l2": l2}
+        found[tuple(row[key] for key in CELL)] = read_nulls(path)
+    return found
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read the tables of neighbours and pairs and write the verdict."""
     arguments = parser(__doc__)
     arguments.add_argument("--neighbours", required=True, help="table of neighbours (.tsv)")
     arguments.add_argument("--pairs", help="table of pairs (.tsv)")
+    arguments.add_argument("--nulls", nargs="*", help="<cell>/<representation>_l2~<l2>/nulls.npz of every row")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
     pairs = read_pairs(options.pairs) if options.pairs else None
-    table = verdict_table(read_neighbours(options.neighbours), pairs)
+    nulls = gather_nulls(options.nulls) if options.nulls else None
+    table = verdict_table(read_neighbours(options.neighbours), pairs, nulls)
     write_table(options.output, table, layout(table))
     log = logger("tables")
     for row in table.to_dict("records"):

@@ -1,0 +1,76 @@
+"""One correction for many settings: the largest score of all settings under each relabelling (Westfall & Young 1993).
+
+Settings look at the same LoRAs, or at LoRAs of the same sets, so that their scores rise and fall together. Holm's
+correction takes them for unrelated and multiplies p by their number; with few works, whose p cannot be small, it
+would then never speak. The same relabellings are used for all settings, and so the largest standardised score under
+each of them is the null of the largest score found.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from egara.errors import EgaraError
+from egara.files import replacing
+from egara.scores.permutations import TIE, p_value
+
+if TYPE_CHECKING:
+    from egara.scores.levels import Level
+
+
+class Null(NamedTuple):
+    """A score under each relabelling (relabellings,), whether these are all, and what tells them from others."""
+
+    values: np.ndarray
+    exact: bool
+    relabelled: str
+
+
+def write_nulls(path: str | Path, nulls: "dict[str, tuple[np.ndarray, Level]]") -> None:
+    """Write Top-1 under every relabelling of each level as .npz."""
+    arrays = {}
+    for name, (values, level) in nulls.items():
+        marks = hashlib.sha256(np.ascontiguousarray(level.relabelled, dtype=np.int64).data).hexdigest()
+        arrays |= {f"{name}.values": values, f"{name}.exact": np.array(level.exact), f"{name}.of": np.array(marks)}
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def read_nulls(path: str | Path) -> dict[str, Null]:
+    """Read what `write_nulls` wrote, by level."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            levels = [name.removesuffix(".values") for name in file.files if name.endswith(".values")]
+            return {
+                name: Null(file[f"{name}.values"], bool(file[f"{name}.exact"]), str(file[f"{name}.of"]))
+                for name in levels
+            }
+    except (OSError, ValueError, KeyError) as error:
+        raise EgaraError(f"{path}: not a file of null distributions ({error})") from error
+
+
+def correct(values: np.ndarray, nulls: list[Null]) -> np.ndarray:
+    """Correct p-values of settings (S,) for their number by the largest standardised score; NaN where none is.
+
+    Each setting's score is standardised by the mean and deviation of its own null; a null without spread takes no
+    part. Settings with other relabellings (other LoRAs) are apart: each family is corrected by itself, and then
+    multiplied by the number of families, as Bonferroni does.
+    """
+    values = np.asarray(values, dtype=float)
+    corrected = np.full(len(values), np.nan)
+    families: dict[str, list[int]] = {}
+    for place, (value, null) in enumerate(zip(values, nulls, strict=True)):
+        if np.isfinite(value) and np.isfinite(null.values).all():
+            families.setdefault(null.relabelled, []).append(place)
+    for places in families.values():
+        drawn = np.stack([nulls[place].values for place in places])
+        mean, spread = drawn.mean(axis=1), drawn.std(axis=1)
+        moving = spread > TIE
+        scale = np.where(moving, spread, 1.0)
+        largest = np.where(moving[:, None], (drawn - mean[:, None]) / scale[:, None], -np.inf).max(axis=0)
+        for place, centre, width, moves in zip(places, mean, scale, moving, strict=True):
+            p = p_value(largest, (values[place] - centre) / width, nulls[place].exact) if moves else 1.0
+            corrected[place] = min(1.0, p * len(families))
+    return corrected

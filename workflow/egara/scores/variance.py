@@ -1,0 +1,83 @@
+"""How much of the LoRAs' variance authors, works and sets explain: a nested decomposition, from inner products alone.
+
+The total sum of squares of centred vectors is the trace of their Gram matrix; a grouping explains the part that lies
+between its means. Authors hold works, works hold sets: total = author + work within author + set within work (nested
+permutational analysis of variance, Anderson 2001).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from egara.scores.labels import authors_by_work
+
+
+class Shares(NamedTuple):
+    """Shares of the total sum of squares; with work they sum to 1."""
+
+    author: float
+    work: float
+    set: float
+
+
+def explained(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Sum of squares of the labels' means for labellings (p, n): (p,).
+
+    Parameters
+    ----------
+    products : (n, n) centred inner products.
+    """
+    values = np.zeros(len(labels))
+    for label in range(int(labels.max()) + 1):
+        chosen = (labels == label).astype(float)
+        sizes = chosen.sum(axis=1)
+        values += np.einsum("ij,ij->i", chosen @ products, chosen) / np.where(sizes, sizes, 1.0)
+    return values
+
+
+def shares(products: np.ndarray, authors: np.ndarray, works: np.ndarray) -> Shares:
+    """Decompose centred inner products (n, n) by codes (n,) of authors and works."""
+    total = float(np.trace(products))
+    author, work = (float(explained(products, codes[None])[0]) / total for codes in (authors, works))
+    return Shares(author, work - author, 1.0 - work)
+
+
+def chance_of_work(products: np.ndarray, authors: np.ndarray, works: np.ndarray) -> float:
+    """Share that works explain within authors if works were drawn at random there; exact.
+
+    Of the sum of squares within an author of n LoRAs and w works, works at random explain (w - 1) / (n - 1).
+    """
+    total, expected = float(np.trace(products)), 0.0
+    for author in range(int(authors.max()) + 1):
+        rows = np.flatnonzero(authors == author)
+        part = products[np.ix_(rows, rows)]
+        if len(rows) > 1:
+            within = float(np.trace(part)) - part.sum() / len(rows)
+            expected += within * (len(np.unique(works[rows])) - 1) / (len(rows) - 1)
+    return expected / total
+
+
+def permute_within(works: np.ndarray, authors: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
+    """Permute works over the LoRAs of each author, `count` times: (count, n)."""
+    labels = np.tile(works, (count, 1))
+    for author in range(int(authors.max()) + 1):
+        rows = np.flatnonzero(authors == author)
+        labels[:, rows] = generator.permuted(labels[:, rows], axis=1)
+    return labels
+
+
+def drawn_shares(products: np.ndarray, authors: np.ndarray, works: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Shares of author and work when works are counted `draws` (b, W) times each: (b, 2); NaN without variance."""
+    by_work = np.eye(int(works.max()) + 1)[works]  # (n, W)
+    sums, sizes = by_work.T @ products @ by_work, by_work.sum(axis=0)
+    squares = np.bincount(works, weights=np.diag(products))
+    owner = np.eye(int(authors.max()) + 1)[authors_by_work(authors, works)]  # (W, A)
+    mean = np.einsum("bi,ij,bj->b", draws, sums, draws) / (draws @ sizes)
+    total = draws @ squares - mean
+    between = draws @ (np.diag(sums) / sizes) - mean
+    weighted = draws[:, :, None] * owner  # (b, W, A)
+    of_author = np.einsum("bia,ij,bja->ba", weighted, sums, weighted, optimize=True)
+    counts = np.einsum("bia,i->ba", weighted, sizes)
+    author = (of_author / np.where(counts, counts, 1.0)).sum(axis=1) - mean
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.stack([author / total, (between - author) / total], axis=1)
