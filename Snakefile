@@ -18,6 +18,7 @@ include: "workflow/rules/vectors.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/clusters.smk"
 include: "workflow/rules/scores.smk"
+include: "workflow/rules/controls.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/pretraining.smk"
 

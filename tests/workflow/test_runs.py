@@ -49,7 +49,25 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert jobs["compare_loras"] == jobs["compare_factors"] == 1
+    assert (jobs["compare_loras"], jobs["compare_factors"]) == (2, 1)  # delta, and norms for the controls
+
+
+def test_controls_train_their_own_few_and_nothing_else(changed):
+    changed.change("machine:", "controls: {kinds: [token, disjoint, same], sets: 2}\nmachine:")
+    jobs = changed.planned()
+    assert jobs["train_controls"] == jobs["draw_control_sets"] == jobs["encode_control_faces"] == 3 * 4
+    assert not {"train_loras", "draw_sets", "encode_faces", "map_exactly", "score", "tabulate_grid"} & set(jobs)
+    changed.change("disjoint, same], sets: 2", "same], sets: 2")
+    changed.snakemake("results/tiny/tables/controls.tsv")
+    table = pd.read_csv(changed.folder / "results/tiny/tables/controls.tsv", sep="\t")
+    assert {"shuffled labels", "norms", "token", "same"} == set(table["control"])
+    assert set(table.query("control == 'same'")["loras"]) == {4 * 2}
+    twins = changed.folder / "results/tiny/loras" / f"{CELL}_sets~same"
+    first = changed.folder / "results/tiny/loras" / CELL
+    assert (twins / "A-1/00.safetensors").samefile(first / "A-1/00.safetensors"), "the first set is trained once"
+    assert (twins / "A-1/01.safetensors").read_bytes() != (first / "A-1/01.safetensors").read_bytes()
+    changed.change("sets: 2", "sets: 4")
+    assert "controls.sets is 4; expected at most sets.count, 3" in changed.snakemake("-n", good=False)
 
 
 def test_a_new_resolution_encodes_and_trains_its_own_cell(changed):

@@ -1,13 +1,18 @@
-"""A cell of the training grid and its name in paths: `rank~8_alpha~8_resolution~512_init~shared_token~none`."""
+"""A cell of the training grid and its name in paths: `rank~8_alpha~8_resolution~512_init~shared_token~none`.
+
+A control cell, trained on other sets than the study's, says so at its end: `…_token~none_sets~disjoint`.
+"""
 
 from egara.errors import EgaraError
 
 KEYS = ("rank", "alpha", "resolution", "init", "token")
+DRAWN = "drawn"  # sets as the study draws them; not written in names
 
 
-def format_cell(*, rank: int, alpha: float, resolution: int, init: str, token: str) -> str:
+def format_cell(*, rank: int, alpha: float, resolution: int, init: str, token: str, sets: str = DRAWN) -> str:
     """Name a cell; `~` binds key and value, `_` joins pairs, and a whole alpha is written without a point."""
-    return f"rank~{rank}_alpha~{alpha:g}_resolution~{resolution}_init~{init}_token~{token}"
+    name = f"rank~{rank}_alpha~{alpha:g}_resolution~{resolution}_init~{init}_token~{token}"
+    return name if sets == DRAWN else f"{name}_sets~{sets}"
 
 
 def parse_cell(text: str) -> dict[str, int | float | str]:
@@ -15,7 +20,8 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
 
     Returns
     -------
-    rank (int), alpha (int, or float where it has a fraction), resolution (int), init and token (text), in this order.
+    rank (int), alpha (int, or float where it has a fraction), resolution (int), init and token (text), in this order;
+    for a control cell also sets.
 
     Raises
     ------
@@ -23,12 +29,12 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
     """
     pairs = [pair.partition("~")[::2] for pair in text.split("_")]
     try:
-        if tuple(key for key, _ in pairs) != KEYS:
-            raise ValueError
         values = dict(pairs)
+        if tuple(key for key, _ in pairs) not in (KEYS, (*KEYS, "sets")) or values.get("sets") == DRAWN:
+            raise ValueError
         rank, alpha, resolution = int(values["rank"]), float(values["alpha"]), int(values["resolution"])
         cell = {"rank": rank, "alpha": int(alpha) if alpha == int(alpha) else alpha, "resolution": resolution}
-        cell |= {"init": values["init"], "token": values["token"]}
+        cell |= {key: values[key] for key in ("init", "token", "sets") if key in values}
         if format_cell(**cell) != text or min(rank, alpha, resolution) <= 0 or not all(values.values()):
             raise ValueError
     except (ValueError, OverflowError):

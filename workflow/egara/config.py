@@ -4,7 +4,7 @@ import itertools
 from copy import deepcopy
 from pathlib import Path
 
-from egara.cells import format_cell
+from egara.cells import format_cell, parse_cell
 from egara.errors import EgaraError
 from egara.works import Work
 
@@ -66,6 +66,25 @@ def list_cells(grid: dict) -> list[str]:
     if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
         raise EgaraError(f"grid: two cells with one name, {doubled[0]}; alphas that differ need six digits at most")
     return cells
+
+
+def list_controls(controls: dict, cells: list[str], count: int) -> dict[str, str]:
+    """Return the control cells by kind: twins of the grid's first cell, trained on `controls.sets` sets a work.
+
+    token
+        The same sets with another token policy; a cell of the grid itself where that has it.
+    disjoint, same
+        Sets without a common face; sets that are all the first one.
+
+    Raises
+    ------
+    EgaraError : more sets than the study has.
+    """
+    if controls["kinds"] and controls["sets"] > count:
+        raise EgaraError(f"config: controls.sets is {controls['sets']}; expected at most sets.count, {count}")
+    first = parse_cell(cells[0])
+    other = {"token": {"token": "author" if first["token"] == "none" else "none"}}
+    return {kind: format_cell(**first | other.get(kind, {"sets": kind})) for kind in controls["kinds"]}
 
 
 def find_volumes(works: list[Work]) -> dict[str, list[str]]:

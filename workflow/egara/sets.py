@@ -1,8 +1,12 @@
-"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (paper 000, section 4.3)."""
+"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (paper 000, section 4.3).
+
+Controls draw otherwise: disjoint sets have no face in common, and same ones are all the first of the drawn sets.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egara.cells import DRAWN
 from egara.errors import EgaraError, run
 from egara.files import read_tsv, write_tsv
 from egara.progress import logger, parser
@@ -12,23 +16,38 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+DRAWS = (DRAWN, "disjoint", "same")
+
+
 def set_name(number: int) -> str:
     """Return the name of a work's set: 00, 01, ..."""
     return f"{number:02d}"
 
 
-def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int) -> "pd.DataFrame":
+def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int, draw: str = DRAWN) -> "pd.DataFrame":
     """Draw `count` sets of `size` faces; each set has its own stream, so more sets never change the first ones.
 
     Returns
     -------
     Table of set, order, face, file, sha256; one row a face of a set.
+
+    Raises
+    ------
+    EgaraError : fewer faces than a set, or all disjoint sets, need.
     """
     import pandas as pd
 
+    needed = size * count if draw == "disjoint" else size
+    if len(faces) < needed:
+        wanted = f"{count} disjoint sets of {size} need {needed}" if draw == "disjoint" else f"a set needs {size}"
+        raise EgaraError(f"work {work}: {len(faces)} faces, {wanted}")
     drawn = []
     for number in range(count):
-        rows = stream(seed, work, set_name(number), "faces").permutation(len(faces))[:size]
+        if draw == "disjoint":
+            rows = stream(seed, work, draw, "faces").permutation(len(faces))[number * size : (number + 1) * size]
+        else:
+            source = set_name(0 if draw == "same" else number)
+            rows = stream(seed, work, source, "faces").permutation(len(faces))[:size]
         part = faces.iloc[rows][["face", "file", "sha256"]].reset_index(drop=True)
         part.insert(0, "order", range(size))
         part.insert(0, "set", set_name(number))
@@ -62,13 +81,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--work", required=True, help="name of the work")
     arguments.add_argument("--count", type=int, default=30, help="sets to draw")
     arguments.add_argument("--size", type=int, default=50, help="faces a set")
+    arguments.add_argument("--draw", choices=DRAWS, default=DRAWN, help="how sets share faces")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--output", type=Path, required=True, help="table of the sets")
     options = arguments.parse_args(argv)
     faces = read_tsv(options.faces, ["face", "file", "sha256"], text=["face", "file", "sha256"])
-    if len(faces) < options.size:
-        raise EgaraError(f"work {options.work}: {len(faces)} faces, a set needs {options.size} ({options.faces})")
-    sets = draw_sets(faces, options.work, options.count, options.size, options.seed)
+    try:
+        sets = draw_sets(faces, options.work, options.count, options.size, options.seed, options.draw)
+    except EgaraError as error:
+        raise EgaraError(f"{error} ({options.faces})") from None
     write_tsv(options.output, sets)
     logger("sets").info("work %s: %d sets of %d from %d faces", options.work, options.count, options.size, len(faces))
 

@@ -12,8 +12,8 @@ sys.path.insert(0, str(LIBRARY))
 from snakemake.exceptions import WorkflowError
 
 from egara.captions import check_caption, make_caption
-from egara.cells import parse_cell
-from egara.config import complete_config, find_volumes, list_cells, read_casts
+from egara.cells import DRAWN, parse_cell
+from egara.config import complete_config, find_volumes, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
 from egara.fingerprint import fingerprint
 from egara.sets import set_name
@@ -40,6 +40,11 @@ except EgaraError as error:
 CORPUS = SETTINGS["corpus"]
 SETS = [set_name(number) for number in range(SETTINGS["sets"]["count"])]
 CELLS = list_cells(SETTINGS["grid"])
+try:
+    CONTROLS = list_controls(SETTINGS["controls"], CELLS, len(SETS))
+except EgaraError as error:
+    raise WorkflowError(str(error)) from None
+CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
@@ -49,9 +54,10 @@ wildcard_constraints:
     corpus=re.escape(CORPUS),
     work="|".join(map(re.escape, WORKS)),
     set="[0-9]+",
-    cell="|".join(map(re.escape, CELLS)),
+    cell="|".join(map(re.escape, [*CELLS, *CONTROL_CELLS])),
+    draw="drawn|disjoint|same",
     token="author|work|none",
-    representation="|".join(REPRESENTATIONS),
+    representation="|".join(dict.fromkeys([*REPRESENTATIONS, "norms"])),
     l2="on|off",
     resolution="[0-9]+",
     map="ipca|pca|umap",
@@ -104,6 +110,22 @@ def rows_of_samples(wildcards):
     return as_json([{"author": WORKS[n].author, "work": n, "caption": caption_of(token, n)} for n in WORKS])
 
 
+def material_of(wildcards):
+    """Return where the sets of a cell's work and their latents lie, without the ending; a control has its own."""
+    cell = parse_cell(wildcards.cell)
+    draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
+    latents = f"resolution~{cell['resolution']}" + (f"_sets~{draw}" if draw else "/")
+    return {
+        "sets": f"results/{wildcards.corpus}/sets/{draw}{wildcards.work}.tsv",
+        "latents": f"results/{wildcards.corpus}/latents/{latents}{wildcards.work}.safetensors",
+    }
+
+
+def sets_of(cell):
+    """Return the names of the sets of each work in a cell: all, or a control's few."""
+    return SETS if cell in CELLS else SETS[: SETTINGS["controls"]["sets"]]
+
+
 def loras_of_cell(wildcards):
     """Return all LoRAs of one cell."""
     return collect(
@@ -111,7 +133,7 @@ def loras_of_cell(wildcards):
         corpus=wildcards.corpus,
         cell=wildcards.cell,
         work=WORKS,
-        set=SETS,
+        set=sets_of(wildcards.cell),
     )
 
 

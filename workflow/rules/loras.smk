@@ -68,11 +68,7 @@ rule embed_captions:
 rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
-        sets="results/{corpus}/sets/{work}.tsv",
-        latents=lambda wildcards: (
-            f"results/{wildcards.corpus}/latents/resolution~{parse_cell(wildcards.cell)['resolution']}/"
-            f"{wildcards.work}.safetensors"
-        ),
+        unpack(material_of),
         captions=lambda wildcards: (
             f"results/{wildcards.corpus}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors"
         ),
@@ -83,6 +79,8 @@ rule train_loras:
         "logs/{corpus}/loras/{cell}/{work}.log",
     benchmark:
         "results/{corpus}/benchmarks/loras/{cell}/{work}.tsv"
+    wildcard_constraints:
+        cell="|".join(map(re.escape, CELLS)),
     conda:
         "../../envs/torch.yaml"
     threads: 1

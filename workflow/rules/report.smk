@@ -437,7 +437,18 @@ rule draw_overview:
         "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
 
 
-TABLES = ["works", "environment", "cosine", "neighbours", "methods", "grid", "clusters", "overlap", "verdict"]
+TABLES = [
+    "works",
+    "environment",
+    "cosine",
+    "neighbours",
+    "methods",
+    "controls",
+    "grid",
+    "clusters",
+    "overlap",
+    "verdict",
+]
 TABLES += ["detector", "pairs"] if CASTS else []
 
 

@@ -17,6 +17,7 @@ rule draw_sets:
     params:
         number=SETTINGS["sets"]["count"],
         size=SETTINGS["sets"]["size"],
+        draw="",
         seed=SEED,
         code=fingerprint("egara.sets"),
     shell:
@@ -25,6 +26,7 @@ rule draw_sets:
         " --work {wildcards.work}"
         " --count {params.number}"
         " --size {params.size}"
+        "{params.draw}"
         " --seed {params.seed}"
         " --output {output}"
         " 2> {log}"

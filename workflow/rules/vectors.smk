@@ -21,7 +21,7 @@ rule compare_factors:
         "../../envs/tables.yaml"
     params:
         works=list(WORKS),
-        sets=len(SETS),
+        sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
@@ -53,7 +53,7 @@ rule compare_loras:
         "../../envs/tables.yaml"
     params:
         works=list(WORKS),
-        sets=len(SETS),
+        sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"

@@ -14,7 +14,7 @@ STUDIED = "volumes under study"
 PAGE = 126  # characters that stand side by side on the page
 TITLES = {
     "works": "Table 1. Works, pages and faces", "environment": "Table 2. Environment of this run",
-    "grid": "The grid", "methods": "Other ways to ask",
+    "grid": "The grid", "methods": "Other ways to ask", "controls": "Controls",
     "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",
     "verdict": "The verdict, corrected for the number of settings", "pairs": "One kit, one author, two authors",
     "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",

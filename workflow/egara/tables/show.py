@@ -8,6 +8,7 @@ from egara.files import read_tsv
 from egara.progress import parser
 from egara.tables import (
     clusters,
+    controls,
     cosine,
     detector,
     environment,
@@ -29,15 +30,15 @@ if TYPE_CHECKING:
 KINDS = {
     "works": works, "environment": environment, "cosine": cosine, "neighbours": neighbours, "clusters": clusters,
     "overlap": overlap, "detector": detector, "pairs": pairs, "verdict": verdict,
-    "grid": grid, "methods": methods,
+    "grid": grid, "methods": methods, "controls": controls,
 }  # fmt: skip
 TEXT = [
     "corpus", "author", "work", "item", "value", "published", "init", "token", "representation", "l2", "space", "map",
     "level", "metric", "detector", "kits", "work_verdict", "author_across_works_verdict", "other_kit_verdict",
-    "sentence", "correction",
+    "sentence", "correction", "control", "outcome",
 ]  # fmt: skip
 # Columns of numbers whose names are those of text columns elsewhere.
-NUMBERS = {"verdict": ["work"], "grid": ["value", "published"]}
+NUMBERS = {"verdict": ["work"], "grid": ["value", "published"], "controls": ["value"]}
 
 
 def read_table(path: str | Path) -> tuple[str, "pd.DataFrame"]:

@@ -1,0 +1,82 @@
+"""Train what shows of what a score is made: a cell's twins with another token, disjoint sets, or one set and many seeds.
+
+Needs faces/{work}.tsv, the crops and base/base.json. Makes sets/{draw}/{work}.tsv, their latents, the controls' LoRAs
+and tables/controls.tsv.
+"""
+
+
+use rule draw_sets as draw_control_sets with:
+    output:
+        "results/{corpus}/sets/{draw}/{work}.tsv",
+    log:
+        "logs/{corpus}/sets/{draw}/{work}.log",
+    params:
+        number=SETTINGS["controls"]["sets"],
+        size=SETTINGS["sets"]["size"],
+        draw=lambda wildcards: f" --draw {wildcards.draw}",
+        seed=SEED,
+        code=fingerprint("egara.sets"),
+
+
+use rule encode_faces as encode_control_faces with:
+    input:
+        sets="results/{corpus}/sets/{draw}/{work}.tsv",
+        crops="results/{corpus}/faces/{work}",
+        base="results/{corpus}/base/base.json",
+    output:
+        "results/{corpus}/latents/resolution~{resolution}_sets~{draw}/{work}.safetensors",
+    log:
+        "logs/{corpus}/latents/resolution~{resolution}_sets~{draw}/{work}.log",
+    benchmark:
+        "results/{corpus}/benchmarks/latents/resolution~{resolution}_sets~{draw}/{work}.tsv"
+
+
+use rule train_loras as train_controls with:
+    output:
+        collect(
+            "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
+            set=SETS[: SETTINGS["controls"]["sets"]],
+            allow_missing=True,
+        ),
+    wildcard_constraints:
+        cell="|".join(map(re.escape, CONTROL_CELLS)) or "none",
+
+
+def control_vectors(pattern):
+    """Return vectors of all cells, and of the controls, for each representation and the norms."""
+    cells = [*CELLS, *CONTROL_CELLS]
+    kinds = list(dict.fromkeys([*REPRESENTATIONS, "norms"]))
+    return collect(pattern, cell=cells, representation=kinds, allow_missing=True)
+
+
+rule tabulate_controls:
+    """Tabulate what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
+    input:
+        gram=control_vectors("results/{corpus}/vectors/{cell}/{representation}.gram.npy"),
+        index=control_vectors("results/{corpus}/vectors/{cell}/{representation}.tsv"),
+    output:
+        report("results/{corpus}/tables/controls.tsv", caption="../report/controls.rst", category="Tables"),
+        "results/{corpus}/tables/controls.md",
+        "results/{corpus}/tables/controls.tex",
+    log:
+        "logs/{corpus}/tables/controls.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        l2=L2,
+        controls=as_json(CONTROLS),
+        study=CELLS,
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.tables.controls"),
+    shell:
+        "python -m egara.tables.controls"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --study {params.study}"
+        " --controls {params.controls:q}"
+        " --l2 {params.l2}"
+        " --permutations {params.permutations}"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"
