@@ -58,6 +58,21 @@ def texts(path):
     return ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
 
 
+def test_incremental_components_are_compared_with_exact_ones():
+    from egara.figures.incremental import agreement
+
+    points = np.random.default_rng(0).normal(size=(40, 6))
+    exact = np.linalg.qr(points - points.mean(axis=0))[0]
+    scaled = exact * [9.0, 7.0, 5.0, 3.0, 2.0, 1.0]
+    assert np.array(agreement(-2 * scaled, scaled)) == pytest.approx(np.ones((2, 6)))
+    turned = exact.copy()
+    turned[:, :2] = exact[:, :2] @ np.array([[0.6, 0.8], [-0.8, 0.6]])
+    alike, inside = agreement(turned, scaled)
+    assert alike[:2] == pytest.approx([0.6, 0.6]) and inside[:2] == pytest.approx([0.6, 1.0])
+    alike, inside = agreement(scaled[:, ::-1], scaled)
+    assert alike == pytest.approx(np.zeros(6), abs=1e-9) and inside == pytest.approx([0, 0, 0, 1, 1, 1], abs=1e-9)
+
+
 @pytest.mark.parametrize("draw", [draw_components, draw_clusters, draw_distances, draw_overview])
 def test_a_second_run_gives_the_same_file(study, tmp_path, draw):
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"

@@ -159,6 +159,7 @@ def figures_of(wildcards):
     spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
     distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
+    linear += [f"{folder}incremental.svg" for folder in spaces if "factors_l2" in folder]
     umap = [f"{folder}umap.svg" for folder in spaces]
     losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
     overview = "results/{corpus}/figures/overview.svg"

@@ -332,6 +332,44 @@ rule draw_components:
         " 2> {log}"
 
 
+rule draw_incremental:
+    """Show how far IncrementalPCA is from exact PCA."""
+    input:
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        ipca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+        pca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        variance=[
+            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
+            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
+        ],
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/incremental.svg",
+            caption="../report/incremental.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "ipca and pca"},
+        ),
+    log:
+        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/incremental.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.incremental"),
+    shell:
+        "python -m egara.figures.incremental"
+        " --gram {input.gram}"
+        " --index {input.index}"
+        " --ipca {input.ipca}"
+        " --pca {input.pca}"
+        " --variance {input.variance}"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {wildcards.l2}"
+        " --output {output}"
+        " 2> {log}"
+
+
 rule draw_clusters:
     """Scatter UMAP coordinates with HDBSCAN's clusters."""
     input:

@@ -25,6 +25,7 @@ FIGURES = {
         "Components 1–2 and 41–42 (the paper's Figures 2–5)",
         "IncrementalPCA of the factors is the published map; exact PCA stands beside it.",
     ),
+    "incremental": ("IncrementalPCA beside exact PCA", "How much the published projection forgets."),
     "clusters": ("UMAP and clusters", "Seen from afar only: UMAP makes groups from noise, too."),
     "losses": (
         "Losses while training",
