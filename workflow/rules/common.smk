@@ -46,6 +46,7 @@ except EgaraError as error:
     raise WorkflowError(str(error)) from None
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
+LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
 
@@ -162,5 +163,12 @@ def figures_of(wildcards):
     linear += [f"{folder}incremental.svg" for folder in spaces if "factors_l2" in folder]
     umap = [f"{folder}umap.svg" for folder in spaces]
     losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
+    layers = collect(
+        "results/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.svg",
+        cell=CELLS,
+        representation=LAYERS,
+        l2=L2,
+        allow_missing=True,
+    )
     overview = "results/{corpus}/figures/overview.svg"
-    return collect([overview, *distances, *linear, *umap, *losses], corpus=wildcards.corpus)
+    return collect([overview, *layers, *distances, *linear, *umap, *losses], corpus=wildcards.corpus)

@@ -174,6 +174,58 @@ rule tabulate_methods:
         "python -m egara.tables.methods --scores {input} --output {output} 2> {log}"
 
 
+rule tabulate_layers:
+    """Tabulate where in the network work and author show."""
+    input:
+        collect(
+            "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+            cell=CELLS,
+            representation=LAYERS,
+            allow_missing=True,
+        ),
+    output:
+        report("results/{corpus}/tables/layers.tsv", caption="../report/layers.rst", category="Tables"),
+        "results/{corpus}/tables/layers.md",
+        "results/{corpus}/tables/layers.tex",
+    log:
+        "logs/{corpus}/tables/layers.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.tables.layers"),
+    shell:
+        "python -m egara.tables.layers --layers {input} --output {output} 2> {log}"
+
+
+rule draw_layers:
+    """Draw where in the network work and author show."""
+    input:
+        "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+    output:
+        report(
+            "results/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.svg",
+            caption="../report/layers.rst",
+            category="Figures",
+            labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "layers"},
+        ),
+    log:
+        "logs/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.log",
+    wildcard_constraints:
+        representation="[a-z]+",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.figures.layers"),
+    shell:
+        "python -m egara.figures.layers"
+        " --layers {input}"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {wildcards.l2}"
+        " --output {output}"
+        " 2> {log}"
+
+
 rule tabulate_clusters:
     """Tabulate how clusters agree with works and authors."""
     input:
@@ -488,6 +540,7 @@ TABLES = [
     "verdict",
 ]
 TABLES += ["detector", "pairs"] if CASTS else []
+TABLES += ["layers"] if LAYERS else []
 
 
 rule write_report:

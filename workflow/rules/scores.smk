@@ -1,7 +1,7 @@
 """Score distances and neighbours, each beside its chance level and a permutation p-value.
 
 Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2~{l2}/: scores.tsv and
-nulls.npz.
+nulls.npz; layer by layer, from the LoRAs themselves, scores/{cell}/{representation}.layers.tsv.
 """
 
 
@@ -37,4 +37,39 @@ rule score:
         " --seed {params.seed}"
         " --output {output.scores}"
         " --nulls {output.nulls}"
+        " 2> {log}"
+
+
+rule score_layers:
+    """Score every layer of one cell alone, and layers of one position or kind together."""
+    input:
+        loras_of_cell,
+    output:
+        "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+    log:
+        "logs/{corpus}/scores/{cell}/{representation}.layers.log",
+    benchmark:
+        "results/{corpus}/benchmarks/scores/{cell}/{representation}.layers.tsv"
+    wildcard_constraints:
+        representation="[a-z]+",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        l2=L2,
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=fingerprint("egara.scores.layers"),
+    shell:
+        "python -m egara.scores.layers"
+        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --works {params.works}"
+        " --sets {params.sets}"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {params.l2}"
+        " --permutations {params.permutations}"
+        " --seed {params.seed}"
+        " --output {output}"
         " 2> {log}"

@@ -186,7 +186,7 @@ LoRAs whose nearest LoRA has the same label; chance is exact, from class sizes. 
 {%- if tables.cosine or tables.neighbours or tables.verdict %}
 <h2 id="scores">Scores, beside chance and the published values</h2>
 {{- given(("cosine", "neighbours", "methods")) }}
-{{- given(("verdict", "controls", "pairs", "clusters", "grid"), true) }}
+{{- given(("verdict", "controls", "layers", "pairs", "clusters", "grid"), true) }}
 {%- endif %}
 {%- if groups %}
 <h2 id="figures">Figures</h2>

@@ -15,11 +15,13 @@ PAGE = 126  # characters that stand side by side on the page
 TITLES = {
     "works": "Table 1. Works, pages and faces", "environment": "Table 2. Environment of this run",
     "grid": "The grid", "methods": "Other ways to ask", "controls": "Controls",
+    "layers": "Where in the network",
     "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",
     "verdict": "The verdict, corrected for the number of settings", "pairs": "One kit, one author, two authors",
     "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",
 }  # fmt: skip
 FIGURES = {
+    "layers": ("Where in the network", "A LoRA changes many layers; not all of them take part in a style."),
     "distances": ("Distributions of distances", "If labels mean nothing, all three kinds of pairs lie on one another."),
     "components": (
         "Components 1–2 and 41–42 (the paper's Figures 2–5)",

@@ -89,9 +89,7 @@ def score_level(
     if not level.counted.any():
         return [_row(metric) for metric in ("cosine_intra", "cosine_inter", "cosine_difference", *NEIGHBOURS)]
     draws = _draws(works, seed)
-    return _cosines(distances, works, level, draws) + _hits(
-        distances, works, level, draws, {} if nulls is None else nulls
-    )
+    return _cosines(distances, works, level, draws) + score_hits(distances, works, level, seed, nulls)
 
 
 def judge_level(distances: np.ndarray, works: np.ndarray, level: Level, seed: int) -> list[dict]:
@@ -168,9 +166,13 @@ def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.n
     ]
 
 
-def _hits(
-    distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray, nulls: dict[str, np.ndarray]
+def score_hits(
+    distances: np.ndarray, works: np.ndarray, level: Level, seed: int, nulls: dict[str, np.ndarray] | None = None
 ) -> list[dict]:
+    """Score Top-1 and Top-5 alone, as `score_level` does."""
+    if not level.counted.any():
+        return [_row(metric) for metric in NEIGHBOURS]
+    draws = _draws(works, seed)
     neighbours = nearest(distances, level.eligible, max(NEIGHBOURS.values()))
     same = (level.eligible & (level.labels[:, None] == level.labels[None, :])).sum(axis=1)
     candidates = level.eligible.sum(axis=1)
@@ -180,7 +182,7 @@ def _hits(
         hit = hits(neighbours, level.labels, count)
         hit_then = hits(neighbours, level.relabelled, count)
         null = (hit_then & level.counted_then).sum(axis=1) / level.counted_then.sum(axis=1)
-        if metric == "top1":
+        if metric == "top1" and nulls is not None:
             nulls[metric] = null
         found = np.bincount(works, weights=hit & level.counted)
         with np.errstate(invalid="ignore"):

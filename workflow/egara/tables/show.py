@@ -13,6 +13,7 @@ from egara.tables import (
     detector,
     environment,
     grid,
+    layers,
     methods,
     neighbours,
     overlap,
@@ -30,15 +31,16 @@ if TYPE_CHECKING:
 KINDS = {
     "works": works, "environment": environment, "cosine": cosine, "neighbours": neighbours, "clusters": clusters,
     "overlap": overlap, "detector": detector, "pairs": pairs, "verdict": verdict,
-    "grid": grid, "methods": methods, "controls": controls,
+    "grid": grid, "methods": methods, "controls": controls, "layers": layers,
 }  # fmt: skip
 TEXT = [
     "corpus", "author", "work", "item", "value", "published", "init", "token", "representation", "l2", "space", "map",
     "level", "metric", "detector", "kits", "work_verdict", "author_across_works_verdict", "other_kit_verdict",
-    "sentence", "correction", "control", "outcome",
+    "sentence", "correction", "control", "outcome", "what",
+    "name", "position", "kind",
 ]  # fmt: skip
 # Columns of numbers whose names are those of text columns elsewhere.
-NUMBERS = {"verdict": ["work"], "grid": ["value", "published"], "controls": ["value"]}
+NUMBERS = {"verdict": ["work"], "grid": ["value", "published"], "controls": ["value"], "layers": ["value"]}
 
 
 def read_table(path: str | Path) -> tuple[str, "pd.DataFrame"]:
