@@ -543,6 +543,39 @@ TABLES += ["detector", "pairs"] if CASTS else []
 TABLES += ["layers"] if LAYERS else []
 
 
+rule gather_maps:
+    """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
+    input:
+        maps=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv"),
+        exact=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
+        incremental=collect(
+            "results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.tsv",
+            cell=CELLS if "factors" in REPRESENTATIONS else [],
+            l2=L2,
+            allow_missing=True,
+        ),
+        gram=of_spaces("results/{corpus}/vectors/{cell}/{representation}.gram.npy"),
+        sets=of_works("results/{corpus}/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
+        crops=of_works("results/{corpus}/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
+    output:
+        "results/{corpus}/explorer.json",
+    log:
+        "logs/{corpus}/explorer.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.maps],
+        faces=lambda wildcards, input: (f" --sets {input.sets} --crops {input.crops}" if input.sets else ""),
+        code=fingerprint("egara.explorer"),
+    shell:
+        "python -m egara.explorer"
+        " --spaces {params.spaces}"
+        " --vectors results/{wildcards.corpus}/vectors"
+        "{params.faces}"
+        " --output {output}"
+        " 2> {log}"
+
+
 rule write_report:
     """Put everything on one self-contained page."""
     input:
@@ -553,6 +586,8 @@ rule write_report:
         samples="results/{corpus}/base/samples.png",
         sheets=of_works("results/{corpus}/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=GROUPS,
+        explorer="results/{corpus}/explorer.json",
+        parts=collect("workflow/egara/explorer/explorer.{ending}", ending=["css", "html", "js"]),
     output:
         "results/{corpus}/report.html",
     log:
@@ -578,6 +613,7 @@ rule write_report:
         " --samples {input.samples}"
         " {params.sheets}"
         " {params.groups}"
+        " --explorer {input.explorer}"
         " --benchmarks results/{wildcards.corpus}/benchmarks"
         " --seed {params.seed}"
         " --output {output}"

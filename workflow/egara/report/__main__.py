@@ -13,7 +13,8 @@ from egara.progress import logger, parser
 # Bytes of figures on the page; what lies beyond is named by its file.
 FIGURE_BUDGET = 5 * 2**20
 SECTIONS = {
-    "answer": "Answer", "limits": "What this shows, and what not", "material": "Works and faces", "run": "What was run",
+    "answer": "Answer", "explore": "The map", "limits": "What this shows, and what not",
+    "material": "Works and faces", "run": "What was run",
     "scores": "Scores", "figures": "Figures", "base": "Base model", "sheets": "Faces", "licences": "Licences",
 }  # fmt: skip
 
@@ -86,11 +87,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--sheets", nargs="*", default=[], help="contact sheets, faces/{work}.png")
     arguments.add_argument("--show-faces", action="store_true", help="show the contact sheets; else they stay private")
     arguments.add_argument("--groups", help="drawing kit of each work: work, group (.tsv)")
+    arguments.add_argument("--explorer", help="maps to explore, from egara.explorer (.json)")
     arguments.add_argument("--benchmarks", help="folder of Snakemake's benchmark files")
     arguments.add_argument("--seed", type=int, help="study seed")
     arguments.add_argument("--output", required=True, help="page to write (.html)")
     options = arguments.parse_args(argv)
 
+    from egara.explorer.page import read_explorer
     from egara.files import write_text
     from egara.report import answer, sections
     from egara.report.images import read_figure, read_picture, within
@@ -118,6 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     studied = set() if listed is None else set(listed.loc[listed["corpus"] == "this run", "author"])
     questions, lines = answer.lines(verdict) if verdict is not None else ([], [])
     kits = sections.kit_table(groups, base)
+    explorer = read_explorer(options.explorer) if options.explorer else None
     content = {
         "corpus": options.corpus,
         "answer": answer.summary(verdict, listed) if verdict is not None else [],
@@ -138,10 +142,11 @@ def main(argv: list[str] | None = None) -> None:
         "trained_on": describe_training(base, studied),
         "sheets": sheets,
         "kits": [] if kits is None else kits.to_dict("records"),
+        "explorer": explorer,
         "composed": kits is not None and (kits["role"] == sections.STUDIED).any(),
     }
     present = {
-        "limits": content["limits"], "material": {"works", "overlap", "detector"} & tables.keys(),
+        "explore": explorer, "limits": content["limits"], "material": {"works", "overlap", "detector"} & tables.keys(),
         "scores": {"cosine", "neighbours", "verdict"} & tables.keys(), "figures": content["groups"],
         "base": samples or content["trained_on"], "sheets": sheets,
     }  # fmt: skip

@@ -163,11 +163,19 @@ TEMPLATE = """<!DOCTYPE html>
 {%- endfor %}</tr>
 {%- endfor %}
 </tbody></table></div>
-<p class="note">Above chance: p below 0.05 after Holm's correction over all {{ settings }} settings. Top-1: share of
+<p class="note">Above chance: p below 0.05 after the correction for all {{ settings }} settings. Top-1: share of
 LoRAs whose nearest LoRA has the same label; chance is exact, from class sizes. Whole vectors, not maps of them.</p>
 {%- endif %}
 {%- if overview %}{{ picture(overview) }}{% endif %}
 </section>
+{%- if explorer %}
+<h2 id="explore">The map, to explore</h2>
+<p>Every LoRA is a point. Choose the cell, how weights are looked at, and the map; point at a LoRA to see who lies
+nearest. The neighbours are those of the whole vectors: a map of two dimensions may show them far apart.</p>
+{{ explorer.markup }}
+<script type="application/json" id="explorer-data">{{ explorer.data }}</script>
+<script>{{ explorer.script }}</script>
+{%- endif %}
 {%- if limits %}
 <h2 id="limits">What this shows, and what not</h2>
 <ul>{% for text in limits %}<li>{{ text }}</li>{% endfor %}</ul>
@@ -253,4 +261,6 @@ def render(**content: object) -> str:
     from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(TEMPLATE).render(style=Markup(STYLE), long=LONG, **content)
+    style = STYLE + (explorer.pop("style") if (explorer := dict(content.pop("explorer") or {})) else "")
+    content["explorer"] = {name: Markup(text) for name, text in explorer.items()}
+    return environment.from_string(TEMPLATE).render(style=Markup(style), long=LONG, **content)

@@ -1,0 +1,44 @@
+"""Maps and neighbours as short text: coordinates in 16 bits each, neighbours by number."""
+
+import base64
+
+import numpy as np
+
+STEPS = 32767
+NEIGHBOURS = 5
+# Characters of coordinates and neighbours that a page may hold; beyond, only the published components stay.
+BUDGET = 4_000_000
+FEW = (1, 2, 3, 4, 5, 6, 41, 42)
+
+
+def pack(values: np.ndarray, kind: str) -> str:
+    """Write numbers as base64 of little-endian `kind` (i2, u2)."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype=f"<{kind}").tobytes()).decode("ascii")
+
+
+def quantise(points: np.ndarray) -> dict[str, object]:
+    """Store coordinates (n, k), one component after the other, each as 16-bit parts of its own largest size.
+
+    Returns
+    -------
+    scale : (k,) what one step is worth; a value is wrong by half a step at most, 1 / 65534 of the largest.
+    data : base64 of k times n integers.
+    """
+    largest = np.abs(points).max(axis=0)
+    scale = np.where(largest > 0, largest, 1.0) / STEPS
+    return {"scale": [float(f"{value:.6g}") for value in scale], "data": pack(np.rint(points / scale).T, "i2")}
+
+
+def describe_neighbours(distances: np.ndarray, count: int = NEIGHBOURS) -> dict[str, object]:
+    """Store the nearest `count` LoRAs of each, nearest first, and their cosine distances in 1/30000: (n, count)."""
+    from egara.scores.neighbours import nearest
+
+    found = nearest(distances, ~np.eye(len(distances), dtype=bool), min(count, len(distances) - 1))
+    near = np.take_along_axis(distances, found, axis=1)
+    return {"count": found.shape[1], "rows": pack(found, "u2"), "distances": pack(np.rint(near * 30000), "u2")}
+
+
+def choose(count: int, spaces: int, loras: int) -> list[int]:
+    """Return which of `count` components are kept, counted from 1: all where they fit into `BUDGET`, else a few."""
+    everything = spaces * loras * count * 2 * 4 / 3
+    return [number for number in range(1, count + 1) if everything <= BUDGET or number in FEW]
