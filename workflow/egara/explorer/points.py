@@ -26,7 +26,7 @@ def quantise(points: np.ndarray) -> dict[str, object]:
     """
     largest = np.abs(points).max(axis=0)
     scale = np.where(largest > 0, largest, 1.0) / STEPS
-    return {"scale": [float(f"{value:.6g}") for value in scale], "data": pack(np.rint(points / scale).T, "i2")}
+    return {"scale": [float(f"{value:.8g}") for value in scale], "data": pack(np.rint(points / scale).T, "i2")}
 
 
 def describe_neighbours(distances: np.ndarray, count: int = NEIGHBOURS) -> dict[str, object]:
