@@ -9,17 +9,23 @@ BLOCK = 96 * 2**20
 
 
 def gram_of_columns(matrix: np.ndarray) -> np.ndarray:
-    """Gram matrix of the rows of `matrix` (n, d), summed in float64 over blocks of columns.
+    """Gram matrix of the rows of `matrix` (n, d) float32, in blocks of columns that are summed in float64.
 
-    `matrix` may be memory-mapped: one block at a time is in memory. Float64 matters with a shared A, where a large
-    common part cancels when the vectors are centred.
+    `matrix` may be memory-mapped: one block at a time is in memory. Rows are taken relative to the first one, r: with
+    y = x - r, ⟨x, x'⟩ = ⟨y, y'⟩ + ⟨y, r⟩ + ⟨y', r⟩ + ⟨r, r⟩. Where all rows share a large part, as with one A for all
+    LoRAs, float32 products of y keep the digits that products of x would lose, and what rounding the rest brings
+    depends on one row only, which centring takes away. Less than half the time of float64 throughout.
     """
     count, width = matrix.shape
     gram = np.zeros((count, count))
-    step = max(1, BLOCK // (8 * count))
+    step = max(1, BLOCK // (16 * count))  # memory that was just written is still near the processor
     for start in range(0, width, step):
-        block = np.asarray(matrix[:, start : start + step], dtype=np.float64)
+        block = np.array(matrix[:, start : start + step], dtype=np.float32)
+        first = block[0].copy()
+        block -= first
+        along = (block @ first).astype(np.float64)
         gram += block @ block.T
+        gram += along[:, None] + along[None, :] + np.dot(first, first.astype(np.float64))
     return gram
 
 
