@@ -20,11 +20,14 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--gram", required=True, help="Gram matrix to write, n x n float64 (.npy)")
     arguments.add_argument("--index", required=True, help="index to write: lora, author, work, set, norm (.tsv)")
     arguments.add_argument("--matrix", help="matrix of factors to write, n x d float32 (.npy)")
+    arguments.add_argument("--cache", help="folder of inner products that are known already")
     options = arguments.parse_args(argv)
     if options.sets < 1:
         arguments.error("--sets must be at least 1")
     if options.matrix and options.representation != "factors":
         arguments.error("--matrix goes with --representation factors")
+
+    from pathlib import Path
 
     import numpy as np
 
@@ -39,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     layers = len(layouts[0].shapes)
     log.info("%s of %d LoRAs, %d layers", options.representation, len(paths), layers)
     with bar(layers, "layer") as watched:
-        gram = gram_of_loras(paths, options.representation, layouts, watched.update)
+        cache = Path(options.cache) if options.cache else None
+        gram = gram_of_loras(paths, options.representation, layouts, watched.update, cache)
     files["norm"] = np.sqrt(np.diag(gram))
     if options.matrix:
         write_matrix(options.matrix, paths, layouts)

@@ -9,13 +9,18 @@ import numpy as np
 from egara.errors import EgaraError
 from egara.files import replacing
 from egara.loras.formats import Factors, Layout, read_layout, read_lora
+from egara.vectors.known import Known, identify, recall, remember
+from egara.vectors.products import products_of_rows
 from egara.vectors.representations import find
+from egara.vectors.sketch import SIDE, sketches
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Bytes of factors that all LoRAs together may hold in memory; at least one layer is held, however large.
 HELD = 192 * 2**20
+SKETCH = "sketch"
+FEW = 5  # one new LoRA in so many: taking old ones in small parts costs up to four times a row
 
 
 def lora_files(folder: str | Path, works: list[str], sets: int) -> "pd.DataFrame":
@@ -69,12 +74,44 @@ def authors_of(files: "pd.DataFrame", layouts: list[Layout]) -> list[str]:
 
 
 def gram_of_loras(
-    paths: list[str], representation: str, layouts: list[Layout], watch: Callable[[int], None] = lambda layers: None
+    paths: list[str],
+    representation: str,
+    layouts: list[Layout],
+    watch: Callable[[int], None] = lambda layers: None,
+    cache: Path | None = None,
 ) -> np.ndarray:
     """Exact Gram matrix (n, n) float64 of LoRA files, the sum of what the representation gives for each layer.
 
-    `watch` is told how many layers were added. Memory: `HELD` bytes of factors, and the blocks of one layer.
+    `watch` is told how many layers were added. With a `cache` (`egara.vectors.known`) only rows of LoRAs that are new
+    there are computed; sums of float32 products in another order differ by rounding, about 1e-7 of the largest. Exact
+    representations read all files again, a sketch only the new ones. Memory: `HELD` bytes of factors, and the blocks of
+    one layer.
     """
+    if representation == SKETCH:
+        return _gram_of_sketches(paths, layouts, watch, cache)
+    if cache is None:
+        return _whole_gram(paths, representation, layouts, watch)
+    ids = [identify(path) for path in paths]
+    known = recall(cache, representation, ids)
+    rows = {} if known is None else {name: row for row, name in enumerate(known.ids)}
+    old = [row for row, name in enumerate(ids) if name in rows]
+    new = [row for row, name in enumerate(ids) if name not in rows]
+    if not old or FEW * len(new) > len(ids):
+        gram = _whole_gram(paths, representation, layouts, watch)
+    else:
+        found = [rows[ids[row]] for row in old]
+        gram = np.zeros((len(ids), len(ids)))
+        gram[np.ix_(old, old)] = known.gram[np.ix_(found, found)]
+        if new:
+            _add_rows(gram, paths, representation, layouts, old, new, watch)
+    if new or not old:
+        remember(cache, representation, Known(ids, gram))
+    return gram
+
+
+def _whole_gram(
+    paths: list[str], representation: str, layouts: list[Layout], watch: Callable[[int], None]
+) -> np.ndarray:
     gram = np.zeros((len(paths), len(paths)))
     for _, share in layer_grams(paths, representation, layouts):
         gram += share
@@ -82,17 +119,74 @@ def gram_of_loras(
     return gram
 
 
+def _add_rows(
+    gram: np.ndarray,
+    paths: list[str],
+    representation: str,
+    layouts: list[Layout],
+    old: list[int],
+    new: list[int],
+    watch: Callable[[int], None],
+) -> None:
+    """Add to `gram` the rows and columns of LoRAs `new`, taken together with a few of the `old` at a time."""
+    measure, step = find(representation).gram, max(4, len(new))
+    for name, layer in _layers(paths, layouts):
+        added = [layer[row] for row in new]
+        for start in range(0, len(old), step):
+            some = old[start : start + step]
+            share = measure([*added, *(layer[row] for row in some)], name)
+            gram[np.ix_(new, some)] += share[: len(new), len(new) :]
+        share = measure(added, name)
+        gram[np.ix_(new, new)] += (share + share.T) / 2
+        watch(1)
+    gram[np.ix_(old, new)] = gram[np.ix_(new, old)].T
+
+
+def _gram_of_sketches(
+    paths: list[str], layouts: list[Layout], watch: Callable[[int], None], cache: Path | None
+) -> np.ndarray:
+    """Gram matrix of sketches; those in the cache are not read again."""
+    ids = [identify(path) for path in paths]
+    known = None if cache is None else recall(cache, SKETCH, ids)
+    rows = {} if known is None else {name: row for row, name in enumerate(known.ids)}
+    new = [row for row, name in enumerate(ids) if name not in rows]
+    old = [row for row, name in enumerate(ids) if name in rows]
+    vectors = np.empty((len(ids), SIDE**2 * len(layouts[0].shapes)), np.float32)
+    gram = np.zeros((len(ids), len(ids)))
+    if old:
+        found = [rows[ids[row]] for row in old]
+        vectors[old] = known.vectors[found]
+        gram[np.ix_(old, old)] = known.gram[np.ix_(found, found)]
+    if new:
+        parts = []
+        for name, layer in _layers([paths[row] for row in new], [layouts[row] for row in new]):
+            parts.append(sketches(layer, name))
+            watch(1)
+        vectors[new] = np.concatenate(parts, axis=1)
+        added = products_of_rows(vectors[new], vectors)
+        gram[new], gram[:, new] = added, added.T
+        if cache is not None:
+            remember(cache, SKETCH, Known(ids, gram, vectors))
+    return gram
+
+
 def layer_grams(paths: list[str], representation: str, layouts: list[Layout]) -> Iterator[tuple[str, np.ndarray]]:
     """Yield each layer's name and share of the Gram matrix, (n, n) float64; files are read a few layers at a time."""
     measure = find(representation).gram
+    for name, layer in _layers(paths, layouts):
+        share = measure(layer, name)
+        yield name, (share + share.T) / 2
+
+
+def _layers(paths: list[str], layouts: list[Layout]) -> Iterator[tuple[str, list[Factors]]]:
+    """Yield each layer's name and its factors in all files, which are read a few layers at a time."""
     for names in _groups(layouts):
         layers: dict[str, list[Factors]] = {name: [] for name in names}
         for path in paths:
             for name, pair in read_lora(path, names).layers.items():
                 layers[name].append(pair)
         for name in names:
-            share = measure(layers.pop(name), name)
-            yield name, (share + share.T) / 2
+            yield name, layers.pop(name)
 
 
 def _groups(layouts: list[Layout]) -> Iterator[list[str]]:

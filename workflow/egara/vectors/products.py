@@ -29,6 +29,16 @@ def gram_of_columns(matrix: np.ndarray) -> np.ndarray:
     return gram
 
 
+def products_of_rows(some: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Inner products of `some` rows (k, d) with all `rows` (n, d), float32 summed in float64 blocks: (k, n) float64."""
+    found = np.zeros((len(some), len(rows)))
+    step = max(1, BLOCK // (8 * max(len(some) + len(rows), 1)))
+    for start in range(0, rows.shape[1], step):
+        part = slice(start, start + step)
+        found += some[:, part].astype(np.float64) @ rows[:, part].astype(np.float64).T
+    return found
+
+
 def sum_over_ranks(ranks: list[int], products: Callable[[slice, slice], np.ndarray]) -> np.ndarray:
     """Sum a symmetric matrix of all ranks of all LoRAs to one number a pair of LoRAs: (n, n) float64.
 
