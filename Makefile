@@ -20,7 +20,7 @@ check: .venv/tested
 	$(BIN)/snakemake --lint
 
 bench: .venv/tested
-	$(BIN)/python benchmarks/gram.py
+	$(BIN)/python benchmarks/weights.py
 	$(BIN)/python benchmarks/train.py
 
 .venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml
