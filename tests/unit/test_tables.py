@@ -11,6 +11,7 @@ from small_study import INDEPENDENT, SHARED, WORKS, build
 
 from egara.errors import EgaraError
 from egara.scores.adjust import benjamini_hochberg
+from egara.scores.chance import chance_of_hit
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
 from egara.tables import (
@@ -116,6 +117,19 @@ def test_published_values_stand_only_beside_the_published_method(tmp_path, study
 def test_chance_of_the_published_table():
     assert neighbours.published_chance(1) == pytest.approx(0.602, abs=5e-4)
     assert neighbours.published_chance(5) == pytest.approx(0.943, abs=5e-4)
+
+
+def test_chance_of_the_published_corpus_comes_from_its_works():
+    works = pd.read_csv(pytest_root() / PUBLISHED / "works.tsv", sep="\t")
+    sizes = 30 * works.groupby("author").size()
+    assert sorted(sizes) == [90, 240] == sorted(neighbours.PUBLISHED_SIZES)
+    for count, known in ((1, 0.602), (5, 0.943)):
+        chance = (
+            sizes * [float(chance_of_hit(size - 1, sizes.sum() - 1, count)) for size in sizes]
+        ).sum() / sizes.sum()
+        assert chance == pytest.approx(known, abs=5e-4)
+        published = pd.read_csv(pytest_root() / PUBLISHED / "neighbours.tsv", sep="\t")[f"top{count}"]
+        assert (published - chance).abs().max() < 0.07, "the published scores are chance"
 
 
 def test_published_tables_are_the_papers():

@@ -217,6 +217,17 @@ def test_maps_must_hold_the_same_loras(tmp_path):
         read_maps(["m.tsv"])
 
 
+def test_sketches_are_the_rows_of_the_matrix(tmp_path):
+    write_study(tmp_path / "loras")
+    gram, _ = call(tmp_path / "loras", "sketch", tmp_path, matrix=tmp_path / "sketch.npy")
+    matrix = np.load(tmp_path / "sketch.npy", mmap_mode="r")
+    assert matrix.shape == (6, 2 * 256)
+    expected = matrix.astype(float) @ matrix.astype(float).T
+    np.testing.assert_allclose(gram, expected, rtol=0, atol=1e-6 * np.diag(expected).max())
+    with pytest.raises(SystemExit):
+        call(tmp_path / "loras", "delta", tmp_path, matrix=tmp_path / "delta.npy")
+
+
 def test_a_large_common_part_costs_no_digits():
     from egara.vectors.geometry import centre
     from egara.vectors.products import gram_of_columns

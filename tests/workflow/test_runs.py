@@ -49,7 +49,7 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert (jobs["compare_loras"], jobs["compare_factors"]) == (2, 1)  # delta, and norms for the controls
+    assert (jobs["compare_loras"], jobs["flatten_loras"]) == (2, 1)  # delta, and norms for the controls
 
 
 def test_controls_train_their_own_few_and_nothing_else(changed):
@@ -81,7 +81,7 @@ def test_l2_and_representation_train_nothing(changed):
     changed.change("l2: [true]", "l2: [true, false]")
     jobs = changed.planned()
     assert jobs["map_exactly"] == 2
-    assert not {"train_loras", "compare_loras", "compare_factors"} & set(jobs)
+    assert not {"train_loras", "compare_loras", "flatten_loras"} & set(jobs)
     changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
     jobs = changed.planned()
     assert set(jobs) and not {"train_loras", "compare_loras", "map_exactly", "score"} & set(jobs)

@@ -46,6 +46,7 @@ except EgaraError as error:
     raise WorkflowError(str(error)) from None
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
+FLAT = ["factors", "sketch"]  # representations with a vector of numbers for IncrementalPCA
 LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
@@ -139,9 +140,9 @@ def loras_of_cell(wildcards):
 
 
 def linear_maps(wildcards):
-    """Return the maps in which distances are scored: the papers' IncrementalPCA for factors, exact PCA for all."""
+    """Return the maps in which distances are scored: the papers' IncrementalPCA where there are vectors, exact PCA for all."""
     folder = f"results/{wildcards.corpus}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
-    names = ["ipca", "pca"] if wildcards.representation == "factors" else ["pca"]
+    names = ["ipca", "pca"] if wildcards.representation in FLAT else ["pca"]
     return {name: f"{folder}/{name}.tsv" for name in names}
 
 
@@ -160,7 +161,7 @@ def figures_of(wildcards):
     spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
     distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
-    linear += [f"{folder}incremental.svg" for folder in spaces if "factors_l2" in folder]
+    linear += [f"{folder}incremental.svg" for folder in spaces if any(f"/{name}_l2" in folder for name in FLAT)]
     umap = [f"{folder}umap.svg" for folder in spaces]
     losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
     layers = collect(

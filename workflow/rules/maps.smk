@@ -5,18 +5,18 @@ Needs a Gram matrix and its index. Makes maps/{cell}/{representation}_l2~{l2}/{m
 
 
 rule map_incrementally:
-    """Run the papers' IncrementalPCA in batches on the memory-mapped matrix of factors."""
+    """Run the papers' IncrementalPCA in batches on the memory-mapped matrix of vectors."""
     input:
-        gram="results/{corpus}/vectors/{cell}/factors.gram.npy",
-        index="results/{corpus}/vectors/{cell}/factors.tsv",
-        matrix="results/{corpus}/vectors/{cell}/factors.npy",
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        matrix="results/{corpus}/vectors/{cell}/{representation}.npy",
     output:
-        map="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.tsv",
-        variance="results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.variance.tsv",
+        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
     log:
-        "logs/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.log",
+        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.log",
     benchmark:
-        "results/{corpus}/benchmarks/maps/{cell}/factors_l2~{l2}/ipca.tsv"
+        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/ipca.tsv"
     conda:
         "../../envs/tables.yaml"
     params:

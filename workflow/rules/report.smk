@@ -549,8 +549,9 @@ rule gather_maps:
         maps=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv"),
         exact=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
         incremental=collect(
-            "results/{corpus}/maps/{cell}/factors_l2~{l2}/ipca.tsv",
-            cell=CELLS if "factors" in REPRESENTATIONS else [],
+            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+            cell=CELLS,
+            representation=[name for name in REPRESENTATIONS if name in FLAT],
             l2=L2,
             allow_missing=True,
         ),

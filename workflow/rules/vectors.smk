@@ -1,22 +1,24 @@
 """Turn LoRAs into points of a space: what counts downstream is their exact Gram matrix.
 
-Needs all LoRAs of a cell. Makes vectors/{cell}/{representation}.gram.npy with its index; factors also as the
-papers' memory-mapped matrix.
+Needs all LoRAs of a cell. Makes vectors/{cell}/{representation}.gram.npy with its index; factors, the
+papers' vectors, and sketches also as a memory-mapped matrix.
 """
 
 
-rule compare_factors:
-    """Flatten A and B of all layers into one vector a LoRA, stack them, and take all inner products."""
+rule flatten_loras:
+    """Make one vector a LoRA, factors or sketch, stack them, and take all inner products."""
     input:
         loras_of_cell,
     output:
-        gram="results/{corpus}/vectors/{cell}/factors.gram.npy",
-        index="results/{corpus}/vectors/{cell}/factors.tsv",
-        matrix="results/{corpus}/vectors/{cell}/factors.npy",
+        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        matrix="results/{corpus}/vectors/{cell}/{representation}.npy",
     log:
-        "logs/{corpus}/vectors/{cell}/factors.log",
+        "logs/{corpus}/vectors/{cell}/{representation}.log",
     benchmark:
-        "results/{corpus}/benchmarks/vectors/{cell}/factors.tsv"
+        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.tsv"
+    wildcard_constraints:
+        representation="|".join(FLAT),
     conda:
         "../../envs/tables.yaml"
     params:
@@ -28,7 +30,7 @@ rule compare_factors:
         " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
         " --works {params.works}"
         " --sets {params.sets}"
-        " --representation factors"
+        " --representation {wildcards.representation}"
         " --cache results/store/products"
         " --gram {output.gram}"
         " --index {output.index}"
@@ -36,7 +38,7 @@ rule compare_factors:
         " 2> {log}"
 
 
-ruleorder: compare_factors > compare_loras
+ruleorder: flatten_loras > compare_loras
 
 
 rule compare_loras:

@@ -10,7 +10,7 @@ from egara.vectors.representations import find, names
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read LoRA files and write the Gram matrix, its index and, if asked, the matrix of factors."""
+    """Read LoRA files and write the Gram matrix, its index and, if asked, the matrix of vectors."""
     arguments = parser(__doc__)
     arguments.add_argument("--folder", required=True, help="folder with {work}/{set}.safetensors")
     arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
@@ -19,13 +19,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--representation", required=True, choices=names(), metavar="NAME", help=f"one of {known}")
     arguments.add_argument("--gram", required=True, help="Gram matrix to write, n x n float64 (.npy)")
     arguments.add_argument("--index", required=True, help="index to write: lora, author, work, set, norm (.tsv)")
-    arguments.add_argument("--matrix", help="matrix of factors to write, n x d float32 (.npy)")
+    arguments.add_argument("--matrix", help="matrix of factors or sketches to write, n x d float32 (.npy)")
     arguments.add_argument("--cache", help="folder of inner products that are known already")
     options = arguments.parse_args(argv)
     if options.sets < 1:
         arguments.error("--sets must be at least 1")
-    if options.matrix and options.representation != "factors":
-        arguments.error("--matrix goes with --representation factors")
+    if options.matrix and options.representation not in ("factors", "sketch"):
+        arguments.error("--matrix goes with --representation factors or sketch")
 
     from pathlib import Path
 
@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         gram = gram_of_loras(paths, options.representation, layouts, watched.update, cache)
     files["norm"] = np.sqrt(np.diag(gram))
     if options.matrix:
-        write_matrix(options.matrix, paths, layouts)
+        write_matrix(options.matrix, paths, layouts, options.representation)
     with replacing(options.gram) as part:
         np.save(part, gram)
     write_tsv(options.index, files)

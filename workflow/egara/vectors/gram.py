@@ -202,16 +202,23 @@ def _groups(layouts: list[Layout]) -> Iterator[list[str]]:
     yield group
 
 
-def write_matrix(path: str | Path, paths: list[str], layouts: list[Layout]) -> None:
-    """Write the factors of all LoRAs as a memory-mapped .npy, (n, d) float32, one LoRA in memory at a time.
+def write_matrix(path: str | Path, paths: list[str], layouts: list[Layout], representation: str = "factors") -> None:
+    """Write the vectors of all LoRAs as a memory-mapped .npy, (n, d) float32.
 
-    A row is A then B of every layer, flattened, layers sorted by name.
+    factors : A then B of every layer, flattened, layers sorted by name; one LoRA in memory at a time.
+    sketch : the sketches of every layer, in the same order; a few layers at a time.
     """
-    width = sum(s.rank * (s.inputs + s.outputs) for s in layouts[0].shapes.values())
+    shapes = layouts[0].shapes
+    sketched = representation == SKETCH
+    width = SIDE**2 * len(shapes) if sketched else sum(s.rank * (s.inputs + s.outputs) for s in shapes.values())
     with replacing(path) as part:
         matrix = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(paths), width))
-        for row, source in zip(matrix, paths, strict=True):
-            layers = read_lora(source).layers.values()
-            np.concatenate([side.ravel() for pair in layers for side in (pair.down, pair.up)], out=row)
+        if sketched:
+            for place, (name, layer) in enumerate(_layers(paths, layouts)):
+                matrix[:, place * SIDE**2 : (place + 1) * SIDE**2] = sketches(layer, name)
+        else:
+            for row, source in zip(matrix, paths, strict=True):
+                layers = read_lora(source).layers.values()
+                np.concatenate([side.ravel() for pair in layers for side in (pair.down, pair.up)], out=row)
         matrix.flush()
         del matrix
