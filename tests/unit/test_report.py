@@ -207,6 +207,26 @@ def test_settings_that_disagree_are_counted():
     assert answer.combine([verdict.NO, verdict.UNSURE])[1] == "unsure"
 
 
+def test_the_verdict_names_the_best_setting_or_says_that_there_is_none(study):
+    table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
+    table = table.assign(author_across_works=0.3, author_across_works_chance=0.2, author_across_works_p=0.4)
+    table = table.assign(author_across_works_p_corrected=0.9, author_across_works_verdict=verdict.NO)
+    text = answer.summary(table, None)[1]
+    assert text.startswith("The weights are not shown to carry the author across works: no setting passes")
+    assert "Top-1 0.300 against 0.200 by chance, 12\u00a0% of the way to perfect; p\u00a00.900" in text
+    row = table.index[2]
+    table.loc[row, ["author_across_works", "author_across_works_p_corrected"]] = [0.6, 0.01]
+    table.loc[row, "author_across_works_verdict"] = verdict.YES
+    table.loc[table.index[0], "author_across_works"] = 0.9  # higher, but it does not pass
+    text = answer.summary(table, None)[1]
+    assert text.startswith(
+        f"The weights carry the author across works: detected in 1 of {len(table)} settings, best as "
+    )
+    assert verdict.name_setting(table.loc[row].to_dict()) in text and "Top-1 0.600" in text and "50\u00a0% of" in text
+    untested = table.assign(author_across_works_p=np.nan)
+    assert answer.summary(untested, None)[1].endswith("was not tested: no author has two works.")
+
+
 def test_limits_name_what_was_run(study):
     table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
     told = " ".join(answer.limits(table.assign(token="author"), {}, {}, None))
