@@ -115,7 +115,7 @@ def test_the_command_writes_what_can_be_read(tmp_path):
     kind, table = show.read_table(out[0])
     assert kind == "controls" and len(table) == 2 * 2 + 2 + 2 * 3
     text = (tmp_path / "controls.md").read_text()
-    assert "seed only" in text and "labels shuffled" in text and "of the study's distance" in text
+    assert "seed only" in text and "norms only" in text and "of the study's distance" in text
     assert f"of {(table['control'] == controls.SHUFFLED).sum()} scores have p below 0.05" in text
 
 

@@ -17,22 +17,24 @@ def settings(generator, count=20, shared=0.9, permutations=199):
     own = generator.normal(size=(count, permutations + 1))
     drawn = shared**0.5 * common + (1 - shared) ** 0.5 * own
     drawn = drawn * generator.uniform(0.5, 4.0, size=(count, 1)) + generator.normal(size=(count, 1))
-    return drawn[:, 0], [Null(row[1:], False, "same") for row in drawn]
+    return [Null(row[0], row[1:], False, "same") for row in drawn]
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.9])
 def test_noise_passes_as_often_as_it_may(shared):
     generator = np.random.default_rng(5)
-    passed = [correct(*settings(generator, shared=shared)).min() < 0.05 for _ in range(400)]
+    passed = [correct(settings(generator, shared=shared)).min() < 0.05 for _ in range(400)]
     assert np.mean(passed) <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
 
 
 def test_it_is_sharper_than_holm_where_settings_are_alike():
     generator = np.random.default_rng(6)
-    values, nulls = settings(generator, shared=0.98)
-    values = np.array([null.values.mean() + 3.2 * null.values.std() for null in nulls])
-    single = np.array([p_value(null.values, value, False) for value, null in zip(values, nulls, strict=True)])
-    corrected = correct(values, nulls)
+    nulls = [
+        null._replace(observed=null.values.mean() + 3.2 * null.values.std())
+        for null in settings(generator, shared=0.98)
+    ]
+    single = np.array([p_value(null.values, null.observed, False) for null in nulls])
+    corrected = correct(nulls)
     assert (corrected < 0.05).all() and (holm(single) > 0.05).all()
     assert (corrected >= single - 1e-12).all()
 
@@ -41,28 +43,40 @@ def test_eleven_works_and_many_settings_can_pass():
     """165 ways to give 3 and 8 works to two authors: Holm over 44 rows could never fall below 0.26."""
     truth = np.zeros(165)
     truth[0] = 1.0
-    nulls = [Null(truth + 0.01 * np.arange(165)[::-1] / 165, True, "same") for _ in range(44)]
-    corrected = correct(np.array([null.values[0] for null in nulls]), nulls)
+    values = truth + 0.01 * np.arange(165)[::-1] / 165
+    corrected = correct([Null(values[0], values, True, "same") for _ in range(44)])
     assert corrected == pytest.approx(1 / 165)
 
 
+def test_the_score_is_not_the_tables_rounded_one(tmp_path):
+    """287 of 330 LoRAs is 0.869696970 in a table, more than 287 / 330: with it no relabelling would reach the score."""
+    values = np.array([287 / 330, 0.5, 0.6, 0.4])
+    level = SimpleNamespace(relabelled=np.zeros((4, 2)), exact=True)
+    write_nulls(tmp_path / "n.npz", {"work": (287 / 330, values, level)})
+    assert correct([read_nulls(tmp_path / "n.npz")["work"]]) == pytest.approx(0.25)
+    assert correct([Null(0.869696970, values, True, "same")]) == 0, "what a rounded score would do"
+
+
 def test_other_loras_are_a_family_of_their_own():
-    first, second = Null(np.array([0.0, 1.0, 2.0]), True, "a"), Null(np.array([0.0, 1.0, 2.0]), True, "b")
-    assert correct(np.array([2.0, 2.0]), [first, first]) == pytest.approx(1 / 3)
-    assert correct(np.array([2.0, 2.0]), [first, second]) == pytest.approx(2 / 3)
-    still = Null(np.ones(3), True, "a")
-    assert correct(np.array([1.0, 2.0, np.nan]), [still, first, first]) == pytest.approx(
-        [1.0, 1 / 3, np.nan], nan_ok=True
-    )
+    first, second = (Null(2.0, np.array([0.0, 1.0, 2.0]), True, name) for name in "ab")
+    assert correct([first, first]) == pytest.approx(1 / 3)
+    assert correct([first, second]) == pytest.approx(2 / 3)
+    still, untested = Null(1.0, np.ones(3), True, "a"), first._replace(observed=np.nan)
+    assert correct([still, first, untested]) == pytest.approx([1.0, 1 / 3, np.nan], nan_ok=True)
 
 
 def test_files_keep_every_level(tmp_path):
     level = SimpleNamespace(relabelled=np.array([[0, 1], [1, 0]]), exact=True)
     other = SimpleNamespace(relabelled=np.array([[1, 1], [1, 0]]), exact=False)
     values = np.array([0.1, 1 / 3])
-    write_nulls(tmp_path / "n.npz", {"work": (values, level), "author": (values[::-1], other)})
+    write_nulls(tmp_path / "n.npz", {"work": (0.25, values, level), "author": (1 / 3, values[::-1], other)})
     found = read_nulls(tmp_path / "n.npz")
-    assert np.array_equal(found["work"].values, values) and found["work"].exact and not found["author"].exact
+    assert (
+        np.array_equal(found["work"].values, values)
+        and found["work"].exact
+        and found["work"].observed == 0.25
+        and not found["author"].exact
+    )
     assert found["work"].relabelled != found["author"].relabelled
     (tmp_path / "n.npz").write_bytes(b"PK")
     with pytest.raises(EgaraError, match="null distributions"):

@@ -232,6 +232,12 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
             texts.append(
                 f"Two real styles of one artist stand beside them ({named}); few kits, so little can be tested."
             )
+    norms = verdict[verdict["representation"].str.startswith("norms")]
+    if YES in set(norms["work_verdict"]) | set(norms["author_across_works_verdict"]):
+        texts.append(
+            "The sizes of the layers' updates alone already tell works or authors apart (norms, a control). Drawings "
+            "that are harder to learn move weights further, whoever drew them: not all that is found is a direction."
+        )
     if UNSURE in set(verdict["author_across_works_verdict"]):
         texts.append(
             f"“Unsure” is below 0.05 before the correction for {len(verdict)} settings only. Few works allow few "

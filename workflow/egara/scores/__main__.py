@@ -51,7 +51,8 @@ def main(argv: list[str] | None = None) -> None:
             nulls: dict = {}
             found = score_level(distances, works, level, options.seed, nulls)
             if space == "full" and nulls:
-                drawn[name] = (nulls["top1"], level)
+                observed = next(row["value"] for row in found if row["metric"] == "top1")
+                drawn[name] = (observed, nulls["top1"], level)
             found += judge_level(distances, works, level, options.seed)
             found += score_variance(products, authors, works, name, level, options.seed)
             for row in found:

@@ -21,19 +21,28 @@ if TYPE_CHECKING:
 
 
 class Null(NamedTuple):
-    """A score under each relabelling (relabellings,), whether these are all, and what tells them from others."""
+    """A score, the same under each relabelling (relabellings,), whether these are all, and what tells them apart.
 
+    The score stands here once more because a table rounds it, and a rounded score may lie above its own null.
+    """
+
+    observed: float
     values: np.ndarray
     exact: bool
     relabelled: str
 
 
-def write_nulls(path: str | Path, nulls: "dict[str, tuple[np.ndarray, Level]]") -> None:
+def write_nulls(path: str | Path, nulls: "dict[str, tuple[float, np.ndarray, Level]]") -> None:
     """Write Top-1 under every relabelling of each level as .npz."""
     arrays = {}
-    for name, (values, level) in nulls.items():
+    for name, (observed, values, level) in nulls.items():
         marks = hashlib.sha256(np.ascontiguousarray(level.relabelled, dtype=np.int64).data).hexdigest()
-        arrays |= {f"{name}.values": values, f"{name}.exact": np.array(level.exact), f"{name}.of": np.array(marks)}
+        arrays |= {
+            f"{name}.observed": np.array(observed),
+            f"{name}.values": values,
+            f"{name}.exact": np.array(level.exact),
+            f"{name}.of": np.array(marks),
+        }
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -44,25 +53,29 @@ def read_nulls(path: str | Path) -> dict[str, Null]:
         with np.load(path, allow_pickle=False) as file:
             levels = [name.removesuffix(".values") for name in file.files if name.endswith(".values")]
             return {
-                name: Null(file[f"{name}.values"], bool(file[f"{name}.exact"]), str(file[f"{name}.of"]))
+                name: Null(
+                    float(file[f"{name}.observed"]),
+                    file[f"{name}.values"],
+                    bool(file[f"{name}.exact"]),
+                    str(file[f"{name}.of"]),
+                )
                 for name in levels
             }
     except (OSError, ValueError, KeyError) as error:
         raise EgaraError(f"{path}: not a file of null distributions ({error})") from error
 
 
-def correct(values: np.ndarray, nulls: list[Null]) -> np.ndarray:
-    """Correct p-values of settings (S,) for their number by the largest standardised score; NaN where none is.
+def correct(nulls: list[Null]) -> np.ndarray:
+    """p-values of settings (S,), corrected for their number by the largest standardised score; NaN without a score.
 
     Each setting's score is standardised by the mean and deviation of its own null; a null without spread takes no
     part. Settings with other relabellings (other LoRAs) are apart: each family is corrected by itself, and then
     multiplied by the number of families, as Bonferroni does.
     """
-    values = np.asarray(values, dtype=float)
-    corrected = np.full(len(values), np.nan)
+    corrected = np.full(len(nulls), np.nan)
     families: dict[str, list[int]] = {}
-    for place, (value, null) in enumerate(zip(values, nulls, strict=True)):
-        if np.isfinite(value) and np.isfinite(null.values).all():
+    for place, null in enumerate(nulls):
+        if np.isfinite(null.observed) and np.isfinite(null.values).all():
             families.setdefault(null.relabelled, []).append(place)
     for places in families.values():
         drawn = np.stack([nulls[place].values for place in places])
@@ -71,6 +84,6 @@ def correct(values: np.ndarray, nulls: list[Null]) -> np.ndarray:
         scale = np.where(moving, spread, 1.0)
         largest = np.where(moving[:, None], (drawn - mean[:, None]) / scale[:, None], -np.inf).max(axis=0)
         for place, centre, width, moves in zip(places, mean, scale, moving, strict=True):
-            p = p_value(largest, (values[place] - centre) / width, nulls[place].exact) if moves else 1.0
+            p = p_value(largest, (nulls[place].observed - centre) / width, nulls[place].exact) if moves else 1.0
             corrected[place] = min(1.0, p * len(families))
     return corrected

@@ -178,7 +178,9 @@ def control_table(
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: the study's score, the control's and what that shows."""
+    """Lay out the study's score, the control's and what that shows, for one L2 setting; shuffles as one remark."""
+    shuffled = table[(table["control"] == SHUFFLED) & table["p"].notna()]
+    table = table[(table["control"] != SHUFFLED) & (table["l2"] == table["l2"].iloc[0])]
     head, same = settings(table)
     levels = {"work": "work", "author": "author, all neighbours", ACROSS: "author, other works"}
     metrics = {"top1": "Top-1", "cosine_intra": "distance within", "cosine_inter": "distance between"}
@@ -202,10 +204,9 @@ def layout(table: "pd.DataFrame") -> Layout:
         Group("", {"shows": table["outcome"].tolist()}),
     ]
     notes = [same] if same else []
-    shuffled = table[(table["control"] == SHUFFLED) & table["p"].notna()]
     notes.append(
         f"Labels shuffled: {int((shuffled['p'] < SIGNIFICANT).sum())} of {len(shuffled)} scores have p below 0.05; "
-        f"{SIGNIFICANT * len(shuffled):.1f} are expected."
+        f"{SIGNIFICANT * len(shuffled):.1f} are expected. Their rows and the other L2 setting stand in controls.tsv."
     )
     twins = table[table["control"].isin(["token", "disjoint", "same"])]
     if len(twins):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from egara.errors import run
 from egara.progress import logger, parser
-from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
+from egara.tables.layout import Group, Layout, fixed, settings, significant
 from egara.tables.scores import LEVELS, read_scores, spread, whole
 from egara.tables.writing import write_table
 
@@ -20,7 +20,7 @@ def methods_table(scores: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: levels side by side, each score before its chance and p."""
+    """Lay the table out: levels side by side, each score before its chance, in bold where p is below 0.05."""
     head, same = settings(table)
     groups, notes = [], [same] if same else []
     majorities = []
@@ -31,10 +31,9 @@ def layout(table: "pd.DataFrame") -> Layout:
             if stem not in table or not table[stem].notna().any():
                 continue
             columns[heading] = [fixed(v) for v in table[stem]]
-            chance, p = f"chance of {heading}", f"p of {heading}"
+            chance = f"chance of {heading}"
             columns[chance] = [fixed(v) for v in table[f"{stem}_chance"]]
-            columns[p] = [probability(v) for v in table[f"{stem}_p"]]
-            strong |= significant(table[f"{stem}_p"], heading) | significant(table[f"{stem}_p"], p)
+            strong |= significant(table[f"{stem}_p"], heading)
             muted.append(chance)
         if columns:
             groups.append(Group(name, columns, strong, tuple(muted)))
@@ -47,7 +46,8 @@ def layout(table: "pd.DataFrame") -> Layout:
         "centroid: share of LoRAs nearest to the mean of their own label. probe: share that a linear classifier (ridge "
         "regression, labels weighted alike) answers right. Both leave the LoRA out, for “other works only” its whole "
         "work. silhouette: how much nearer the own label is than the next. variance: share of all variance that "
-        "authors explain, or works within authors; sets explain the rest. chance: the mean over exchanged labels."
+        "authors explain, or works within authors; sets explain the rest. chance: the mean over exchanged labels. "
+        "Bold: p below 0.05, before any correction; methods.tsv has p and intervals."
     )
     return Layout("Other ways to ask", head, groups, notes)
 

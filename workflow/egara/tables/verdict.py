@@ -83,7 +83,7 @@ def _correct(table: "pd.DataFrame", level: str, nulls: Nulls | None) -> "np.ndar
         )
     tested = [row for row, key in enumerate(keys) if level in nulls.get(key, {})]
     corrected = np.full(len(table), math.nan)
-    corrected[tested] = correct(table[level].to_numpy(dtype=float)[tested], [nulls[keys[row]][level] for row in tested])
+    corrected[tested] = correct([nulls[keys[row]][level] for row in tested])
     return corrected
 
 
