@@ -3,13 +3,16 @@
 from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError
+from egara.loras.cards import take_card
 
 if TYPE_CHECKING:
     import torch
 
 
 def choose_device(name: str) -> str:
-    """Return `cuda`, `mps` or `cpu` for a configured device name."""
+    """Return `cuda`, `mps` or `cpu` for a configured device name; of several NVIDIA cards a free one is taken."""
+    if name in ("auto", "cuda"):
+        take_card()
     if name == "auto":
         from accelerate import PartialState
 

@@ -1,0 +1,80 @@
+"""A copy of the project with a tiny study in it: six works, faces as images, a base with random weights."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+AUTHORS = {"A": "Ada", "B": "Bo"}
+WORKS = ["A-1", "A-2", "B-1", "B-2"]
+CONFIG = """\
+corpus: tiny
+works: config/tiny.tsv
+faces: {detector: whole, min_pixels: 100}
+sets: {count: 3, size: 4}
+base: base
+grid: {rank: [2], resolution: [64], init: [independent], token: [author]}
+training: {steps: 2, batch: 2, learning_rate: 0.001, targets: attention}
+l2: [true]
+maps: {components: 4, batch: 6, neighbours: 3}
+clusters: {min_cluster_size: 2}
+scores: {permutations: 19}
+machine: {device: cpu, pack: 3}
+"""
+
+
+class Project:
+    """A project folder in which Snakemake can be called."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.config = folder / "config" / "tiny.yaml"
+
+    def snakemake(self, *options, good=True):
+        """Run Snakemake and return what it printed."""
+        config = () if "--configfile" in options else ("--configfile", "config/tiny.yaml")
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *options, *config]
+        ran = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
+        said = ran.stdout + ran.stderr
+        assert (ran.returncode == 0) == good, said[-6000:]
+        return said
+
+    def planned(self, *options):
+        """Return how many jobs of each rule a run would start."""
+        said = self.snakemake("-n", *options)
+        if "Nothing to be done" in said:
+            return {}
+        table = said.split("Job stats:")[1]
+        found = dict(re.findall(r"^(\w+) +(\d+)$", table.split("total")[0], re.M))
+        return {rule: int(count) for rule, count in found.items()}
+
+    def change(self, old, new):
+        """Replace a line of the configuration."""
+        text = self.config.read_text()
+        assert old in text
+        self.config.write_text(text.replace(old, new))
+
+
+def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:
+    """Copy the project to `folder` with the tiny study in it, before its first run."""
+    import numpy as np
+    from PIL import Image
+
+    for name in ("workflow", "config", "envs", "profiles"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    shutil.copytree(ROOT / "resources", folder / "resources")
+    shutil.copytree(base, folder / "base")
+    draw, rows = np.random.default_rng(0), ["author\twork\tvolumes"]
+    for work in WORKS:
+        pages = folder / "volumes" / work
+        pages.mkdir(parents=True)
+        for number in range(7):
+            Image.fromarray(draw.integers(0, 255, (40, 40), np.uint8)).save(pages / f"{number}.png")
+        rows.append(f"{AUTHORS[work[0]]}\t{work}\tvolumes/{work}")
+    (folder / "config" / "tiny.tsv").write_text("\n".join(rows) + "\n")
+    made = Project(folder)
+    made.config.write_text(config)
+    return made
