@@ -31,6 +31,39 @@ def test_a_run_makes_the_papers_tables_and_a_report(finished):
     assert scores["chance"].notna().all()
 
 
+def test_a_result_leads_back_to_images_seeds_and_code(finished):
+    import hashlib
+    import json
+    import subprocess
+    import sys
+
+    def ask(*options):
+        command = [sys.executable, "-m", "egara.provenance", *options]
+        return subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
+
+    table = "results/tiny/tables/neighbours.tsv"
+    found = json.loads(ask(table, "representation=delta", "l2=on", "--json").stdout)
+    assert found["sha256"] == hashlib.sha256((finished.folder / table).read_bytes()).hexdigest()
+    rules = {entry["rule"]: entry for entry in found["jobs"]}
+    assert {"tabulate_neighbours", "score", "compare_loras", "train_loras", "detect_faces", "list_pages"} <= set(rules)
+    assert "flatten_loras" not in rules and rules["train_loras"]["files"] == 12 and rules["train_loras"]["jobs"] == 4
+    images = {row for work in found["loras"] for row in work["images"]}
+    crops = {
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in finished.folder.glob("results/tiny/faces/*/*.png")
+    }
+    assert images and images <= crops
+    assert all(s["seed"] == 0 and s["code"] for work in found["loras"] for s in work["settings"])
+    sources = {source["file"] for source in found["sources"]}
+    assert {"volumes/A-1", "base/unet/diffusion_pytorch_model.safetensors"} <= sources
+    assert found["environment"]["Python"].startswith("3.")
+    text = ask(table).stdout
+    assert "train_loras" in text and "12 files, 4 jobs" in text and "seed 0" in text
+    assert (
+        ask("config/tiny.tsv").stderr.startswith("config/tiny.tsv: no job")
+        or "no job of" in ask("config/tiny.tsv").stderr
+    )
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in finished.snakemake("-n")
 

@@ -75,6 +75,12 @@ def cores() -> str:
     return str(usable) if usable == os.cpu_count() else f"{usable} of {os.cpu_count()}"
 
 
+def revision() -> str:
+    """Git revision of the project, `+` behind it where files differ; a dash outside a repository."""
+    found = _ask("git", "rev-parse", "--short=12", "HEAD")
+    return f"{found}{'+' if _ask('git', 'status', '--porcelain', '--untracked-files=no') else ''}" if found else NOTHING
+
+
 def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     """Versions of the packages that are installed."""
     found = {}
@@ -98,7 +104,7 @@ def environment_table(base: dict[str, object], published: str | None = None) -> 
     if missing := {"base", "sha256"} - base.keys():
         raise EgaraError(f"description of the base model: no {', '.join(sorted(missing))}; expected base and sha256")
     values = {"CPU": processor(), "cores": cores(), "GPU": graphics(), "memory": memory(), "OS": system()}
-    values |= {"Python": platform.python_version(), "base model": str(base["base"])}
+    values |= {"git revision": revision(), "Python": platform.python_version(), "base model": str(base["base"])}
     values |= {"base model, SHA-256": str(base["sha256"]), **versions()}
     known = {}
     if published:

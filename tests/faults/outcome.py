@@ -1,0 +1,16 @@
+"""What must be the same after a disturbed run."""
+
+# Tables that say when and where they were made.
+OF_THIS_RUN = {"environment.tsv"}
+
+
+def same_results(one, other):
+    """Compare tables, LoRAs and the explorer's data of two projects byte by byte, and look for leavings."""
+    results = [project.folder / "results" / "tiny" for project in (one, other)]
+    for pattern in ("tables/*.tsv", "loras/*/*/*.safetensors", "explorer.json", "scores/**/*.tsv"):
+        names = [{path.relative_to(root) for path in root.glob(pattern)} for root in results]
+        assert names[0] == names[1] and names[0], pattern
+        for name in sorted(names[0]):
+            if name.name not in OF_THIS_RUN:
+                assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes(), name
+    assert not [path for path in results[1].rglob("*.tmp")]

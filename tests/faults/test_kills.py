@@ -1,0 +1,78 @@
+"""kill -9 at random moments of every stage: the next run finishes, and the tables are those of an undisturbed run."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from outcome import same_results
+
+# Each stage's command, as it stands behind `python -m`.
+STAGES = (
+    "egara.corpus", "egara.faces", "egara.sets", "egara.loras.base", "egara.base.samples", "egara.loras.latents",
+    "egara.loras.embeddings", "egara.loras", "egara.loras.losses", "egara.vectors", "egara.maps", "egara.clusters",
+    "egara.scores", "egara.scores.layers", "egara.tables.grid", "egara.tables.verdict", "egara.figures.components",
+    "egara.explorer", "egara.report",
+)  # fmt: skip
+TIMES = 3  # kills a stage
+
+
+def processes(group):
+    """Return process number and module of the commands that run in a process group."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if os.getpgid(int(entry.name)) == group and b"-m" in words:
+                found.append((int(entry.name), words[words.index(b"-m") + 1].decode()))
+        except (OSError, IndexError):
+            continue
+    return found
+
+
+def run_and_kill(project, kills, chance):
+    """Run until a stage that was not killed often enough is seen, and kill there; returns whether the run finished."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", "--configfile", "config/tiny.yaml"]
+    log = (project.folder / "run.log").open("w")
+    running = subprocess.Popen(command, cwd=project.folder, stdout=log, stderr=log, start_new_session=True)
+    while running.poll() is None:
+        wanted = [
+            (number, module) for number, module in processes(running.pid) if kills[module] < TIMES and module in STAGES
+        ]
+        if not wanted:
+            time.sleep(0.02)
+            continue
+        number, module = wanted[0]
+        time.sleep(chance.uniform(0, 1.2 if kills[module] else 0.4))
+        if not any(one == number for one, _ in processes(running.pid)):
+            kills[module] += chance.random() < 0.25  # it was quicker; not for ever
+            continue
+        kills[module] += 1
+        kills["in all"] += 1
+        if chance.random() < 0.5:
+            os.killpg(running.pid, signal.SIGKILL)  # the machine goes down
+            running.wait()
+            return False
+        os.kill(number, signal.SIGKILL)  # one job is killed; Snakemake goes on with what does not need it
+    return running.returncode == 0
+
+
+def test_every_stage_survives_kill_9(undisturbed, disturbed):
+    chance, kills = random.Random(4), Counter()
+    for _ in range(120):
+        if run_and_kill(disturbed, kills, chance):
+            break
+    else:
+        raise AssertionError((disturbed.folder / "run.log").read_text()[-3000:])
+    disturbed.snakemake()
+    same_results(undisturbed, disturbed)
+    assert "Nothing to be done" in disturbed.snakemake("-n")
+    assert kills["in all"] >= 50, kills
+    assert all(kills[stage] for stage in STAGES), kills
+    print(f"killed: {dict(kills)}")
