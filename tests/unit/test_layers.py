@@ -165,6 +165,22 @@ def test_command_table_and_figure(tmp_path):
     assert svg == (tmp_path / "b.svg").read_text() and "Top-1 minus chance" in svg and "work (chance" in svg
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--representation", "delta-layerwise", "invalid choice: 'delta-layerwise'"),
+        ("--permutations", "0", "must be at least 1"),
+        ("--sets", "0", "must be at least 1"),
+    ],
+)
+def test_bad_options_are_one_line(tmp_path, capsys, option, value, said):
+    options = {"--folder": str(tmp_path), "--works": "a", "--sets": "1", "--cell": INDEPENDENT, "--seed": "0"}
+    options |= {"--representation": "delta", "--output": str(tmp_path / "x.tsv"), option: value}
+    with pytest.raises(SystemExit):
+        layers.main([part for pair in options.items() for part in pair])
+    assert said in capsys.readouterr().err and not (tmp_path / "x.tsv").exists()
+
+
 def test_the_heat_map_holds_each_layer_in_its_cell():
     table = scored(layers_with(dict.fromkeys(names_of(20), (1, 1))))
     part = table[table["level"] == "work"]

@@ -120,6 +120,18 @@ def test_l2_and_representation_train_nothing(changed):
     assert set(jobs) and not {"train_loras", "compare_loras", "map_exactly", "score"} & set(jobs)
 
 
+def test_layers_are_scored_from_loras_that_are_there(changed):
+    results = changed.folder / "results" / "tiny"
+    table = pd.read_csv(results / "tables" / "layers.tsv", sep="\t")
+    assert set(table["representation"]) == {"delta"} and table["chance"].notna().any()
+    assert (results / "figures" / CELL / "layers_delta_l2~on.svg").is_file()
+    assert "Where in the network" in (results / "report.html").read_text()
+    changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
+    jobs = changed.planned()
+    assert jobs["score_layers"] and jobs["draw_layers"] and jobs["tabulate_layers"] == 1
+    assert not {"train_loras", "encode_faces", "draw_sets", "compare_loras", "map_exactly"} & set(jobs)
+
+
 def test_changed_logic_reruns_its_stage_and_what_follows(changed):
     path = changed.folder / "workflow" / "egara" / "scores" / "distances.py"
     path.write_text(path.read_text() + "\nADDED = 1\n")

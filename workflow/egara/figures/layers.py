@@ -31,7 +31,7 @@ def positions_of(table: "pd.DataFrame") -> list[str]:
 def cells_of(table: "pd.DataFrame", positions: list[str], kinds: list[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return gains over chance and q, (positions + 1, kinds + 1); the last row and column are sums; NaN where none is.
 
-    A cell with several layers of one kind and position holds their mean gain and their least q.
+    A cell with several layers of one kind and position holds their mean gain and their greatest q.
     """
     gain = np.full((len(positions) + 1, len(kinds) + 1), np.nan)
     q = gain.copy()
@@ -41,7 +41,7 @@ def cells_of(table: "pd.DataFrame", positions: list[str], kinds: list[str]) -> t
     places = chosen.assign(row=chosen["position"].replace("", ALL), column=chosen["kind"].replace("", ALL))
     for (row, column), part in places.groupby(["row", "column"]):
         place = rows[row], columns[column]
-        gain[place], q[place] = (part["value"] - part["chance"]).mean(), part["q"].min()
+        gain[place], q[place] = (part["value"] - part["chance"]).mean(), part["q"].max()
     return gain, q
 
 

@@ -20,7 +20,7 @@ from egara.scores.levels import Level, describe_level, score_hits
 from egara.vectors.geometry import prepare
 from egara.vectors.gram import authors_of, layer_grams, lora_files, read_layouts
 from egara.vectors.modules import group_of, place_of
-from egara.vectors.representations import find
+from egara.vectors.representations import LAYERWISE, find, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -102,12 +102,17 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
     arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
     arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
-    arguments.add_argument("--representation", required=True, help="how a layer becomes a vector")
+    known = [name for name in names() if not name.endswith(LAYERWISE)]
+    arguments.add_argument(
+        "--representation", required=True, choices=known, metavar="NAME", help=f"one of {', '.join(known)}"
+    )
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings")
     arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)
+    if min(options.sets, options.permutations) < 1:
+        arguments.error("--sets and --permutations must be at least 1")
     cell = parse_cell(options.cell)
     files = lora_files(options.folder, options.works, options.sets)
     paths = files["lora"].tolist()

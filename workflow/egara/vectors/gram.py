@@ -17,8 +17,9 @@ from egara.vectors.sketch import SIDE, sketches
 if TYPE_CHECKING:
     import pandas as pd
 
-# Bytes of factors that all LoRAs together may hold in memory; at least one layer is held, however large.
-HELD = 192 * 2**20
+# Bytes of factors that all LoRAs together may hold in memory; at least one layer is held, however large. Every group of
+# layers opens all files once more: with a quarter of it, opening took longer than reading.
+HELD = 768 * 2**20
 SKETCH = "sketch"
 FEW = 5  # one new LoRA in so many: taking old ones in small parts costs up to four times a row
 
