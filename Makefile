@@ -1,9 +1,10 @@
 # make demo: from a fresh machine with Python 3.11 or newer to the demo's report. make test: the tests.
+# make test-cluster: a study on a one-node SLURM of this machine (root, Debian); make test-faults: kills at every stage.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: demo test check bench clean
+.PHONY: demo test test-cluster test-faults check bench clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
@@ -11,7 +12,13 @@ demo: .venv/installed
 		--report results/demo/report.html
 
 test: .venv/tested
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit tests/workflow
+
+test-cluster: .venv/tested
+	$(BIN)/python -m pytest tests/slurm
+
+test-faults: .venv/tested
+	$(BIN)/python -m pytest tests/faults
 
 check: .venv/tested
 	$(BIN)/ruff check .

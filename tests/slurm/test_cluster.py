@@ -56,9 +56,9 @@ class OnCluster(Project):
 
     def options(self, *extra):
         return (
-            "--workflow-profile", "profiles/slurm", "--slurm-no-account", "--slurm-status-command", "squeue",
+            *extra, "--workflow-profile", "profiles/slurm", "--slurm-no-account", "--slurm-status-command", "squeue",
             "--slurm-init-seconds-before-status-checks", "1", "--seconds-between-status-checks", "1",
-            "--latency-wait", "10", "--configfile", "config/tiny.yaml", *extra,
+            "--latency-wait", "10", "--configfile", "config/tiny.yaml",
         )  # fmt: skip
 
     def run(self, *extra, good=True):
@@ -66,7 +66,7 @@ class OnCluster(Project):
 
     def start(self, *extra):
         """Start Snakemake in a process group of its own, as a terminal does, and return it."""
-        command = [sys.executable, "-m", "snakemake", "--cores", "2", *extra, *self.options()]
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *self.options(*extra)]
         log = (self.folder / "started.log").open("w")
         return subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
 

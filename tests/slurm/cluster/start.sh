@@ -4,7 +4,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p /etc/slurm /var/spool/slurmctld /var/spool/slurmd /var/log/slurm
 memory=$(awk '/MemTotal/ {print int($2 / 1024) - 512}' /proc/meminfo)
-sed -e "s/@HOST@/$(hostname -s)/g" -e "s/@CPUS@/$(nproc)/g" -e "s/@MEMORY@/$memory/g" \
+sed -e "s/@HOST@/$(hostname -s)/g" -e "s/@CPUS@/$(nproc --all)/g" -e "s/@MEMORY@/$memory/g" \
   "$here/slurm.conf" > /etc/slurm/slurm.conf
 cp "$here/gres.conf" /etc/slurm/gres.conf
 touch /run/egara-gpu0 /run/egara-gpu1
