@@ -146,6 +146,12 @@ def linear_maps(wildcards):
     return {name: f"{folder}/{name}.tsv" for name in names}
 
 
+def control_vectors(pattern):
+    """Return vectors of all cells, and of the controls, for each representation and the norms."""
+    kinds = list(dict.fromkeys([*REPRESENTATIONS, "norms"]))
+    return collect(pattern, cell=[*CELLS, *CONTROL_CELLS], representation=kinds, allow_missing=True)
+
+
 def of_works(pattern):
     """Return one file a work."""
     return collect(pattern, work=WORKS, allow_missing=True)
@@ -161,7 +167,7 @@ def figures_of(wildcards):
     spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
     distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
-    linear += [f"{folder}incremental.svg" for folder in spaces if any(f"/{name}_l2" in folder for name in FLAT)]
+    linear += [f"{folder}incremental.svg" for folder in spaces if Path(folder).name.partition("_l2~")[0] in FLAT]
     umap = [f"{folder}umap.svg" for folder in spaces]
     losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
     layers = collect(

@@ -42,13 +42,6 @@ use rule train_loras as train_controls with:
         cell="|".join(map(re.escape, CONTROL_CELLS)) or "none",
 
 
-def control_vectors(pattern):
-    """Return vectors of all cells, and of the controls, for each representation and the norms."""
-    cells = [*CELLS, *CONTROL_CELLS]
-    kinds = list(dict.fromkeys([*REPRESENTATIONS, "norms"]))
-    return collect(pattern, cell=cells, representation=kinds, allow_missing=True)
-
-
 rule tabulate_controls:
     """Tabulate what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
     input:
