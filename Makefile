@@ -28,6 +28,7 @@ check: .venv/tested
 
 bench: .venv/tested
 	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/train.py
 
 .venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml

@@ -39,23 +39,29 @@ FACES = 50
 ARCHITECTURES = {"embedded": (16, (24, 64)), "sd15": (64, (77, 768))}  # side of the latents, shape of a caption
 
 
+def sd15_unet() -> torch.nn.Module:
+    """Return Stable Diffusion 1.5's U-Net, its 859,520,964 parameters as they are drawn."""
+    from diffusers import UNet2DConditionModel
+
+    return UNet2DConditionModel(
+        sample_size=64,
+        block_out_channels=(320, 640, 1280, 1280),
+        down_block_types=(*("CrossAttnDownBlock2D",) * 3, "DownBlock2D"),
+        up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
+        attention_head_dim=8,
+        cross_attention_dim=768,
+    )
+
+
 def load_frozen(options: argparse.Namespace) -> Frozen:
     """Return the embedded base, or Stable Diffusion 1.5's U-Net with random weights."""
     if options.architecture == "embedded":
         unet, scheduler = load_part(BASE, "unet"), load_part(BASE, "scheduler")
     else:
-        from diffusers import DDPMScheduler, UNet2DConditionModel
+        from diffusers import DDPMScheduler
 
-        widths, attention = (320, 640, 1280, 1280), ("CrossAttnDownBlock2D",) * 3
         with torch.device("meta"):
-            unet = UNet2DConditionModel(
-                sample_size=64,
-                block_out_channels=widths,
-                down_block_types=(*attention, "DownBlock2D"),
-                up_block_types=("UpBlock2D", *("CrossAttnUpBlock2D",) * 3),
-                attention_head_dim=8,
-                cross_attention_dim=768,
-            )
+            unet = sd15_unet()
         unet = unet.to_empty(device=options.device)
         for weight in unet.parameters():
             torch.nn.init.normal_(weight, std=0.02) if weight.ndim > 1 else torch.nn.init.ones_(weight)

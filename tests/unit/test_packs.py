@@ -269,7 +269,8 @@ def test_pack_size_follows_free_memory(study):
     frozen, adapters = study
     need = step_bytes(frozen, adapters["key0"])
     assert need > 4 * 3 * sum(m.in_features + m.out_features for m in _linear(frozen)) * 4
-    sizes = [choose_pack(frozen, [*adapters.values()], free) for free in (0, 2 * need, 3 * need, 100 * need)]
+    free = (0, 2 * need, 3 * need, 100 * need)
+    sizes = [choose_pack(frozen, [*adapters.values()], bytes_, recompute=False) for bytes_ in free]
     assert sizes == [1, 1, 2, 3]
     assert not any("lora" in name for name, _ in frozen.models["unet"].named_parameters())
 
@@ -393,8 +394,13 @@ def test_skipped_steps_survive_a_checkpoint(small_base, tmp_path, monkeypatch):
 
 def test_recomputing_activations_changes_nothing(study, undisturbed, small_base, tmp_path):
     frozen, adapters = make_study(small_base, 3)
-    plain = step_bytes(frozen, adapters["key0"])
-    frozen.models["unet"].enable_gradient_checkpointing()
+    every, plain = [*adapters.values()], step_bytes(frozen, adapters["key0"])
+    assert choose_pack(frozen, every, 2.6 * plain, recompute=False) == 2
+    assert not frozen.models["unet"].is_gradient_checkpointing
+    assert choose_pack(frozen, every, 100 * plain) == 3, "all fit: nothing need be computed twice"
+    assert not frozen.models["unet"].is_gradient_checkpointing
+    assert choose_pack(frozen, every, 2.6 * plain) == 3
+    assert frozen.models["unet"].is_gradient_checkpointing
     assert step_bytes(frozen, adapters["key0"]) < 0.6 * plain
     found = collect((frozen, adapters), tmp_path, 3)
     assert max(distance(found[key], undisturbed[key]) for key in found) <= 1e-4

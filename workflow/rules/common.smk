@@ -92,7 +92,8 @@ def training_of(wildcards):
 
 def training_extras():
     """Return the trainer's flags that change time and memory only."""
-    return " ".join(f"--{name}" for name in ("recompute", "compile") if SETTINGS["machine"][name])
+    recompute = {"auto": "auto", True: "yes", False: "no"}[SETTINGS["machine"]["recompute"]]
+    return f"--recompute {recompute}" + (" --compile" if SETTINGS["machine"]["compile"] else "")
 
 
 def detector_files(wildcards):

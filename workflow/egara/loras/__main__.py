@@ -71,7 +71,9 @@ def _arguments() -> "object":
         "--pack", default="auto", help="LoRAs trained at once, or auto; changes time and memory only"
     )
     arguments.add_argument("--checkpoint", type=int, default=10, help="minutes between two checkpoints")
-    arguments.add_argument("--recompute", action="store_true", help="save memory: compute activations twice")
+    arguments.add_argument(
+        "--recompute", default="auto", choices=["auto", "yes", "no"], help="save memory: compute activations twice"
+    )
     arguments.add_argument("--compile", action="store_true", help="compile the U-Net with torch.compile")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -128,7 +130,7 @@ def read_adapters(options: "object", training: Training, base: dict, sets: "pd.D
     }
 
 
-def load_frozen(base: dict, training: Training, device: str, recompute: bool) -> "Frozen":
+def load_frozen(base: dict, training: Training, device: str) -> "Frozen":
     """Load the parts of the base that training needs; autoencoder and, mostly, text encoder stay on disk."""
     from diffusers import DDPMScheduler
 
@@ -139,8 +141,6 @@ def load_frozen(base: dict, training: Training, device: str, recompute: bool) ->
     models = {}
     for part in ["unet", "text_encoder"] if training.text_encoder else ["unet"]:
         models[part] = place_frozen(load_part(folder, part, part_hash(base, part)), device, training.precision)
-    if recompute:
-        models["unet"].enable_gradient_checkpointing()
     # A base may come with a sampler of another class; training needs its noise schedule only.
     return Frozen(models, DDPMScheduler.from_config(load_part(folder, "scheduler").config))
 
@@ -155,11 +155,15 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
     torch.set_num_threads(options.threads)
     log, failed = logger("loras"), []
     training = next(iter(adapters.values())).training
-    frozen = load_frozen(base, training, options.device, options.recompute)
+    frozen = load_frozen(base, training, options.device)
     device = next(frozen.models["unet"].parameters()).device
-    size = (
-        int(options.pack) if options.pack != "auto" else choose_pack(frozen, [*adapters.values()], free_memory(device))
-    )
+    recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
+    if options.pack == "auto":
+        size = choose_pack(frozen, [*adapters.values()], free_memory(device), recompute)
+    else:
+        size = int(options.pack)
+        if recompute:
+            frozen.models["unet"].enable_gradient_checkpointing()
     log.info("%s: %d LoRAs to train, %d at once on %s", options.work, len(adapters), min(size, len(adapters)), device)
     with bar(len(adapters) * training.steps, "LoRA step") as watched:
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from egara.loras.batches import Adapter
 
 SHARE = 0.8  # of the free memory; the rest is for what allocators round up and for other programs
+# Pictures at once from which a device is taken to be busy: a larger pack would gain less than computing activations twice
+# costs, a third of a step. On 24 GB, 30 LoRAs of Stable Diffusion 1.5 at batch 1 still go in one pack.
+ENOUGH = 16
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -45,14 +48,28 @@ def free_memory(device: "torch.device") -> float:
     return psutil.virtual_memory().available * min(1, torch.get_num_threads() / len(os.sched_getaffinity(0)))
 
 
-def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: float) -> int:
+def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: float, recompute: bool | None = None) -> int:
     """Return how many of these adapters one pack should hold: as many as `free` bytes take, at least one.
 
     One step of one adapter, the widest, is measured; packs grow in proportion.
+
+    Parameters
+    ----------
+    recompute : whether the U-Net computes activations twice instead of keeping them; None lets it where fewer than
+        `ENOUGH` pictures would fit otherwise, and then prepares the U-Net for it.
     """
+    if recompute:
+        frozen.models["unet"].enable_gradient_checkpointing()
+    size = _fitting(frozen, adapters, free)
+    if recompute is None and size < min(len(adapters), ENOUGH / adapters[0].training.batch):
+        frozen.models["unet"].enable_gradient_checkpointing()
+        size = _fitting(frozen, adapters, free)
+    return size
+
+
+def _fitting(frozen: Frozen, adapters: "list[Adapter]", free: float) -> int:
     widest = max(adapters, key=lambda adapter: adapter.training.rank)
-    need = step_bytes(frozen, widest)
-    return max(1, min(len(adapters), int(SHARE * free / need)))
+    return max(1, min(len(adapters), int(SHARE * free / step_bytes(frozen, widest))))
 
 
 def step_bytes(frozen: Frozen, adapter: "Adapter") -> int:
