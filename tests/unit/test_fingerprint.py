@@ -18,13 +18,13 @@ def package(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "PACKAGE", root)
 
     def take(name="egara.stage"):
-        module._file.cache_clear()
-        module._tree.cache_clear()
+        for cached in (module._file, module._tree, module._logic, module._imports):
+            cached.cache_clear()
         return module.fingerprint(name)
 
     yield root, take
-    module._file.cache_clear()
-    module._tree.cache_clear()
+    for cached in (module._file, module._tree, module._logic, module._imports):
+        cached.cache_clear()
 
 
 def test_comments_and_docstrings_do_not_count(package):

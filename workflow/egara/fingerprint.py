@@ -34,7 +34,7 @@ def fingerprint(module: str) -> str:
             waiting += [found for found in _imports(name) if _file(found)]
     digest = hashlib.sha256()
     for name in sorted(reached):
-        digest.update(f"{name}\0{ast.dump(_tree(name))}\0".encode())
+        digest.update(_logic(name))
     return digest.hexdigest()[:12]
 
 
@@ -60,6 +60,13 @@ def _tree(module: str) -> ast.Module:
     return tree
 
 
+@cache  # most modules stand behind several stages, and a workflow asks for all stages at each start
+def _logic(module: str) -> bytes:
+    """Return a module's name and syntax tree as they are hashed."""
+    return f"{module}\0{ast.dump(_tree(module))}\0".encode()
+
+
+@cache
 def _imports(module: str) -> list[str]:
     """Return every name that an import statement of the module may mean, wherever it stands in the file."""
     names = []
