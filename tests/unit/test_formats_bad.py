@@ -7,7 +7,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from egara.errors import EgaraError
-from egara.loras.formats import read_lora
+from egara.loras.formats import Factors, check_lora, read_lora
+from egara.loras.formats.writing import write_lora
 
 KOHYA = (".lora_down.weight", ".lora_up.weight")
 
@@ -94,3 +95,23 @@ def test_corrupt_files_are_refused(tmp_path):
 
 def bad_pattern():
     return {"lora_adapter_metadata": json.dumps({"unet.alpha_pattern": {"(": 3}})}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("layout", ["peft", "kohya"])
+def test_a_flipped_bit_is_refused_by_name(tmp_path, dtype, layout):
+    draw = np.random.default_rng(0)
+    pair = Factors(draw.normal(size=(2, 3)).astype(np.float32), draw.normal(size=(4, 2)).astype(np.float32), 1.0)
+    path = tmp_path / "a.safetensors"
+    write_lora(path, {"unet.conv_in": pair}, {"author": "a"}, layout, dtype)
+    check_lora(path)
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    refused(path, "numbers of", "changed after they were written")
+
+
+def test_files_of_other_programs_have_no_checksums(tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_file(factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight"), path)
+    check_lora(path)

@@ -222,17 +222,26 @@ def test_a_killed_job_leaves_what_it_finished(described, tmp_path, monkeypatch):
     read_latents(root / "latents.safetensors", images_of(root), described, TRANSFORM)
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other"])
-def test_a_damaged_entry_is_one_line_that_names_it(study, damage):
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "flipped"])
+def test_a_damaged_entry_is_named_in_one_line_and_computed_anew(study, described, damage, caplog):
     first, second = entries(study)[:2]
-    kept = {"cut": first.read_bytes()[:-100], "empty": b"", "other": second.read_bytes()}[damage]
-    first.write_bytes(kept)
-    with pytest.raises(EgaraError, match=f"{first.name}: .*delete it and run again") as caught:
+    whole = first.read_bytes()
+    flipped = whole[:-40] + bytes([whole[-40] ^ 4]) + whole[-39:]
+    first.write_bytes({"cut": whole[:-100], "empty": b"", "other": second.read_bytes(), "flipped": flipped}[damage])
+    gathered = (study / "latents.safetensors").read_bytes()
+    with caplog.at_level("WARNING"):
         latents.main(options(study))
-    assert "\n" not in str(caught.value)
-    assert len(entries(study)) == FACES
-    first.unlink()
-    latents.main(options(study))
+    said = [record.getMessage() for record in caplog.records if first.name in record.getMessage()]
+    assert len(said) == 1 and "\n" not in said[0]
+    assert first.read_bytes() == whole and (study / "latents.safetensors").read_bytes() == gathered
+
+
+def test_a_flipped_bit_in_gathered_files_is_one_line(study, described):
+    path = study / "latents.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-40] + bytes([whole[-40] ^ 4]) + whole[-39:])
+    with pytest.raises(EgaraError, match="latents.safetensors: numbers of .* were changed.*delete it and run again"):
+        read_latents(path, images_of(study), described, TRANSFORM)
 
 
 def test_gathered_files_cut_short_are_one_line(study, described):

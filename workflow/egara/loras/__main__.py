@@ -13,6 +13,7 @@ from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.fingerprint import fingerprint
 from egara.loras.description import part_hash, read_description
+from egara.loras.formats import check_lora
 from egara.loras.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
 from egara.loras.parts import load_part
 from egara.loras.saving import save_lora
@@ -56,6 +57,18 @@ def describe_loras(
     }
 
 
+def is_whole(path: Path) -> bool:
+    """Tell whether a stored LoRA is there and as it was written; one that is not is named, and trained again."""
+    if not path.is_file():
+        return False
+    try:
+        check_lora(path)
+    except EgaraError as error:
+        logger("loras").warning("%s", error)
+        return False
+    return True
+
+
 def _arguments() -> "object":
     arguments = parser(__doc__)
     arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
@@ -94,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
     keys = {name: content_key(header | {"stored_as": options.stored_as}) for name, header in headers.items()}
-    missing = [name for name, key in keys.items() if not stored(options.store, key).is_file()]
+    missing = [name for name, key in keys.items() if not is_whole(stored(options.store, key))]
     log.info("%s: %d LoRAs, %d in the store", options.work, len(keys), len(keys) - len(missing))
     failed = []
     if missing:

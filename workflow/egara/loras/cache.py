@@ -12,14 +12,17 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.files import replacing
+from egara.loras.checksums import check, checksum, in_order
 from egara.loras.store import stored
+from egara.progress import logger
 
 
 def write_tensors(path: Path, arrays: dict[str, np.ndarray], note: dict[str, str]) -> None:
-    """Write a safetensors file in one step; a full disk is one line and leaves nothing."""
+    """Write a safetensors file in one step, with checksums; a full disk is one line and leaves nothing."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
+    note = note | in_order({name: checksum(array) for name, array in arrays.items()})
     try:
         with replacing(path) as part:
             save_file(arrays, part, metadata=note)
@@ -33,20 +36,26 @@ def write_entry(cache: Path, key: str, arrays: dict[str, np.ndarray], inputs: di
 
 
 def read_entry(cache: Path, key: str) -> dict[str, np.ndarray]:
-    """Read one entry; a file cut short, or one that holds another key, is refused."""
+    """Read one entry; a file that is not as it was written, or that holds another key, is refused."""
     with _opened(cache, key) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, array in arrays.items():
+            check(stored(cache, key), name, array, [*arrays], file.metadata())
+    return arrays
 
 
 def lacking(cache: Path, keys: Iterable[str]) -> list[str]:
-    """Return the keys without an entry, each once and in order; entries that are there are checked, not read."""
+    """Return the keys without a whole entry, each once and in order; a spoiled one is named, and computed again."""
     missing = []
     for key in dict.fromkeys(keys):
         if not stored(cache, key).is_file():
             missing.append(key)
             continue
-        with _opened(cache, key):
-            pass
+        try:
+            read_entry(cache, key)
+        except EgaraError as error:
+            logger("loras.cache").warning("%s", error)
+            missing.append(key)
     return missing
 
 
@@ -57,9 +66,9 @@ def _opened(cache: Path, key: str) -> "object":
     try:
         file = safe_open(path, framework="np")
     except (SafetensorError, OSError) as error:
-        raise EgaraError(f"{path}: not a whole cache entry ({error}); delete it and run again") from error
+        raise EgaraError(f"{path}: not a whole cache entry, it is computed anew ({error})") from error
     if (file.metadata() or {}).get("key") != key:
-        raise EgaraError(f"{path}: holds another entry than its name says; delete it and run again")
+        raise EgaraError(f"{path}: holds another entry than its name says, it is computed anew")
     return file
 
 

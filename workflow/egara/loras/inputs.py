@@ -13,6 +13,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.fingerprint import fingerprint
+from egara.loras.checksums import check
 from egara.loras.description import part_hash
 from egara.loras.store import content_key
 
@@ -142,7 +143,10 @@ def _read(path: Path, names: list[str], what: str) -> tuple[dict[str, str], dict
         with safe_open(path, framework="np") as file:
             if missing := sorted(set(names) - set(file.keys())):
                 raise EgaraError(f"{path}: holds no {', '.join(missing)}, expected {what}; {AGAIN}")
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+            note, arrays = file.metadata() or {}, {name: file.get_tensor(name) for name in names}
+            for name, array in arrays.items():
+                check(path, name, array, [*file.keys()], note)
+            return note, arrays
     except (SafetensorError, OSError) as error:
         raise EgaraError(f"{path}: not a whole file, expected {what} ({error}); {AGAIN}") from error
 

@@ -5,6 +5,6 @@ transformers 5, and its update is ΔW = scale · up @ down. Writing: `egara.lora
 """
 
 from egara.loras.formats.layers import Factors, Layout, Lora, Shape
-from egara.loras.formats.reading import read_layout, read_lora
+from egara.loras.formats.reading import check_lora, read_layout, read_lora
 
-__all__ = ["Factors", "Layout", "Lora", "Shape", "read_layout", "read_lora"]
+__all__ = ["Factors", "Layout", "Lora", "Shape", "check_lora", "read_layout", "read_lora"]

@@ -2,6 +2,7 @@
 
 safetensors' own writer keeps the header's texts in an order that changes from process to process; here the same content
 always gives the same bytes. Format: eight bytes of length, a JSON header, the tensors' bytes, all little-endian.
+Tensors are checked by `egara.loras.checksums` when they are read.
 """
 
 import json
@@ -14,6 +15,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.files import replacing
+from egara.loras.checksums import check, checksum, in_order
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 # First bytes of a zip archive, which PyTorch writes, and of a pickle of protocol 2 to 5.
@@ -37,12 +39,20 @@ class Container:
         return self._file.get_slice(name).get_shape()
 
     def tensor(self, name: str) -> np.ndarray:
-        """Return a tensor; bfloat16, which NumPy lacks, as float32, of which it is the upper half."""
+        """Return a tensor; bfloat16, which NumPy lacks, as float32, of which it is the upper half.
+
+        Raises
+        ------
+        EgaraError : its checksum is not the one that was written with it.
+        """
         if self.kind(name) != "BF16":
-            return self._file.get_tensor(name)
+            values = self._file.get_tensor(name)
+            check(self.path, name, values, self.names, self.metadata)
+            return values
         entry = self._header[name]
         begin, end = entry["data_offsets"]
         halves = np.fromfile(self.path, "<u2", (end - begin) // 2, offset=self._start + begin)
+        check(self.path, name, halves, self.names, self.metadata)
         return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
     @cached_property
@@ -121,8 +131,8 @@ def write_container(
     ------
     EgaraError : a value is not finite, or too large for its type; or the file cannot be written.
     """
-    header: dict[str, dict] = {"__metadata__": dict(sorted(metadata.items()))}
-    chunks, offset = [], 0
+    header: dict[str, dict] = {"__metadata__": {}}
+    chunks, offset, checksums = [], 0, {}
     # Wider types first, so that every tensor is aligned to its type.
     for name in sorted(tensors, key=lambda name: (kinds[name] != "float32", name)):
         chunk = _as_stored(tensors[name], kinds[name])
@@ -132,7 +142,9 @@ def write_container(
         shape = list(tensors[name].shape)
         header[name] = {"dtype": TYPES[kinds[name]], "shape": shape, "data_offsets": [offset, end]}
         chunks.append(chunk)
+        checksums[name] = checksum(chunk)
         offset = end
+    header["__metadata__"] = dict(sorted((metadata | in_order(checksums)).items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with replacing(path) as part, part.open("wb") as file:

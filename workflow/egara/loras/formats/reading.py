@@ -72,6 +72,14 @@ def read_layout(path: str | Path) -> Layout:
         return Layout(_shapes(file, _parts(file)), json_of(file, "egara"))
 
 
+def check_lora(path: str | Path) -> None:
+    """Read a whole file and check all that a file can say of itself: its layers, their numbers, and their checksums.
+
+    Raises what `read_lora` raises.
+    """
+    read_lora(path)
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Read all texts of a file's header, whoever wrote them."""
     with open_container(Path(path)) as file:
