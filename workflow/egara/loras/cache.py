@@ -54,7 +54,7 @@ def lacking(cache: Path, keys: Iterable[str]) -> list[str]:
         try:
             read_entry(cache, key)
         except EgaraError as error:
-            logger("loras.cache").warning("%s", error)
+            logger("loras.cache").warning("%s; it is computed anew", error)
             missing.append(key)
     return missing
 
@@ -66,9 +66,9 @@ def _opened(cache: Path, key: str) -> "object":
     try:
         file = safe_open(path, framework="np")
     except (SafetensorError, OSError) as error:
-        raise EgaraError(f"{path}: not a whole cache entry, it is computed anew ({error})") from error
+        raise EgaraError(f"{path}: not a whole cache entry ({error})") from error
     if (file.metadata() or {}).get("key") != key:
-        raise EgaraError(f"{path}: holds another entry than its name says, it is computed anew")
+        raise EgaraError(f"{path}: holds another entry than its name says")
     return file
 
 

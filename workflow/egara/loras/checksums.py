@@ -25,13 +25,21 @@ def in_order(checksums: Mapping[str, str]) -> dict[str, str]:
     return {KEY: " ".join(checksums[name] for name in sorted(checksums))}
 
 
-def check(path: Path, name: str, values: np.ndarray, names: list[str], header: Mapping[str, str] | None) -> None:
+def check(
+    path: Path,
+    name: str,
+    values: np.ndarray,
+    names: list[str],
+    header: Mapping[str, str] | None,
+    advice: str = "expected the file as it was written",
+) -> None:
     """Compare an array as it was read with what was written.
 
     Parameters
     ----------
     names : all arrays of the file.
     header : the file's texts; without checksums among them nothing is compared.
+    advice : end of the message.
 
     Raises
     ------
@@ -39,4 +47,4 @@ def check(path: Path, name: str, values: np.ndarray, names: list[str], header: M
     """
     known = (header or {}).get(KEY, "").split()
     if known and dict(zip(sorted(names), known, strict=False)).get(name) != checksum(values):
-        raise EgaraError(f"{path}: numbers of {name} were changed after they were written; delete it and run again")
+        raise EgaraError(f"{path}: numbers of {name} were changed after they were written; {advice}")

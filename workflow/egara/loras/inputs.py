@@ -144,11 +144,12 @@ def _read(path: Path, names: list[str], what: str) -> tuple[dict[str, str], dict
             if missing := sorted(set(names) - set(file.keys())):
                 raise EgaraError(f"{path}: holds no {', '.join(missing)}, expected {what}; {AGAIN}")
             note, arrays = file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-            for name, array in arrays.items():
-                check(path, name, array, [*file.keys()], note)
-            return note, arrays
+            names = [*file.keys()]
     except (SafetensorError, OSError) as error:
         raise EgaraError(f"{path}: not a whole file, expected {what} ({error}); {AGAIN}") from error
+    for name, array in arrays.items():
+        check(path, name, array, names, note, AGAIN)
+    return note, arrays
 
 
 def _difference(found: dict, expected: dict) -> str:

@@ -18,6 +18,7 @@ from egara.files import replacing
 from egara.loras.checksums import check, checksum, in_order
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+AGAIN = "where it is a result, delete it and run again"
 # First bytes of a zip archive, which PyTorch writes, and of a pickle of protocol 2 to 5.
 _PICKLES = (b"PK\x03\x04", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 
@@ -47,12 +48,12 @@ class Container:
         """
         if self.kind(name) != "BF16":
             values = self._file.get_tensor(name)
-            check(self.path, name, values, self.names, self.metadata)
+            check(self.path, name, values, self.names, self.metadata, AGAIN)
             return values
         entry = self._header[name]
         begin, end = entry["data_offsets"]
         halves = np.fromfile(self.path, "<u2", (end - begin) // 2, offset=self._start + begin)
-        check(self.path, name, halves, self.names, self.metadata)
+        check(self.path, name, halves, self.names, self.metadata, AGAIN)
         return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
     @cached_property
