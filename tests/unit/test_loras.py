@@ -133,7 +133,7 @@ def test_long_curves_are_block_means():
 
 def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
     from egara.loras.__main__ import main
-    from egara.loras.prune import prune_loras
+    from egara.loras.store.pruning import prune_loras
 
     output = tmp_path / "loras"
     options = command(study, output, seed=11)
@@ -143,6 +143,25 @@ def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
     count, freed = prune_loras(tmp_path / "store")
     assert (count, len(list((tmp_path / "store").glob("*/*")))) == (1, 2)
     assert freed > 0
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut"])
+def test_a_spoiled_lora_in_the_store_is_named_and_trained_again(study, tmp_path, damage, caplog):
+    from egara.loras.__main__ import main
+
+    options = command(study, tmp_path / "loras", seed=13)
+    options[options.index("--store") + 1] = str(tmp_path / "store")
+    options[options.index("--pack") + 1] = "1"  # bits depend on how many go together
+    assert main(options) == 0
+    whole = {path: path.read_bytes() for path in sorted((tmp_path / "store").glob("??/*.safetensors"))}
+    path, content = next(iter(whole.items()))
+    path.write_bytes(content[:-9] if damage == "cut" else content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    caplog.clear()
+    with caplog.at_level("INFO", "egara"):
+        assert main(options) == 0
+    assert "3 LoRAs, 2 in the store" in caplog.text and path.name in caplog.text
+    assert {path: path.read_bytes() for path in whole} == whole
+    assert {path.read_bytes() for path in (tmp_path / "loras").iterdir()} == set(whole.values())
 
 
 def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, monkeypatch, caplog):

@@ -99,8 +99,8 @@ def test_killed_training_goes_on_bit_for_bit(study, undisturbed, small_base, tmp
 
 
 def test_a_checkpoint_serves_what_is_left_of_its_pack(study, undisturbed, tmp_path):
-    from egara.loras.prune import prune_checkpoints
     from egara.loras.store import stored
+    from egara.loras.store.pruning import prune_checkpoints
 
     frozen, adapters = study
     _kill_at(study, tmp_path, 1)
@@ -147,7 +147,7 @@ def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undist
 
 
 def test_what_other_jobs_leave_stops_no_job(study, undisturbed, tmp_path):
-    from egara.loras.prune import prune_checkpoints
+    from egara.loras.store.pruning import prune_checkpoints
 
     folder = checkpoint_path(tmp_path, []).parent
     folder.mkdir()

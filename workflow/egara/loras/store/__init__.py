@@ -3,6 +3,7 @@
 Snakemake deletes all outputs of a failed job; the store keeps what was finished, and a re-run trains only the rest.
 
 Beside the LoRAs lie `latents/` and `captions/`, caches by content, and `unfinished/`, checkpoints of killed jobs.
+Commands: `python -m egara.loras.store --help`.
 """
 
 import hashlib

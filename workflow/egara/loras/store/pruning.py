@@ -1,18 +1,15 @@
 """Remove from the store what no result uses any more: LoRAs that nothing links to, latents and captions in no file.
 
-    python -m egara.loras.prune results/store
-
 No job may run meanwhile. Checkpoints of killed jobs, in `unfinished/`, go when all their LoRAs are finished, or when
 they are not whole.
 """
 
 from pathlib import Path
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError
 from egara.loras import cache
 from egara.loras.checkpoints import find_checkpoints, find_leavings
 from egara.loras.store import stored
-from egara.progress import logger, parser
 
 
 def prune_checkpoints(store: Path) -> tuple[int, int]:
@@ -38,17 +35,9 @@ def prune_loras(store: Path) -> tuple[int, int]:
     return count, freed
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Prune a store and the caches in it."""
-    arguments = parser(__doc__)
-    arguments.add_argument("store", type=Path, help="folder of the store, beside the results")
-    store = arguments.parse_args(argv).store
+def prune(store: Path) -> dict[str, tuple[int, int]]:
+    """Prune a store and the caches in it; returns how many files and bytes of each kind went."""
     gone = {"checkpoints": prune_checkpoints(store), "LoRAs": prune_loras(store)}
     for kind, pattern in (("latents", "*/latents/*/*.safetensors"), ("captions", "*/captions/*.safetensors")):
         gone[kind] = cache.prune(store / kind, sorted(store.parent.glob(pattern)))
-    for kind, (count, freed) in gone.items():
-        logger("loras.prune").info("removed %d %s, %.1f MB", count, kind, freed / 1e6)
-
-
-if __name__ == "__main__":
-    run(main)
+    return gone

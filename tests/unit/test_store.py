@@ -1,0 +1,111 @@
+"""Looking after the store: what is spoiled is named, finished LoRAs move to another machine, nothing else comes in."""
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+
+from egara.loras.saving import save_lora
+from egara.loras.store import content_key, link, stored
+from egara.loras.store.__main__ import main
+
+
+def put(store, number, stored_as="float32"):
+    """Store a LoRA as the trainer does and return its place."""
+    header = {"author": "Ada", "work": "w", "set": f"{number:02d}", "images": ["a", "b"], "code": "1", "seed": number}
+    key = content_key(header | {"stored_as": stored_as})
+    draw = np.random.default_rng(number)
+    tensors = {
+        f"unet.a.to_q.lora_{side}.weight": draw.normal(size=shape).astype(np.float32)
+        for side, shape in (("A", (2, 6)), ("B", (4, 2)))
+    }
+    save_lora(stored(store, key), tensors, 2, 2, header | {"loss": 0.1}, np.ones(3), stored_as)
+    return stored(store, key)
+
+
+@pytest.fixture
+def store(tmp_path, caplog):
+    caplog.set_level("INFO", "egara")
+    for number in range(3):
+        put(tmp_path / "store", number, ("float32", "float16")[number % 2])
+    return tmp_path / "store"
+
+
+def content(store):
+    return {path.relative_to(store): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+
+def test_a_good_store_is_verified_and_left_as_it_is(store, caplog):
+    before = content(store)
+    assert main(["verify", str(store)]) == 0
+    assert "3 files are as they were written, 0 are not" in caplog.text
+    assert content(store) == before
+
+
+def test_what_is_spoiled_is_named(store, caplog):
+    flipped, moved, cut = sorted(store.glob("??/*"))
+    whole = flipped.read_bytes()
+    flipped.write_bytes(whole[:-3] + bytes([whole[-3] ^ 8]) + whole[-2:])
+    other = stored(store, "0" * 64)
+    other.parent.mkdir(exist_ok=True)
+    moved.rename(other)
+    cut.write_bytes(cut.read_bytes()[:-2])
+    assert main(["verify", str(store)]) == 1
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 3 and not any("\n" in line for line in said)
+    for path, word in ((flipped, "changed"), (other, "holds the LoRA"), (cut, "not a whole")):
+        assert any(str(path) in line and word in line for line in said), word
+
+
+def test_loras_move_to_another_machine(store, tmp_path, caplog):
+    archive, there = tmp_path / "loras.tar", tmp_path / "there"
+    assert main(["export", str(store), str(archive)]) == 0
+    assert main(["import", str(there), str(archive)]) == 0
+    assert content(there) == content(store)
+    caplog.clear()
+    assert main(["import", str(there), str(archive)]) == 0
+    assert "0 LoRAs came, 3 were there, 0 were refused" in caplog.text
+
+
+def test_a_corpus_takes_its_own_loras_along(store, tmp_path):
+    used = put(store, 7)
+    results = tmp_path / "results"
+    link(used, results / "loras" / "cell" / "w" / "00.safetensors")
+    archive, there = tmp_path / "loras.tar", tmp_path / "there"
+    assert main(["export", str(store), str(archive), "--results", str(results)]) == 0
+    assert main(["import", str(there), str(archive)]) == 0
+    assert [*content(there)] == [used.relative_to(store)]
+
+
+def test_members_that_are_no_lora_of_their_name_stay_outside(store, tmp_path, caplog):
+    good = sorted(store.glob("??/*"))[0]
+    flipped = good.read_bytes()[:-3] + b"abc"
+    name = f"{good.parent.name}/{good.name}"
+    members = {"../../out.safetensors": b"x", "/etc/out": b"x", "ab/short.safetensors": b"x", name: flipped}
+    archive, there = tmp_path / "bad.tar", tmp_path / "there"
+    with tarfile.open(archive, "w") as file:
+        for member, data in members.items():
+            info = tarfile.TarInfo(member)
+            info.size = len(data)
+            file.addfile(info, io.BytesIO(data))
+        link_ = tarfile.TarInfo(f"00/{'0' * 64}.safetensors")
+        link_.type, link_.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        file.addfile(link_)
+    before = content(tmp_path)
+    assert main(["import", str(there), str(archive)]) == 1
+    said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert len(said) == 5 and not any("\n" in line for line in said)
+    assert content(tmp_path) == before
+
+
+def test_an_archive_cut_short_keeps_what_came_before(store, tmp_path):
+    from egara.errors import EgaraError
+
+    archive, there = tmp_path / "loras.tar", tmp_path / "there"
+    assert main(["export", str(store), str(archive)]) == 0
+    first = min(path.stat().st_size for path in store.glob("??/*"))
+    archive.write_bytes(archive.read_bytes()[: 512 + first + 700])
+    with pytest.raises(EgaraError, match="not a whole archive"):
+        main(["import", str(there), str(archive)])
+    assert content(there).items() <= content(store).items()
