@@ -35,7 +35,11 @@ def write_entry(cache: Path, key: str, arrays: dict[str, np.ndarray], inputs: di
 def read_entry(cache: Path, key: str) -> dict[str, np.ndarray]:
     """Read one entry; a file cut short, or one that holds another key, is refused."""
     with _opened(cache, key) as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # a type that NumPy lacks
+            path = stored(cache, key)
+            raise EgaraError(f"{path}: not a whole cache entry ({error}); delete it and run again") from error
 
 
 def lacking(cache: Path, keys: Iterable[str]) -> list[str]:
@@ -79,7 +83,7 @@ def prune(cache: Path, gathered: Iterable[Path]) -> tuple[int, int]:
                 note = file.metadata() or {}
             kept |= {key for _, _, key in json.loads(note.get("faces", "[]"))}
             kept |= set(json.loads(note.get("captions", "{}")).values())
-        except (SafetensorError, OSError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise EgaraError(f"{path}: not a whole file ({error}); delete it and run again") from error
     count = freed = 0
     for path in sorted(cache.glob("??/*.safetensors")):
