@@ -1,4 +1,4 @@
-"""Edits of a file's bytes: the same few for tests, which shrink them, and for the fuzzer, which draws them at random."""
+"""Edits of a file's bytes: the same few for tests, which shrink them, and for the fuzzer, which draws them."""
 
 from random import Random
 from typing import NamedTuple

@@ -71,7 +71,12 @@ def guide(name: str, seconds: float, seed: int, found: Path) -> None:
     kept.mkdir(parents=True, exist_ok=True)
     for place, data in enumerate(SEEDS[name]()):
         (kept / f"seed{place}").write_bytes(data)
-    options = [f"-max_total_time={seconds:.0f}", f"-seed={seed + 1}", f"-artifact_prefix={found}/{name}.", "-timeout=60"]
+    options = [
+        f"-max_total_time={seconds:.0f}",
+        f"-seed={seed + 1}",
+        f"-artifact_prefix={found}/{name}.",
+        "-timeout=60",
+    ]
     atheris.Setup([sys.argv[0], str(kept), *options, "-max_len=65536", "-print_final_stats=1"], TARGETS[name])
     atheris.Fuzz()
 

@@ -50,7 +50,9 @@ def write_zip_links(path: Path, members: dict[str, bytes], links: dict[str, str]
             archive.writestr(zip_link(name, target), target)
 
 
-def write_tar_links(path: Path, members: dict[str, bytes], links: dict[str, str], kind: bytes = tarfile.SYMTYPE) -> None:
+def write_tar_links(
+    path: Path, members: dict[str, bytes], links: dict[str, str], kind: bytes = tarfile.SYMTYPE
+) -> None:
     """Write a tar archive with files and links (name → target), symbolic or hard, or devices."""
     with tarfile.open(path, "w") as archive:
         for name, target in links.items():

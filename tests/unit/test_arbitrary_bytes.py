@@ -97,4 +97,3 @@ def test_values_that_are_no_numbers_never_pass(kind, down, alpha):
     read_lora_file(stored(factors | {f"{stem}.alpha": np.array(alpha, "<f8")}))
     assert bool(refused) != whole
     assert all("layer unet.conv_in" in line for line in refused)
-

@@ -124,7 +124,9 @@ def find_volumes(works: list[Work]) -> dict[str, list[str]]:
             try:
                 paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
             except (OSError, RuntimeError, re.error) as error:  # a name too long, a home that nobody has, no pattern
-                raise EgaraError(f"work {work.work}: {place} is no place ({error}); expected a file or folder") from error
+                raise EgaraError(
+                    f"work {work.work}: {place} is no place ({error}); expected a file or folder"
+                ) from error
             if not paths:
                 raise EgaraError(
                     f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits"

@@ -5,7 +5,6 @@ import sys
 import unicodedata
 from collections.abc import Callable
 
-
 # A message quotes what it found, and a hostile file chooses how long that is.
 _LONGEST = 2000
 
@@ -18,7 +17,7 @@ class EgaraError(Exception):
 
 
 def one_line(text: str) -> str:
-    """Return text as one line that a terminal only shows: no control characters, no halves of characters, not endless."""
+    """Return text as one line that a terminal only shows: without control characters, and not endless."""
     shown = "".join(
         letter if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") else _escaped(letter)
         for letter in text.strip()[: _LONGEST + 1]

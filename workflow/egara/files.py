@@ -100,7 +100,9 @@ def read_text(path: str | Path) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise EgaraError(f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8; expected UTF-8") from error
+        raise EgaraError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8; expected UTF-8"
+        ) from error
     except OSError as error:
         raise EgaraError(f"{path}: cannot be read ({error.strerror or error}); expected a text in UTF-8") from error
 

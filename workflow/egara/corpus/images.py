@@ -82,8 +82,8 @@ def decode(data: bytes, where: str = "", limits: Limits | None = None) -> "Image
             check_pixels(where, *image.size, limits)
         try:
             image.load()
-            if image.format == "PNG" and not image.crop((0, image.height - 1, *image.size)).getbbox(alpha_only=False):
-                _check_rows(data)
+            if image.format == "PNG":
+                _check_rows(image, data)
             orientation = _orientation(image)
             image = _grey_or_rgb(image)
         except MemoryError:
@@ -95,9 +95,10 @@ def decode(data: bytes, where: str = "", limits: Limits | None = None) -> "Image
     return image
 
 
-def _check_rows(data: bytes) -> None:
-    """Raise `Unreadable` where a PNG file, whose last row is black, never held that row."""
-    if lacks_rows(data):
+def _check_rows(image: "Image.Image", data: bytes) -> None:
+    """Raise `Unreadable` where a PNG file ends before its last row, which then is black, or another if interlaced."""
+    last = image.crop((0, image.height - 1, *image.size))
+    if (image.info.get("interlace") or not last.getbbox(alpha_only=False)) and lacks_rows(data):
         raise Unreadable("truncated, it holds fewer rows than it states")
 
 

@@ -130,7 +130,8 @@ def _shapes(file: Container, parts: dict[str, _Parts]) -> dict[str, Shape]:
 
 
 def _factor(values: np.ndarray, flat: bool) -> np.ndarray:
-    return np.ascontiguousarray(values.reshape(values.shape[0], -1) if flat else values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        return np.ascontiguousarray(values.reshape(values.shape[0], -1) if flat else values, dtype=np.float32)
 
 
 def _scale_beside(path: Path, layer: str, alpha: float, rank: int) -> float:
