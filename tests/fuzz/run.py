@@ -67,6 +67,9 @@ def guide(name: str, seconds: float, seed: int, found: Path) -> None:
     with atheris.instrument_imports(include=["egara"]):
         from fuzz.seeds import SEEDS
         from fuzz.targets import TARGETS
+
+        for data in SEEDS[name]():  # so that what readers import while they work is seen, too
+            TARGETS[name](data)
     kept = found / "corpus" / name
     kept.mkdir(parents=True, exist_ok=True)
     for place, data in enumerate(SEEDS[name]()):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fuzz import edits
 from fuzz.seeds import SEEDS, stored
-from fuzz.targets import TARGETS, read_lora_file, refused
+from fuzz.targets import TARGETS, refused
+from fuzz.weights import read_lora_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
