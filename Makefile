@@ -1,10 +1,11 @@
 # make demo: from a fresh machine with Python 3.11 or newer to the demo's report. make test: the tests.
 # make test-cluster: a study on a one-node SLURM of this machine (root, Debian); make test-faults: kills at every stage.
+# make fuzz: every reader on damaged files, a minute each.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR)/workflow
 
-.PHONY: demo test test-cluster test-faults check bench clean
+.PHONY: demo test test-cluster test-faults fuzz check bench clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all --configfile config/demo.yaml
@@ -19,6 +20,9 @@ test-cluster: .venv/tested
 
 test-faults: .venv/tested
 	$(BIN)/python -m pytest tests/faults
+
+fuzz: .venv/tested
+	$(BIN)/python tests/fuzz/run.py --seconds 60
 
 check: .venv/tested
 	$(BIN)/ruff check .

@@ -1,11 +1,15 @@
 """The configuration: checked against the schema, defaults filled in, one line for each mistake."""
 
 import itertools
+import math
+import re
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
 from egara.cells import format_cell, parse_cell
 from egara.errors import EgaraError
+from egara.files import read_text
 from egara.works import Work
 
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
@@ -23,12 +27,26 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
 
     rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
     settings = _with_defaults(deepcopy(dict(config)), rules)
-    errors = sorted(
-        jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
-    )
+    try:
+        errors = sorted(
+            jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
+        )
+    except (ValueError, ArithmeticError) as error:  # a number that cannot be compared, or not even be written
+        raise EgaraError(f"config: a value cannot be checked ({error}); expected values of usual size") from error
     if errors:
         raise EgaraError("config: " + "; ".join(_sentence(error, settings) for error in errors[:3]))
+    if strange := [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]:
+        raise EgaraError(f"config: {strange[0]} is not a finite number; expected one")
     return settings
+
+
+def _numbers(value: object, where: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+    """Yield each floating-point number of checked settings with its place."""
+    if isinstance(value, float):
+        yield ".".join(where), value
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield from _numbers(part, (*where, str(key)))
 
 
 def _with_defaults(value: dict, rules: dict) -> dict:
@@ -44,13 +62,16 @@ def _sentence(error: "object", settings: dict) -> str:
     where = ".".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = ", ".join(sorted(set(error.instance) - set(known)))
+        unknown = ", ".join(sorted(str(key)[:40] for key in set(error.instance) - set(known)))
         return f"{where}: unknown key {unknown}; expected one of {', '.join(known)}"
     if error.validator == "required":
         missing = ", ".join(key for key in error.validator_value if key not in error.instance)
         return f"{where}: {missing} is missing"
     expected = error.schema.get("description", error.message)
-    return f"{where} is {error.instance!r}; expected: {error.message if error.validator != 'oneOf' else expected}"
+    found = repr(error.instance)
+    if error.validator != "oneOf":
+        expected = error.message.replace(found, "it", 1) if len(found) > 80 else error.message
+    return f"{where} is {found if len(found) <= 80 else found[:80] + '…'}; expected: {expected}"
 
 
 def list_cells(grid: dict) -> list[str]:
@@ -100,7 +121,12 @@ def find_volumes(works: list[Work]) -> dict[str, list[str]]:
     for work in works:
         found[work.work] = []
         for place in work.volumes:
-            paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
+            try:
+                paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
+            except (OSError, RuntimeError, re.error) as error:  # a name too long, a home that nobody has, no pattern
+                raise EgaraError(
+                    f"work {work.work}: {place} is no place ({error}); expected a file or folder"
+                ) from error
             if not paths:
                 raise EgaraError(
                     f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits"
@@ -119,9 +145,12 @@ def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str
     path = Path(path)
     if not path.is_file():
         raise EgaraError(f"{path}: no such table of casts; expected columns {', '.join(CAST_COLUMNS)}")
-    lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
     if not lines or tuple(lines[0]) != CAST_COLUMNS:
         raise EgaraError(f"{path}, line 1: expected tab-separated columns {', '.join(CAST_COLUMNS)}")
+    for number, row in enumerate(lines[1:], start=2):
+        if len(row) != len(CAST_COLUMNS):
+            raise EgaraError(f"{path}, row {number}: {len(row)} cells; expected {len(CAST_COLUMNS)}, parted by tabs")
     casts = {row[0]: dict(zip(CAST_COLUMNS, row, strict=True)) for row in lines[1:]}
     if missing := sorted({work.work for work in works} - set(casts)):
         raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")

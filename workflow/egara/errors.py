@@ -2,11 +2,31 @@
 
 import logging
 import sys
+import unicodedata
 from collections.abc import Callable
+
+# A message quotes what it found, and a hostile file chooses how long that is.
+_LONGEST = 2000
 
 
 class EgaraError(Exception):
     """Bad input that its owner can mend; the message is one line that says what, where and what was expected."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Return text as one line that a terminal only shows: without control characters, and not endless."""
+    shown = "".join(
+        letter if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") else _escaped(letter)
+        for letter in text.strip()[: _LONGEST + 1]
+    )
+    return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+def _escaped(letter: str) -> str:
+    return " " if letter in "\t\n\r" else ascii(letter)[1:-1]
 
 
 def run(main: Callable[[], int | None]) -> None:

@@ -87,6 +87,26 @@ def write_tsv(path: str | Path, table: "pd.DataFrame") -> None:
         table.to_csv(part, sep="\t", index=False, float_format="%.9g", lineterminator="\n")
 
 
+def read_text(path: str | Path) -> str:
+    """Read a text in UTF-8, with or without a byte order mark.
+
+    Raises
+    ------
+    EgaraError : the file cannot be read, or is in another encoding.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise EgaraError(
+            f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8; expected UTF-8"
+        ) from error
+    except OSError as error:
+        raise EgaraError(f"{path}: cannot be read ({error.strerror or error}); expected a text in UTF-8") from error
+
+
 def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None) -> "pd.DataFrame":
     """Read a table of tab-separated values.
 

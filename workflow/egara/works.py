@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egara.errors import EgaraError
+from egara.files import read_text
 
 COLUMNS = ("author", "work", "volumes")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
@@ -36,7 +37,7 @@ def read_works(path: str | Path) -> list[Work]:
     path = Path(path)
     if not path.is_file():
         raise EgaraError(f"{path}: no such works table; expected tab-separated columns {', '.join(COLUMNS)}")
-    lines = [line.split("\t") for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    lines = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
     if not lines or missing_columns(lines[0]):
         found = ", ".join(lines[0]) if lines else "nothing"
         raise EgaraError(f"{path}, line 1: found {found}; expected tab-separated columns {', '.join(COLUMNS)}")

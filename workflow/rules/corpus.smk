@@ -22,6 +22,7 @@ rule list_pages:
         unreadable=SETTINGS["pages"]["unreadable"],
         max_pixels=SETTINGS["pages"]["max_pixels"],
         dpi=SETTINGS["pages"]["dpi"],
+        limits=SETTINGS["pages"]["limits"],
         code=fingerprint("egara.corpus"),
     shell:
         "python -m egara.corpus"
@@ -31,6 +32,9 @@ rule list_pages:
         " --unreadable {params.unreadable}"
         " --max-pixels {params.max_pixels}"
         " --dpi {params.dpi}"
+        " --max-member {params.limits[member]}"
+        " --max-members {params.limits[members]}"
+        " --max-ratio {params.limits[ratio]}"
         " --output {output.pages}"
         " --skipped {output.skipped}"
         " 2> {log}"

@@ -4,7 +4,7 @@ A volume is a folder of images, a CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF, or a book
 """
 
 from egara.corpus.images import PIXELS
-from egara.corpus.limits import Limits
+from egara.corpus.limits import MEBIBYTE, MEMBER_MEBIBYTES, MEMBERS, RATIO, Limits
 from egara.corpus.pages import COLUMNS, SKIPPED_COLUMNS, check_distinct, list_volume
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.errors import EgaraError, run
@@ -28,17 +28,31 @@ def main(argv: list[str] | None = None) -> None:
         "--unreadable", choices=["skip", "error"], default="skip", help="what an image is that cannot be read"
     )
     arguments.add_argument("--max-pixels", type=int, default=Limits.pixels, help="most pixels that a page may have")
+    arguments.add_argument(
+        "--max-member", type=int, default=Limits.member_bytes // MEBIBYTE, help="most MiB that a member unpacks to"
+    )
+    arguments.add_argument("--max-members", type=int, default=Limits.members, help="most members of an archive")
+    arguments.add_argument(
+        "--max-ratio", type=int, default=Limits.ratio, help="most times that a large member or archive may unpack to"
+    )
     arguments.add_argument("--dpi", type=float, default=150, help="resolution at which a PDF is rendered")
     arguments.add_argument("--output", required=True, help="table of pages to write")
     arguments.add_argument("--skipped", required=True, help="table of unreadable images to write")
     options = arguments.parse_args(argv)
     log = logger("corpus")
-    if not 1 <= options.max_pixels <= PIXELS:
-        raise EgaraError(f"--max-pixels {options.max_pixels}; expected 1 to {PIXELS}")
+    bounds = {"max_pixels": PIXELS, "max_member": MEMBER_MEBIBYTES, "max_members": MEMBERS, "max_ratio": RATIO}
+    for name, most in bounds.items():
+        if not 1 <= (value := getattr(options, name)) <= most:
+            raise EgaraError(f"--{name.replace('_', '-')} {value}; expected 1 to {most}")
     if not 1 <= options.dpi <= 2400:
         raise EgaraError(f"--dpi {options.dpi:g}; expected 1 to 2400")
 
-    limits = Limits(pixels=options.max_pixels)
+    limits = Limits(
+        pixels=options.max_pixels,
+        member_bytes=options.max_member * MEBIBYTE,
+        members=options.max_members,
+        ratio=options.max_ratio,
+    )
     paths, warnings = find_volumes(options.volumes)
     for warning in warnings:
         log.warning("%s", warning)

@@ -5,11 +5,11 @@ Every source has `path`, `members` (its pages), `documents` (ComicInfo.xml or OP
 """
 
 import contextlib
-import lzma
+import mmap
 import os
+import stat
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +18,10 @@ from egara.corpus.limits import Limits, Unreadable, check_bytes, check_count, ch
 from egara.errors import EgaraError
 
 DOCUMENT_BYTES = 2**20
+LINK = "a link or device in the archive, which is not followed; expected a file"
+
+# What begins an entry of a ZIP archive's directory, and the least that it takes.
+_ENTRY, _ENTRY_BYTES = b"PK\x01\x02", 46
 
 # What a folder's files are taken for volumes by; how each is read, its content decides.
 VOLUMES = (".cbz", ".zip", ".cbt", ".tar", ".cb7", ".7z", ".cbr", ".rar", ".epub", ".pdf")
@@ -116,8 +120,8 @@ class Folder(Source):
             names += [(Path(folder) / file).relative_to(self.path).as_posix() for file in files]
         self._select({check_name(self.path, name): 0 for name in names if is_page(name) or is_document(name)})
         for name in filter(is_document, names):
-            with contextlib.suppress(OSError), open(self.path / name, "rb") as file:
-                self.documents[name] = file.read(DOCUMENT_BYTES)
+            with contextlib.suppress(Unreadable):
+                self.documents[name] = self.read(name)[:DOCUMENT_BYTES]
 
     def _refuse(self, error: OSError) -> None:
         raise EgaraError(f"{error.filename}: folder cannot be read ({error.strerror})")
@@ -145,6 +149,8 @@ class SingleFile(Source):
 
 def _read_file(file: Path, path: Path, name: str, limits: Limits) -> bytes:
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise Unreadable("a device or pipe, whose end never comes; expected a file")
         with open(file, "rb") as opened:
             return _bounded(opened, path, name, limits)
     except OSError as error:
@@ -157,7 +163,9 @@ class Zip(Source):
     def _open(self) -> None:
         try:
             self._archive = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except OSError as error:
+            raise EgaraError(f"{self.path}: cannot be read ({error.strerror or error}); expected an archive") from error
+        except Exception as error:  # a damaged directory raises whatever its arithmetic meets first
             raise EgaraError(
                 f"{self.path}: ZIP archive cut short or damaged ({error}); expected a whole one"
             ) from error
@@ -181,28 +189,48 @@ class Zip(Source):
         """Return one page's bytes, tested by the archive's own checksum."""
         if member not in self._infos:
             raise Unreadable("is not in the archive")
+        if stat.S_ISLNK(self._infos[member].external_attr >> 16):
+            raise Unreadable(LINK)
         try:
             with self._archive.open(self._infos[member]) as file:
                 return _bounded(file, self.path, member, self.limits)
-        # NotImplementedError: a compression method that Python lacks; RuntimeError: encrypted.
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError) as error:
+        except (EgaraError, MemoryError):
+            raise
+        # Unknown compression methods, encryption, false sizes and offsets: each raises an error of its own kind.
+        except Exception as error:
             raise Unreadable(f"damaged in the archive ({error})") from error
+
+
+def check_entries(path: Path, limits: Limits) -> None:
+    """Raise `EgaraError` where a ZIP archive has too many entries: Python holds them all before it can count them."""
+    if path.stat().st_size <= limits.members * _ENTRY_BYTES:
+        return
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        count, place = 0, content.find(_ENTRY)
+        while place >= 0 and count <= limits.members:
+            count, place = count + 1, content.find(_ENTRY, place + len(_ENTRY))
+    check_count(path, count, limits)
 
 
 class Tar(Source):
     """CBT: an uncompressed tar."""
 
     def _open(self) -> None:
+        members: list[tarfile.TarInfo] = []
         try:
             self._archive = tarfile.TarFile(self.path)
-            members = self._archive.getmembers()
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            for count, info in enumerate(self._archive, start=1):
+                check_count(self.path, count, self.limits)
+                members.append(info)
+        except EgaraError:
+            raise
+        except Exception as error:  # a damaged header raises whatever its arithmetic meets first
             raise EgaraError(
                 f"{self.path}: tar archive cut short or damaged ({error}); expected a whole one"
             ) from error
         for info in members:
             check_name(self.path, info.name)
-        self._infos = {info.name: info for info in members if info.isfile()}
+        self._infos = {info.name: info for info in members if not info.isdir()}
         self._select({name: info.size for name, info in self._infos.items()})
         for name in self.members:
             check_bytes(self.path, name, self._infos[name].size, None, self.limits)
@@ -214,8 +242,12 @@ class Tar(Source):
         """Return one page's bytes."""
         if member not in self._infos:
             raise Unreadable("is not in the archive")
+        if not self._infos[member].isfile():
+            raise Unreadable(LINK)
         try:
             with self._archive.extractfile(self._infos[member]) as file:
                 return _bounded(file, self.path, member, self.limits)
-        except (tarfile.TarError, EOFError, OSError) as error:
+        except (EgaraError, MemoryError):
+            raise
+        except Exception as error:
             raise Unreadable(f"damaged in the archive ({error})") from error

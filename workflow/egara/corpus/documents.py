@@ -14,6 +14,8 @@ from egara.errors import EgaraError
 _FONT_SCRAMBLING = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 
 POINTS_PER_INCH = 72
+# Larger pages are damaged; their sides may even be infinite, and no whole number.
+_POINTS = 1e9
 
 
 class _Images(HTMLParser):
@@ -74,20 +76,29 @@ class Epub(Zip):
         self._manifest = {
             item.get("id"): (self._resolve(name, item.get("href")), item.get("media-type", ""))
             for item in package.iter()
-            if _local(item.tag) == "item" and item.get("href") and not urlsplit(item.get("href")).scheme
+            if _local(item.tag) == "item" and self._path(item.get("href"))
         }
         return [item.get("idref") for item in package.iter() if _local(item.tag) == "itemref"]
 
     def _images_of(self, name: str) -> list[str]:
         parser = _Images()
-        parser.feed(self._text(name).decode("utf-8", errors="replace"))
-        links = [link for link in parser.links if not urlsplit(link).scheme and not link.startswith("//")]
-        return [self._resolve(name, link) for link in links if urlsplit(link).path]
+        try:
+            parser.feed(self._text(name).decode("utf-8", errors="replace"))
+        except AssertionError as error:  # how Python's parser ends at a declaration that it does not know
+            raise EgaraError(f"{self.path}: {name} is no page that can be read ({error}); expected XHTML") from error
+        return [self._resolve(name, link) for link in parser.links if self._path(link)]
+
+    def _path(self, link: str | None) -> str:
+        """Return the path that a link has within the book, "" where it leads elsewhere or nowhere."""
+        try:
+            parts = urlsplit(link or "")
+        except ValueError:  # brackets that hold no address
+            return ""
+        return "" if parts.scheme or parts.netloc else unquote(parts.path)
 
     def _resolve(self, base: str, link: str) -> str:
         """Return the member that a link in the member `base` points to."""
-        path = unquote(urlsplit(link).path)
-        return check_name(self.path, posixpath.normpath(posixpath.join(posixpath.dirname(base), path)))
+        return check_name(self.path, posixpath.normpath(posixpath.join(posixpath.dirname(base), self._path(link))))
 
     def _text(self, name: str) -> bytes:
         try:
@@ -157,7 +168,7 @@ class Pdf(Source):
             raise Unreadable(f"no page that can be read ({error})") from error
         try:
             self._check_images(page, where)
-            points = page.get_size()
+            points = [min(max(side, 0), _POINTS) for side in page.get_size()]
             scale = self._dpi / POINTS_PER_INCH
             width, height = self._sizes.get(member) or (max(1, round(side * scale)) for side in points)
             check_pixels(where, width, height, self.limits)

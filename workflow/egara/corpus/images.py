@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from egara.corpus.limits import Limits, Unreadable, check_pixels
+from egara.corpus.png import lacks_rows
 from egara.errors import EgaraError
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def decode(data: bytes, where: str = "", limits: Limits | None = None) -> "Image
             check_pixels(where, *image.size, limits)
         try:
             image.load()
+            if image.format == "PNG":
+                _check_rows(image, data)
             orientation = _orientation(image)
             image = _grey_or_rgb(image)
         except MemoryError:
@@ -90,6 +93,13 @@ def decode(data: bytes, where: str = "", limits: Limits | None = None) -> "Image
     if orientation in _UPRIGHT:
         image = image.transpose(Image.Transpose[_UPRIGHT[orientation]])
     return image
+
+
+def _check_rows(image: "Image.Image", data: bytes) -> None:
+    """Raise `Unreadable` where a PNG file ends before its last row, which then is black, or another if interlaced."""
+    last = image.crop((0, image.height - 1, *image.size))
+    if (image.info.get("interlace") or not last.getbbox(alpha_only=False)) and lacks_rows(data):
+        raise Unreadable("truncated, it holds fewer rows than it states")
 
 
 def _declared_size(data: bytes) -> tuple[int, int] | None:

@@ -1,21 +1,25 @@
 """What a volume may hold: names that stay inside it, sizes that memory and time can bear."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from egara.errors import EgaraError
+from egara.errors import EgaraError, one_line
 
 MEBIBYTE = 2**20
 
 
 class Unreadable(Exception):
-    """One page cannot be read, while the other pages of its volume can; the message is the reason."""
+    """One page cannot be read, while the other pages of its volume can; the message is the reason, in one line."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(one_line(reason))
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that an honest scan stays far below.
+    """Bounds that an honest scan stays far below; members, their bytes and the ratio are settings (`pages.limits`).
 
     A small blank page may shrink a thousandfold, so the ratio counts only from `ratio_from` bytes.
     """
@@ -26,6 +30,10 @@ class Limits:
     members: int = 100_000
     ratio: int = 200
     ratio_from: int = 16 * MEBIBYTE
+
+
+# The largest limits that a configuration may set (workflow/schemas/config.schema.yaml).
+MEMBERS, RATIO, MEMBER_MEBIBYTES = 10_000_000, 100_000, 4096
 
 
 def is_hidden(name: str) -> bool:
@@ -44,7 +52,7 @@ def check_name(path: Path, name: str) -> str:
 
 def check_text(path: Path, name: str) -> str:
     """Return a name, or raise `EgaraError` where it is not one line of text."""
-    if any(ord(letter) < 32 or 0xD800 <= ord(letter) < 0xE000 for letter in name):
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
         raise EgaraError(f"{path}: name {name!a} is no text; expected one line of UTF-8")
     return name
 
@@ -52,7 +60,7 @@ def check_text(path: Path, name: str) -> str:
 def check_count(path: Path, count: int, limits: Limits) -> None:
     """Raise `EgaraError` where a volume has more members than any book has pages."""
     if count > limits.members:
-        raise EgaraError(f"{path}: {count} members; expected at most {limits.members}")
+        raise EgaraError(f"{path}: {count} members or more; expected at most {limits.members} (pages.limits.members)")
 
 
 def check_bytes(path: Path, name: str, size: int, compressed: int | None, limits: Limits) -> None:
@@ -60,12 +68,12 @@ def check_bytes(path: Path, name: str, size: int, compressed: int | None, limits
     if size > limits.member_bytes:
         raise EgaraError(
             f"{path}: member {name} unpacks to {size / MEBIBYTE:.0f} MiB or more, a decompression bomb;"
-            f" expected at most {limits.member_bytes // MEBIBYTE} MiB a page"
+            f" expected at most {limits.member_bytes // MEBIBYTE} MiB a page (pages.limits.member)"
         )
     if compressed is not None and size > limits.ratio_from and size > limits.ratio * max(compressed, 1):
         raise EgaraError(
             f"{path}: member {name} unpacks from {compressed} to {size} bytes, a decompression bomb;"
-            f" expected at most {limits.ratio} times"
+            f" expected at most {limits.ratio} times (pages.limits.ratio)"
         )
 
 
@@ -75,7 +83,7 @@ def check_total(path: Path, size: int, limits: Limits) -> None:
     if size > limits.member_bytes and size > limits.ratio * packed:
         raise EgaraError(
             f"{path}: unpacks from {packed} to {size} bytes, a decompression bomb;"
-            f" expected at most {limits.ratio} times"
+            f" expected at most {limits.ratio} times (pages.limits.ratio)"
         )
 
 

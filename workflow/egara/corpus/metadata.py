@@ -4,6 +4,8 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
+from egara.errors import one_line
+
 # The fields of ComicInfo.xml that name who made the drawings or the story.
 _MAKERS = ("Writer", "Penciller", "Inker", "CoverArtist")
 
@@ -58,7 +60,7 @@ def cross_check(documents: dict[str, bytes], author: str, work: str, volume: Pat
             warnings.append(f"{volume}: {name} names the author {found!r}, the works table {author!r}")
         if stated.titles and not any(_agree(work, title) for title in stated.titles):
             warnings.append(f"{volume}: {name} names the work {stated.titles[0]!r}, the works table {work!r}")
-    return warnings
+    return [one_line(warning) for warning in warnings]
 
 
 def _plain(text: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.corpus.images import PIXELS, decode
-from egara.corpus.limits import Limits, Unreadable
+from egara.corpus.limits import MEBIBYTE, MEMBER_MEBIBYTES, MEMBERS, RATIO, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
@@ -101,8 +101,17 @@ def check_distinct(volumes: Iterable[Volume]) -> None:
 
 
 def read_pages(path: str | Path) -> "pd.DataFrame":
-    """Read a table of pages (`COLUMNS`); all but width and height is text."""
-    return read_tsv(path, COLUMNS, text=[column for column in COLUMNS if column not in ("width", "height")])
+    """Read a table of pages (`COLUMNS`); all but width and height is text.
+
+    Raises
+    ------
+    EgaraError : no such table, or a page's width or height is no whole number of pixels.
+    """
+    table = read_tsv(path, COLUMNS, text=[column for column in COLUMNS if column not in ("width", "height")])
+    for side in ("width", "height"):
+        if len(table) and not (table[side].dtype.kind in "iu" and (table[side] > 0).all()):
+            raise EgaraError(f"{path}: a {side} is no whole number of pixels; expected 1 or more in every row")
+    return table
 
 
 def iterate_pages(table: "pd.DataFrame") -> Iterator[tuple[dict[str, str | int], "Image.Image"]]:
@@ -146,7 +155,8 @@ def _open_run(rows: list[dict]) -> Iterator[tuple[dict, "Image.Image"]]:
     path = Path(rows[0]["source"])
     sizes = {row["member"]: (int(row["width"]), int(row["height"])) for row in rows}
     # The pages were within their limits when they were listed, and their bytes are compared before they are decoded.
-    with open_volume(path, Limits(pixels=PIXELS), sizes=sizes) as source:
+    limits = Limits(pixels=PIXELS, member_bytes=MEMBER_MEBIBYTES * MEBIBYTE, members=MEMBERS, ratio=RATIO)
+    with open_volume(path, limits, sizes=sizes) as source:
         blobs = source.blobs([row["member"] for row in rows])
         for row, (_, data) in zip(rows, blobs, strict=True):
             where = f"{path}: page {row['page']}"

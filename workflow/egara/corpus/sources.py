@@ -7,7 +7,7 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
-from egara.corpus.archives import VOLUMES, Folder, SingleFile, Source, Tar, Zip, natural_order
+from egara.corpus.archives import VOLUMES, Folder, SingleFile, Source, Tar, Zip, check_entries, natural_order
 from egara.corpus.documents import Epub, Pdf
 from egara.corpus.images import SUFFIXES, is_image
 from egara.corpus.limits import Limits, check_text, is_hidden
@@ -85,16 +85,20 @@ def open_volume(
     ------
     EgaraError : missing, empty, encrypted, damaged or hostile, or no volume that can be read.
     """
-    if path.is_dir():
-        return Folder(path, limits)
     try:
+        if path.is_dir():
+            return Folder(path, limits)
+        if path.exists() and not path.is_file():
+            raise EgaraError(f"{path}: a device or pipe; expected {EXPECTED}")
         with open(path, "rb") as file:
             head = file.read(1024)
-    except OSError as error:
-        raise EgaraError(f"{path}: cannot be read ({error.strerror or error}); expected {EXPECTED}") from error
+    except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
+        reason = getattr(error, "strerror", None) or error
+        raise EgaraError(f"{path}: cannot be read ({reason}); expected {EXPECTED}") from error
     if not head:
         raise EgaraError(f"{path}: empty file; expected {EXPECTED}")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        check_entries(path, limits)
         return Epub(path, limits) if _is_epub(path) else Zip(path, limits)
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")):
         return Stream(path, limits)
@@ -113,15 +117,18 @@ def _is_epub(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return "META-INF/container.xml" in archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+    except Exception:  # a damaged directory raises whatever its arithmetic meets first; `Zip` then says so
         return False
 
 
 def _expand(value: str) -> list[Path]:
     """Return the paths of one value; a path that exists is itself, even with brackets in its name."""
-    path = Path(value).expanduser()
-    if path.exists():
-        return [path]
+    try:
+        path = Path(value).expanduser()
+        if path.exists():
+            return [path]
+    except (OSError, RuntimeError) as error:  # a name too long, or the home of nobody
+        raise EgaraError(f"{value}: is no place ({error}); expected {EXPECTED}") from error
     if not glob.has_magic(value):
         raise EgaraError(f"{value}: no such file or folder; expected {EXPECTED}")
     found = [name for name in glob.glob(str(path), recursive=True) if not is_hidden(Path(name).name)]

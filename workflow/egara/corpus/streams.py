@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from egara.corpus.archives import DOCUMENT_BYTES, Source, is_document
+from egara.corpus.archives import DOCUMENT_BYTES, LINK, Source, is_document
 from egara.corpus.limits import Unreadable, check_bytes, check_count, check_name, check_total
 from egara.errors import EgaraError
 
@@ -70,19 +70,21 @@ class Stream(Source):
                 yield members[place], waiting.read_bytes() if waiting.exists() else found
 
     def _entries(self) -> Iterator[tuple[str, object]]:
-        """Yield the regular files of the archive, their names checked."""
+        """Yield all that is no folder in the archive, the names checked."""
         libarchive = _libarchive(self.path)
         # Asked for by hand: without a word, libarchive gives the encrypted bytes of a RAR 4 member.
         is_encrypted = libarchive.ffi.ffi("entry_is_encrypted", [libarchive.ffi.c_archive_entry_p], ctypes.c_int)
         try:
-            with open(self.path, "rb") as file, libarchive.fd_reader(file.fileno(), filter_name="none") as archive:
+            with open(self.path, "rb") as file:
+                kind = _format(file.read(8))
+            with open(self.path, "rb") as file, libarchive.fd_reader(file.fileno(), kind, "none") as archive:
                 for entry in archive:
-                    if not entry.pathname:
+                    if not isinstance(entry.pathname, str) or not entry.pathname:
                         raise EgaraError(
-                            f"{self.path}: a member's name cannot be read in this locale; expected LC_ALL=C.UTF-8"
+                            f"{self.path}: a member's name cannot be read; expected UTF-8, and LC_ALL=C.UTF-8"
                         )
                     name = check_name(self.path, entry.pathname)
-                    if entry.isreg:
+                    if not entry.isdir:
                         if is_encrypted(entry._entry_p):
                             raise EgaraError(
                                 f"{self.path}: encrypted archive (member {name}); expected one without a password"
@@ -93,6 +95,8 @@ class Stream(Source):
 
     def _unpack(self, name: str, entry) -> bytes:
         libarchive = _libarchive(self.path)
+        if entry.issym or entry.islnk or not entry.isreg:
+            raise Unreadable(LINK)
         blocks, size = [], 0
         try:
             for block in entry.get_blocks(2**16):
@@ -107,6 +111,11 @@ class Stream(Source):
         if size < (entry.size or 0):
             raise Unreadable(f"damaged in the archive ({size} of {entry.size} bytes)")
         return b"".join(blocks)
+
+
+def _format(head: bytes) -> str:
+    """Return libarchive's name for what a file begins like: it knows formats that take in other files, too."""
+    return "7zip" if head.startswith(b"7z") else "rar5" if head.startswith(b"Rar!\x1a\x07\x01") else "rar"
 
 
 def _libarchive(path: Path):

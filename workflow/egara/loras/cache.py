@@ -38,7 +38,10 @@ def write_entry(cache: Path, key: str, arrays: dict[str, np.ndarray], inputs: di
 def read_entry(cache: Path, key: str) -> dict[str, np.ndarray]:
     """Read one entry; a file that is not as it was written, or that holds another key, is refused."""
     with _opened(cache, key) as file:
-        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        try:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (TypeError, ValueError, KeyError, AttributeError) as error:  # a type that NumPy lacks
+            raise EgaraError(f"{stored(cache, key)}: not a whole cache entry ({error})") from error
         for name, array in arrays.items():
             check(stored(cache, key), name, array, [*arrays], file.metadata())
     return arrays
@@ -88,7 +91,7 @@ def prune(cache: Path, gathered: Iterable[Path]) -> tuple[int, int]:
                 note = file.metadata() or {}
             kept |= {key for _, _, key in json.loads(note.get("faces", "[]"))}
             kept |= set(json.loads(note.get("captions", "{}")).values())
-        except (SafetensorError, OSError, TypeError, ValueError) as error:
+        except (SafetensorError, OSError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise EgaraError(f"{path}: not a whole file ({error}); delete it and run again") from error
     count = freed = 0
     for path in sorted(cache.glob("??/*.safetensors")):

@@ -98,7 +98,7 @@ def _open(path: Path, whole: bool = False) -> tuple[dict, dict[str, np.ndarray]]
             arrays = {name: file.get_tensor(name) for name in TENSORS + ARRAYS} if whole else {}
     except FileNotFoundError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise EgaraError(f"{path}: not a whole checkpoint, its LoRAs start anew ({error})") from error
     if whole and _hash({name: texts[name] for name in ("keys", "step", "width")}, arrays) != note["hash"]:
         raise EgaraError(f"{path}: not a whole checkpoint, its LoRAs start anew (its bytes were changed)")

@@ -9,9 +9,12 @@ from egara.errors import EgaraError
 def read_description(path: Path) -> dict[str, object]:
     """Read what `describe_base` wrote."""
     try:
-        return json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
+        base = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise EgaraError(f"{path}: cannot be read ({error}); expected a description of the base model") from error
+    if not isinstance(base, dict):
+        raise EgaraError(f"{path}: holds no JSON object; expected a description of the base model")
+    return base
 
 
 def part_hash(base: dict, part: str) -> str:

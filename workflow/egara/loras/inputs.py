@@ -103,7 +103,7 @@ def read_latents(
         faces, found = json.loads(note["faces"]), json.loads(note["inputs"])
         rows = {face: row for row, (face, _, _) in enumerate(faces)}
         known = {face: (image, key) for face, image, key in faces}
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise EgaraError(f"{path}: does not say which faces it holds; {AGAIN}") from error
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) > 1 or len(faces) != len(arrays["mean"]) or arrays["mean"].ndim != 5:
@@ -129,7 +129,7 @@ def read_caption(path: Path, caption: str, base: dict) -> Caption:
     inputs = caption_inputs(base)
     try:
         key, found = json.loads(note["captions"])[caption], json.loads(note["inputs"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise EgaraError(f"{path}: does not say which captions it holds; {AGAIN}") from error
     if key != caption_key(caption, inputs):
         raise EgaraError(f"{path}: embeddings of {_difference(found, inputs)}; {AGAIN}")
@@ -143,17 +143,22 @@ def _read(path: Path, names: list[str], what: str) -> tuple[dict[str, str], dict
         with safe_open(path, framework="np") as file:
             if missing := sorted(set(names) - set(file.keys())):
                 raise EgaraError(f"{path}: holds no {', '.join(missing)}, expected {what}; {AGAIN}")
-            note, arrays = file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-            names = [*file.keys()]
-    except (SafetensorError, OSError) as error:
+            arrays = {name: file.get_tensor(name) for name in names}
+            note, every = file.metadata() or {}, [*file.keys()]
+    except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
+        # Types that NumPy lacks raise errors of their own.
         raise EgaraError(f"{path}: not a whole file, expected {what} ({error}); {AGAIN}") from error
     for name, array in arrays.items():
-        check(path, name, array, names, note, AGAIN)
+        check(path, name, array, every, note, AGAIN)
+        if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+            raise EgaraError(f"{path}: {name} holds values that are not finite numbers, expected {what}; {AGAIN}")
     return note, arrays
 
 
-def _difference(found: dict, expected: dict) -> str:
+def _difference(found: object, expected: dict) -> str:
     """Say which input differs: `another transform (resample bicubic, expected lanczos)`."""
+    if not isinstance(found, dict):
+        return "unknown inputs"
     for name, value in expected.items():
         if isinstance(value, dict) and isinstance(found.get(name), dict) and found[name] != value:
             parts = [f"{key} {found[name].get(key)}, expected {value[key]}" for key in value]

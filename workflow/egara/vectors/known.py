@@ -89,7 +89,7 @@ def _read_ids(path: Path) -> list[str]:
             return json.loads(file.metadata()["ids"])
     except FileNotFoundError:
         return []
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         logger("vectors").warning("%s: not whole, its products are computed anew (%s)", path, error)
         return []
 
@@ -106,7 +106,7 @@ def _read(path: Path) -> Known | None:
             raise ValueError("its bytes were changed")
     except FileNotFoundError:
         return None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         logger("vectors").warning("%s: not whole, its products are computed anew (%s)", path, error)
         return None
     return known

@@ -1,8 +1,12 @@
 """ONNX graphs, run by onnxruntime with little memory and a known number of threads."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def open_graph(path: str | Path, threads: int, what: str) -> "object":
@@ -18,7 +22,21 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+        # Without enable_fallback=0 a broken file is tried twice, with a banner on stdout.
+        return onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
     except Exception as error:  # onnxruntime raises classes of its own that share no base but this
-        reason = str(error).strip().splitlines()[0][:120]
-        raise EgaraError(f"{what}: {path} is not a whole ONNX file ({reason})") from error
+        raise EgaraError(f"{what}: {path} is not a whole ONNX file ({_reason(error)})") from error
+
+
+def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
+    """Return all outputs of a graph; `what` names it in errors."""
+    try:
+        return session.run(None, inputs)
+    except Exception as error:  # as above
+        raise EgaraError(f"{what} cannot be run on a page ({_reason(error)}); expected a detector") from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]

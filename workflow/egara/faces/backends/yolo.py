@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.faces.backends.graphs import open_graph
+from egara.faces.backends.graphs import open_graph, run_graph
 from egara.faces.boxes import best_first, clip, suppress
 
 if TYPE_CHECKING:
@@ -36,7 +36,11 @@ class YoloDetector:
         self._name = inputs[0].name
         self._half = "float16" in inputs[0].type
         self._height, self._width = (side if isinstance(side, int) and side > 0 else SIDE for side in shape[2:])
-        self._classes = _face_classes(self._session.get_modelmeta().custom_metadata_map.get("names", ""))
+        try:
+            names = self._session.get_modelmeta().custom_metadata_map.get("names", "")
+        except UnicodeDecodeError:
+            names = ""
+        self._classes = _face_classes(names)
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
         """Return boxes of faces, see `egara.faces.detectors.Detector`."""
@@ -45,10 +49,10 @@ class YoloDetector:
     def _detect(self, image: np.ndarray) -> np.ndarray:
         canvas, scale, left, top = letterbox(image, self._height, self._width)
         canvas = canvas.astype(np.float16 if self._half else np.float32)
-        answer = self._session.run(None, {self._name: canvas})[0]
-        if answer.ndim != 3 or len(answer) != 1:
+        answer = run_graph(self._session, {self._name: canvas}, f"detector onnx: {self.path}")[0]
+        if getattr(answer, "ndim", 0) != 3 or len(answer) != 1 or answer.dtype.kind not in "fiu":
             raise EgaraError(
-                f"detector onnx: {self.path} answers {answer.shape};"
+                f"detector onnx: {self.path} answers {getattr(answer, 'shape', 'no numbers')};"
                 " expected (1, 4 + classes, n) or (1, n, 5 + classes)"
             )
         boxes = read_answer(answer[0].astype(np.float64), self.threshold, self._classes)
@@ -78,10 +82,16 @@ def read_answer(answer: np.ndarray, threshold: float, classes: list[int] | None 
     scores = rows[:, 5:] * rows[:, 4:5] if objectness else rows[:, 4:]
     if objectness and not scores.shape[1]:
         scores = rows[:, 4:5]
+    if rows.shape[1] < 5 or classes and max(classes) >= scores.shape[1]:
+        raise EgaraError(
+            f"detector onnx: an answer of {' x '.join(map(str, answer.shape))} for {len(classes or [])} named classes;"
+            " expected 4 + classes, or 5 + classes, numbers a box"
+        )
     if classes:
         scores = scores[:, classes]
     score = scores.max(axis=1)
-    rows, score = rows[score >= threshold], score[score >= threshold]
+    kept = (score >= threshold) & np.isfinite(rows[:, :4]).all(axis=1)
+    rows, score = rows[kept], score[kept]
     middle, half = rows[:, :2], rows[:, 2:4] / 2
     return best_first(np.column_stack([middle - half, middle + half, score]))
 
@@ -90,6 +100,7 @@ def _face_classes(names: str) -> list[int] | None:
     """Read the class names that exporters put into a file, `{0: 'face'}`, and return those that are faces."""
     try:
         listed = dict(ast.literal_eval(names))
-    except (ValueError, SyntaxError, TypeError):
+        faces = [int(number) for number, name in listed.items() if str(name).lower() == "face"]
+    except (ValueError, SyntaxError, TypeError, ArithmeticError, RecursionError, MemoryError):
         return None
-    return [int(number) for number, name in listed.items() if str(name).lower() == "face"] or None
+    return [number for number in faces if number >= 0] or None

@@ -60,7 +60,20 @@ class Container:
     def _header(self) -> dict:
         with self.path.open("rb") as raw:
             raw.seek(8)
-            return json.loads(raw.read(self._start - 8))
+            return json.loads(raw.read(self._start - 8), object_pairs_hook=self._distinct)
+
+    def _distinct(self, pairs: list[tuple[str, object]]) -> dict:
+        """Refuse a name that comes twice: each reader takes another of the two."""
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise EgaraError(f"{self.path}: {twice} stands twice in the header; expected each name once")
+        return found
+
+    def check_names(self) -> None:
+        """Raise `EgaraError` where a name of the header comes twice, which the library passes over."""
+        self._header  # noqa: B018
 
     @cached_property
     def _start(self) -> int:
@@ -94,7 +107,9 @@ def open_container(path: Path) -> Iterator[Container]:
         reason = str(error).removeprefix("Error while deserializing header: ")
         raise EgaraError(f"{path}: not a whole safetensors file ({reason})") from error
     with opened as file:
-        yield Container(path, file)
+        container = Container(path, file)
+        container.check_names()
+        yield container
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -109,7 +124,7 @@ def json_of(file: Container, key: str) -> dict:
     """Return a JSON object that the header keeps as text, empty where it is absent."""
     try:
         value = json.loads(file.metadata.get(key) or "{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EgaraError(f"{file.path}: {key} in the header is not JSON ({error})") from error
     if not isinstance(value, dict):
         raise EgaraError(f"{file.path}: {key} in the header is not a JSON object")

@@ -19,6 +19,11 @@ from egara.loras.formats.names import place_of
 KINDS = ("BF16", "F16", "F32", "F64")
 # Alpha may be a whole number, too.
 ALPHA_KINDS = (*KINDS, "I8", "I16", "I32", "I64", "U8")
+# What float32 holds, the type in which updates are computed.
+_LARGEST = float(np.finfo(np.float32).max)
+# A pattern of the file's own choice must not take for ever: few repetitions, and none of a group.
+_REPEATS = re.compile(r"[*+?{]")
+_NESTED = re.compile(r"\)[*+{]")
 
 
 @dataclass
@@ -133,7 +138,8 @@ def _shapes(file: Container, parts: dict[str, _Parts]) -> dict[str, Shape]:
 
 
 def _factor(values: np.ndarray, flat: bool) -> np.ndarray:
-    return np.ascontiguousarray(values.reshape(values.shape[0], -1) if flat else values, dtype=np.float32)
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+        return np.ascontiguousarray(values.reshape(values.shape[0], -1) if flat else values, dtype=np.float32)
 
 
 def _scale_beside(path: Path, layer: str, alpha: float, rank: int) -> float:
@@ -157,13 +163,15 @@ def _scale_in_header(path: Path, settings: dict, layer: str, module: str, rank: 
         raise EgaraError(f"{path}: alpha_pattern in the header is not a JSON object")
     for pattern, value in patterns.items():
         try:
+            if len(_REPEATS.findall(pattern)) > 3 or _NESTED.search(pattern):
+                raise re.error("too many repetitions, whose ways nobody can count")
             # PEFT takes a key for a layer's whole name, or for its end after a point.
             found = re.match(rf"(.*\.)?({pattern})$", module)
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise EgaraError(f"{path}: alpha_pattern {pattern!r} in the header is no pattern ({error})") from error
         if found:
             alpha = value
             break
-    if not isinstance(alpha, int | float) or not math.isfinite(alpha):
+    if not isinstance(alpha, int | float) or not abs(alpha) <= _LARGEST:
         raise EgaraError(f"{path}: alpha of layer {layer} is {alpha!r} in the header; expected a number")
     return float(alpha) / (math.sqrt(rank) if setting("use_rslora", False) else rank)

@@ -1,0 +1,177 @@
+"""Valid small files of every kind that Egara reads: what fuzzing starts from."""
+
+import json
+import tempfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
+
+KEY = "a" * 64
+COMIC = b"<ComicInfo><Series>A Work</Series><Writer>An Author, B</Writer><Penciller>C</Penciller></ComicInfo>"
+ANNOTATIONS = (
+    b'<?xml version="1.0" encoding="utf-8"?><book title="v"><pages><page index="0" width="40" height="30">'
+    b'<face id="1" xmin="1" ymin="2" xmax="20" ymax="25" character="2"/><text id="3" xmin="0" ymin="0" xmax="9" '
+    b'ymax="9">words</text></page><page index="1" width="40" height="30"/></pages></book>'
+)
+CONFIG = (
+    b"corpus: c\nworks: w.tsv\nseed: 3\npages: {unreadable: skip, dpi: 100}\nfaces: {detector: 'onnx:a.onnx'}\n"
+    b"grid: {rank: [4, 8], alpha: [1, 2.5], resolution: [64], init: [shared], token: [none]}\n"
+    b"training: {steps: 3, learning_rate: 0.001, min_snr: 5, targets: [to_q]}\ncontrols: {kinds: [token], sets: 2}\n"
+    b"representations: [delta, factors-layerwise]\nl2: [true]\nsamples: {strengths: [-1, 2.5]}\n"
+)
+TRANSFORM = {"fit": "cover", "resample": "box", "resolution": 64}
+BASE = {"base": "b", "folder": "f", "parts": {"vae": "1", "text_encoder": "2", "tokenizer": "3"}}
+
+
+def written(writer: Callable, *content: object) -> bytes:
+    """Return what a writer leaves in a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        writer(path, *content)
+        return path.read_bytes()
+
+
+def picture(kind: str, mode: str = "L", side: int = 12) -> bytes:
+    """Return a small picture of noise."""
+    file = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (side, side + 3), np.uint8)
+    Image.fromarray(noise).convert(mode).save(file, kind)
+    return file.getvalue()
+
+
+def members() -> dict[str, bytes]:
+    """Return an archive's members."""
+    return {"1.png": picture("PNG"), "b/2.jpg": picture("JPEG"), "ComicInfo.xml": COMIC, "notes.txt": b"words"}
+
+
+def pictures() -> list[bytes]:
+    """Return pictures of all formats, and of the modes that are converted."""
+    kinds = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM"]
+    modes = [("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16"), ("TIFF", "F"), ("WEBP", "RGB"), ("JPEG", "CMYK")]
+    return [picture(kind) for kind in kinds] + [picture(kind, mode) for kind, mode in modes]
+
+
+def documents() -> list[bytes]:
+    """Return PDF files, one page and two."""
+    one, two = BytesIO(), BytesIO()
+    Image.new("L", (20, 30), 90).save(one, "PDF")
+    Image.new("RGB", (20, 30), "red").save(two, "PDF", save_all=True, append_images=[Image.new("1", (9, 9))])
+    return [one.getvalue(), two.getvalue()]
+
+
+def book() -> dict[str, bytes]:
+    """Return an EPUB's members."""
+    return epub_members(["a.png", "b.png", "c.png"], "A Work", "An Author")
+
+
+def stored(tensors: dict[str, np.ndarray], texts: dict[str, str] | None = None) -> bytes:
+    """Return a safetensors file."""
+    from safetensors.numpy import save
+
+    return save(tensors, texts)
+
+
+def factors(stem: str, down: str, up: str, kind: type = np.float32) -> dict[str, np.ndarray]:
+    """Return one layer's two factors of rank 2."""
+    return {stem + down: np.ones((2, 6), kind), stem + up: np.ones((4, 2), kind)}
+
+
+def loras() -> list[bytes]:
+    """Return LoRA files in the three layouts, with provenance and alphas."""
+    header = {"egara": json.dumps({"author": "A", "work": "w"})}
+    adapter = {"unet.lora_alpha": 4, "unet.alpha_pattern": {"conv_in": 2, r"conv_\w+": 3}}
+    peft = factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight", np.float16)
+    kohya = factors("lora_unet_conv_in", ".lora_down.weight", ".lora_up.weight")
+    alpha = {"lora_unet_conv_in.alpha": np.array(1, np.float32)}
+    attention = "mid_block.attentions.0.transformer_blocks.0.attn1.processor"
+    processor = factors(attention, ".to_q_lora.down.weight", ".to_q_lora.up.weight")
+    return [
+        stored(peft, header | {"lora_adapter_metadata": json.dumps(adapter)}),
+        stored(kohya | alpha, header),
+        stored(processor),
+    ]
+
+
+def header_of(data: bytes) -> bytes:
+    """Return the JSON header of a safetensors file."""
+    return data[8 : 8 + int.from_bytes(data[:8], "little")]
+
+
+def latents() -> list[bytes]:
+    """Return gathered latents of one face, as they are written."""
+    from egara.loras.inputs import latent_inputs, latent_key
+
+    inputs = latent_inputs(BASE, TRANSFORM)
+    note = {"faces": json.dumps([["00000", "i", latent_key("i", inputs)]]), "inputs": json.dumps(inputs)}
+    arrays = {name: np.zeros((1, 2, 1, 2, 2), np.float32) for name in ("mean", "deviation")}
+    return [stored(arrays, note)]
+
+
+def captions() -> list[bytes]:
+    """Return one embedded caption, as it is written."""
+    from egara.loras.inputs import caption_inputs, caption_key, ids_name
+
+    inputs = caption_inputs(BASE)
+    note = {"captions": json.dumps({"c": caption_key("c", inputs)}), "inputs": json.dumps(inputs)}
+    return [stored({"c": np.zeros((3, 2), np.float32), ids_name("c"): np.zeros(3, np.int64)}, note)]
+
+
+def network() -> list[bytes]:
+    """Return an ONNX file that answers with fixed boxes, in the shape of YOLO's answers."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    boxes = np.arange(40, dtype=np.float32).reshape(1, 5, 8)
+    graph = helper.make_graph(
+        [helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0), helper.make_node("Add", ["m", "c"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 5, 8])],
+        [numpy_helper.from_array(boxes, "c")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    helper.set_model_props(model, {"names": "{0: 'face'}"})
+    return [model.SerializeToString()]
+
+
+SEEDS: dict[str, Callable[[], list[bytes]]] = {
+    "folder": lambda: [picture("PNG"), COMIC],
+    "cbz": lambda: [written(write_zip, members())],
+    "cbt": lambda: [written(write_tar, members())],
+    "cb7": lambda: [written(write_7z, members())],
+    "cbr": lambda: [written(write_rar, members())],
+    "epub": lambda: [written(write_zip, book())],
+    "epub-package": lambda: [book()["OPS/book.opf"]],
+    "epub-container": lambda: [book()["META-INF/container.xml"]],
+    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")],
+    "pdf": documents,
+    "any-volume": lambda: [*SEEDS["cbz"](), *SEEDS["cbt"](), *SEEDS["cb7"](), *SEEDS["cbr"](), *documents()],
+    "comicinfo": lambda: [COMIC, book()["OPS/book.opf"]],
+    "manga109": lambda: [ANNOTATIONS],
+    "boxes": lambda: [b"volume\tpage\tleft\ttop\tright\tbottom\nv\t0.png\t1\t2\t20\t25.5\nv\t1.png\t0\t0\t9\t9\n"],
+    "image": pictures,
+    "works": lambda: ["author\twork\tvolumes\n荒木\tjojo-1\t.; ..\n\nB\tjojo-2\t./*\n".encode()],
+    "casts": lambda: [b"work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\nw\tlorelei\t0\t2\t8\t1\t2\n"],
+    "config": lambda: [CONFIG],
+    "pages": lambda: [
+        b"author\twork\tvolume\tpage\twidth\theight\tsha256\tsource\tmember\n"
+        b"A\tw\tv\t1.png\t15\t12\t" + KEY.encode() + b"\tnowhere/a.cbz\t1.png\n"
+    ],
+    "faces": lambda: [b"face\tfile\tsha256\n00000\t00000.png\ta\n00001\t00001.png\tb\n00002\t00002.png\tc\n"],
+    "lora": loras,
+    "lora-header": lambda: [header_of(data) for data in loras()],
+    "lora-alphas": lambda: [b'{"unet.lora_alpha": 4, "unet.alpha_pattern": {"conv_in": 2, "conv_\\\\w+": 3}}'],
+    "convert": loras,
+    "latents": latents,
+    "latents-header": lambda: [header_of(data) for data in latents()],
+    "captions": captions,
+    "captions-header": lambda: [header_of(data) for data in captions()],
+    "entry": lambda: [stored({"mean": np.zeros((2, 1, 2, 2), np.float32)}, {"key": KEY})],
+    "known": lambda: [stored({"gram": np.eye(1)}, {"ids": '["one"]', "hash": "x"})],
+    "description": lambda: [json.dumps(BASE).encode()],
+    "onnx": network,
+    "onnx-answer": lambda: [np.arange(20, dtype=np.float32).tobytes(), np.full(20, np.nan, np.float32).tobytes()],
+}  # fmt: skip

@@ -1,0 +1,145 @@
+"""Targets for what programs write: LoRA files, caches, the description of a base model, networks."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+from fuzz import seeds
+from fuzz.harness import TARGETS, check_boxes, folder, placed, reading, target
+
+
+@target("lora")
+def read_lora_file(data: bytes) -> None:
+    """A LoRA file of any layout."""
+    from egara.loras.formats import read_layout, read_lora
+
+    path = placed("a.safetensors", data)
+    with reading():
+        shapes = read_layout(path).shapes
+        for flat in (True, False):
+            for name, pair in read_lora(path, flat=flat).layers.items():
+                assert np.isfinite(pair.down).all() and np.isfinite(pair.up).all() and np.isfinite(pair.scale)
+                assert pair.down.shape[0] == pair.up.shape[1] == shapes[name].rank
+
+
+@target("lora-header")
+def read_lora_header(data: bytes) -> None:
+    """A LoRA file whose header is damaged, and whose length fits it."""
+    ends = [int(end) for end in re.findall(rb"(\d{1,4})\]", data)]
+    read_lora_file(len(data).to_bytes(8, "little") + data + b"\0" * max(ends, default=0))
+
+
+@target("lora-alphas")
+def read_lora_alphas(data: bytes) -> None:
+    """A LoRA file whose texts in the header are damaged."""
+    tensors = seeds.factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight")
+    text = data.decode("utf-8", errors="replace")
+    read_lora_file(seeds.stored(tensors, {"lora_adapter_metadata": text, "egara": text}))
+
+
+@target("convert")
+def convert_lora(data: bytes) -> None:
+    """A LoRA file that is written in another layout; what is written can be read."""
+    from egara.loras.formats import read_lora
+    from egara.loras.formats.__main__ import convert
+
+    path, written = placed("a.safetensors", data), folder() / "converted" / "b.safetensors"
+    for layout in ("kohya", "peft"):
+        with reading(written.parent):
+            convert(path, written, layout, "float16")
+            assert read_lora(written).layers.keys() == read_lora(path).layers.keys()
+
+
+@target("latents")
+def read_latents_file(data: bytes) -> None:
+    """Gathered latents."""
+    from egara.loras.inputs import read_latents
+
+    path = placed("latents.safetensors", data)
+    with reading():
+        arrays, rows = read_latents(path, {"00000": "i"}, seeds.BASE, seeds.TRANSFORM)
+        assert rows["00000"] < len(arrays["mean"]) and all(np.isfinite(array).all() for array in arrays.values())
+
+
+@target("captions")
+def read_captions_file(data: bytes) -> None:
+    """Gathered captions."""
+    from egara.loras.inputs import read_caption
+
+    path = placed("captions.safetensors", data)
+    with reading():
+        caption = read_caption(path, "c", seeds.BASE)
+        assert np.isfinite(caption.embedding).all()
+
+
+def _with_header(name: str) -> Callable[[bytes], None]:
+    def read(data: bytes) -> None:
+        whole = seeds.SEEDS[name]()[0]
+        TARGETS[name](len(data).to_bytes(8, "little") + data + whole[8 + int.from_bytes(whole[:8], "little") :])
+
+    return read
+
+
+TARGETS["latents-header"] = _with_header("latents")
+TARGETS["captions-header"] = _with_header("captions")
+
+
+@target("entry")
+def read_cache_entry(data: bytes) -> None:
+    """One entry of a cache."""
+    from egara.loras.cache import lacking, read_entry
+    from egara.loras.store import stored
+
+    cache = folder() / "cache"
+    placed(stored(cache, seeds.KEY).relative_to(folder()).as_posix(), data)
+    with reading():
+        assert lacking(cache, [seeds.KEY]) == []
+        read_entry(cache, seeds.KEY)
+
+
+@target("known")
+def read_known_products(data: bytes) -> None:
+    """Inner products that are known already: a spoiled file is passed over."""
+    from egara.vectors.known import folder_of, recall
+
+    cache = folder() / "known"
+    placed(f"{folder_of(cache, 'delta').relative_to(folder())}/a.safetensors", data)
+    with reading():
+        found = recall(cache, "delta", ["one"])
+        assert found is None or found.gram.shape == (len(found.ids),) * 2
+
+
+@target("description")
+def read_base_description(data: bytes) -> None:
+    """The description of a base model."""
+    from egara.loras.description import part_hash, read_description
+
+    path = placed("base.json", data)
+    with reading():
+        part_hash(read_description(path), "vae")
+
+
+@target("onnx")
+def read_network(data: bytes) -> None:
+    """A detector of the user's."""
+    from egara.faces.backends.yolo import YoloDetector
+    from egara.faces.protocol import Page
+
+    path = placed("a.onnx", data)
+    with reading():
+        check_boxes(YoloDetector(path).detect([Page("v", "1", np.zeros((30, 40), np.uint8))]))
+
+
+@target("onnx-answer")
+def read_network_answer(data: bytes) -> None:
+    """What a detector of the user's answers: numbers in any shape."""
+    from egara.faces.backends.yolo import read_answer
+    from egara.faces.boxes import clip, suppress
+
+    values = np.frombuffer(data[: len(data) // 4 * 4], np.float32)
+    for rows in range(1, 8):
+        with np.errstate(invalid="ignore"):
+            answer = values[: len(values) // rows * rows].reshape(rows, -1).astype(float)
+        for shaped in (answer, answer.T):
+            with reading():
+                check_boxes([clip(suppress(read_answer(shaped, 0.5, [0])), 40, 30)])

@@ -1,0 +1,90 @@
+"""What people write, spoiled: tables in another encoding, numbers that are none, names that no file can have."""
+
+import pytest
+from fuzz.guard import writing_only
+from hostile import refusing
+
+from egara.config import complete_config, find_volumes, list_cells, read_casts
+from egara.corpus import sources
+from egara.errors import EgaraError
+from egara.loras.description import read_description
+from egara.works import Work, read_works
+
+GIVEN = {"corpus": "shelf", "works": "works.tsv"}
+CASTS = "work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\n"
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "utf-16", "latin-1"])
+def test_tables_in_another_encoding_name_the_line(tmp_path, encoding):
+    author = "Müller" if encoding == "latin-1" else "荒木"
+    (tmp_path / "works.tsv").write_text(f"author\twork\tvolumes\n{author}\tw\tx\n", encoding=encoding)
+    line = 1 if encoding == "utf-16" else 2
+    with refusing(tmp_path, rf"works\.tsv, line {line}: byte 0x\w\w is no UTF-8; expected UTF-8"):
+        read_works(tmp_path / "works.tsv")
+    with refusing(tmp_path, rf"works\.tsv, line {line}: byte 0x\w\w is no UTF-8; expected UTF-8"):
+        read_casts(tmp_path / "works.tsv", [])
+
+
+@pytest.mark.parametrize("row", ["w", "w\tlorelei\t0\t2\t8\t1\t2\t3", "w\tlorelei\t0\t2\t8\t1"])
+def test_a_row_of_casts_has_all_cells(tmp_path, row):
+    (tmp_path / "casts.tsv").write_text(f"{CASTS}{row}\n")
+    with refusing(tmp_path, r"casts\.tsv, row 2: \d cells; expected 7, parted by tabs"):
+        read_casts(tmp_path / "casts.tsv", [Work("A", "w", ("x",))])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"training": {"learning_rate": float("nan")}}, "training.learning_rate is not a finite number"),
+        ({"training": {"clip": float("inf")}}, "training.clip is not a finite number"),
+        ({"samples": {"strengths": [1, float("nan")]}}, "samples.strengths.1 is not a finite number"),
+        ({"grid": {"alpha": [float("inf")]}}, "grid.alpha.0 is not a finite number"),
+        ({"seed": 16**5000 * -1}, "a value cannot be checked"),
+        ({None: 3}, "unknown key None"),
+        ({3: 3, "a": 4}, "unknown key 3, a"),
+        ({"works": ["x" * 10_000]}, "works is .*…; expected: it is not of type 'string'"),
+        ({"pages": {"limits": {"ratio": 0}}}, "pages.limits.ratio is 0"),
+        ({"pages": {"limits": {"members": 10_000_001}}}, "pages.limits.members is 10000001"),
+        ({"pages": {"limits": {"member": 1.5}}}, "pages.limits.member is 1.5"),
+        ({"pages": {"limits": {"size": 1}}}, "pages.limits: unknown key size"),
+    ],
+)
+def test_values_that_are_no_settings(change, says):
+    with pytest.raises(EgaraError, match=says) as caught:
+        list_cells(complete_config(GIVEN | change)["grid"])
+    assert len(str(caught.value)) < 1000 and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300])
+def test_places_that_no_file_can_have(place):
+    with pytest.raises(EgaraError, match="work w: .*expected a file"):
+        find_volumes([Work("A", "w", (place,))])
+    with pytest.raises(EgaraError, match="expected a folder of images"):
+        sources.find_volumes([place])
+
+
+@pytest.mark.parametrize("text", ["[]", "3", '{"a":' * 50_000, "\x00"])
+def test_descriptions_that_are_none(tmp_path, text):
+    (tmp_path / "base.json").write_text(text)
+    with refusing(tmp_path, r"base\.json: .*expected a description of the base model"):
+        read_description(tmp_path / "base.json")
+
+
+def test_a_message_is_one_line_whatever_it_quotes():
+    shown = str(EgaraError("a\nb\tc\x1b[31m\u2028\ud800 荒木　飛呂彦 " + "x" * 10_000))
+    assert shown.startswith(r"a b c\x1b[31m\u2028\ud800 荒木　飛呂彦 xxx")
+    assert len(shown) == 2001
+
+
+def test_the_guard_sees_what_is_written(tmp_path):
+    for change in (
+        lambda: (tmp_path / "a").write_text("x"),
+        lambda: (tmp_path / "a").rename(tmp_path / "b"),
+        lambda: (tmp_path / "c").symlink_to("b"),
+        lambda: (tmp_path / "d").mkdir(),
+        lambda: (tmp_path / "b").unlink(),
+    ):
+        with pytest.raises(AssertionError, match="written or removed"), writing_only():
+            change()
+    with writing_only(tmp_path / "d"):
+        (tmp_path / "d" / "e").write_text("x")
