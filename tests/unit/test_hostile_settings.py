@@ -55,7 +55,7 @@ def test_values_that_are_no_settings(change, says):
     assert len(str(caught.value)) < 1000 and len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300])
+@pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300, "\0*/*", "*/a\0*"])
 def test_places_that_no_file_can_have(place):
     with pytest.raises(EgaraError, match="work w: .*expected a file"):
         find_volumes([Work("A", "w", (place,))])

@@ -123,7 +123,7 @@ def find_volumes(works: list[Work]) -> dict[str, list[str]]:
         for place in work.volumes:
             try:
                 paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
-            except (OSError, RuntimeError, re.error) as error:  # a name too long, a home that nobody has, no pattern
+            except (OSError, RuntimeError, ValueError, re.error) as error:  # too long, nobody's home, a zero byte
                 raise EgaraError(
                     f"work {work.work}: {place} is no place ({error}); expected a file or folder"
                 ) from error

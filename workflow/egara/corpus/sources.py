@@ -2,6 +2,7 @@
 
 import glob
 import os
+import re
 import tarfile
 import zipfile
 from collections import Counter
@@ -127,11 +128,11 @@ def _expand(value: str) -> list[Path]:
         path = Path(value).expanduser()
         if path.exists():
             return [path]
-    except (OSError, RuntimeError) as error:  # a name too long, or the home of nobody
+        if not glob.has_magic(value):
+            raise EgaraError(f"{value}: no such file or folder; expected {EXPECTED}")
+        found = [name for name in glob.glob(str(path), recursive=True) if not is_hidden(Path(name).name)]
+    except (OSError, RuntimeError, ValueError, re.error) as error:  # too long, nobody's home, a zero byte
         raise EgaraError(f"{value}: is no place ({error}); expected {EXPECTED}") from error
-    if not glob.has_magic(value):
-        raise EgaraError(f"{value}: no such file or folder; expected {EXPECTED}")
-    found = [name for name in glob.glob(str(path), recursive=True) if not is_hidden(Path(name).name)]
     if not found:
         raise EgaraError(f"{value}: matches nothing; expected {EXPECTED}")
     return [Path(name) for name in natural_order(found)]
