@@ -1,6 +1,6 @@
 # make demo: from a fresh machine with Python 3.11 or newer to the demo's report. make test: the tests.
-# make test-cluster: a study on a one-node SLURM of this machine (root, Debian); make test-faults: kills at every stage.
-# make fuzz: every reader on damaged files, a minute each.
+# make test-cluster: a study on a one-node SLURM of this machine (root, Debian). make test-faults: a study and all that
+# can go wrong with it. make fuzz: every reader on damaged files, a minute each.
 PYTHON ?= python3
 BIN := .venv/bin
 export PYTHONPATH := $(CURDIR)/workflow

@@ -33,12 +33,12 @@ class Project:
         self.config = folder / "config" / "tiny.yaml"
 
     def snakemake(self, *options, good=True):
-        """Run Snakemake and return what it printed."""
+        """Run Snakemake and return what it printed; `good` says how it must end, None that either will do."""
         config = () if "--configfile" in options else ("--configfile", "config/tiny.yaml")
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *options, *config]
         ran = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         said = ran.stdout + ran.stderr
-        assert (ran.returncode == 0) == good, said[-6000:]
+        assert good is None or (ran.returncode == 0) == good, said[-6000:]
         return said
 
     def planned(self, *options):

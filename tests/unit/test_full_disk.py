@@ -92,3 +92,20 @@ def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
     resize(disk, 4096)
     assert run_stage("egara.loras.latents", options).returncode == 0
     assert (disk / "latents.safetensors").is_file()
+
+
+def test_a_memory_mapped_matrix_ends_in_one_line_too(disk, tmp_path):
+    from egara.loras.formats.layers import Factors
+    from egara.loras.formats.writing import write_lora
+
+    pair = Factors(np.ones((4, 2000), np.float32), np.ones((2000, 4), np.float32), 1.0)
+    for work in ("a", "b"):
+        write_lora(tmp_path / work / "00.safetensors", {"unet.conv_in": pair}, {"author": work})
+    options = ["--folder", str(tmp_path), "--works", "a", "b", "--sets", "1", "--representation", "factors"]
+    options += ["--gram", str(tmp_path / "gram.npy"), "--index", str(tmp_path / "index.tsv")]
+    options += ["--matrix", str(disk / "matrix.npy")]
+    assert refuses(run_stage("egara.vectors", options), disk), "writing to a mapped page without room kills a process"
+    assert files_on(disk) == []
+    resize(disk, 1024)
+    assert run_stage("egara.vectors", options).returncode == 0
+    assert (disk / "matrix.npy").stat().st_size > 2 * 4 * 16000

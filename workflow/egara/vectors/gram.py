@@ -1,5 +1,6 @@
 """LoRA files to a Gram matrix, its index and the matrix of factors, a few layers at a time."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -214,6 +215,7 @@ def write_matrix(path: str | Path, paths: list[str], layouts: list[Layout], repr
     width = SIDE**2 * len(shapes) if sketched else sum(s.rank * (s.inputs + s.outputs) for s in shapes.values())
     with replacing(path) as part:
         matrix = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(paths), width))
+        _reserve(part)
         if sketched:
             for place, (name, layer) in enumerate(_layers(paths, layouts)):
                 matrix[:, place * SIDE**2 : (place + 1) * SIDE**2] = sketches(layer, name)
@@ -223,3 +225,10 @@ def write_matrix(path: str | Path, paths: list[str], layouts: list[Layout], repr
                 np.concatenate([side.ravel() for pair in layers for side in (pair.down, pair.up)], out=row)
         matrix.flush()
         del matrix
+
+
+def _reserve(path: Path) -> None:
+    """Take a file's whole size on the disk: a full disk is an error here, and a crash in a memory-mapped array."""
+    if hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -1,0 +1,45 @@
+"""A checkpoint that is cut short or has a bit turned over: its LoRAs start anew; a whole one goes on, byte for byte."""
+
+from outcome import same_results
+from spoil import CELL, cut, flip, forget_from, forget_training, log_of, loras, one_line
+
+# Python imports this by itself from the project's library. A minute passes at each look at the clock, so that the
+# first step is followed by a checkpoint; then the process is killed.
+KILLED = """
+import itertools, os, signal, time
+passed, clock, replace = itertools.count(0, 60), time.monotonic, os.replace
+time.monotonic = lambda: clock() + next(passed)
+
+def replace_and_die(source, target, **options):
+    replace(source, target, **options)
+    if "unfinished" in str(target):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+os.replace = replace_and_die
+"""
+
+
+def test_spoiled_checkpoints_are_named_and_their_loras_start_anew(undisturbed, copied):
+    change = copied.folder / "workflow" / "sitecustomize.py"
+    change.write_text(KILLED)
+    copied.change("pack: 3", "pack: 3, checkpoint: 1")
+    forget_training(copied, "A-1")
+    copied.snakemake(loras("A-1")[0], good=False)
+    change.unlink()
+    (checkpoint,) = (copied.folder / "results/store/unfinished").glob("[!.]*.safetensors")
+    kept = checkpoint.read_bytes()
+    for spoil in (None, flip, cut):
+        forget_training(copied, "A-1")
+        checkpoint.write_bytes(kept)
+        if spoil:
+            spoil(checkpoint)
+        copied.snakemake(loras("A-1")[0])
+        said = log_of(copied, f"loras/{CELL}/A-1")
+        if spoil:
+            one_line(said, checkpoint.name, "not a whole checkpoint, its LoRAs start anew")
+        assert ("3 LoRAs go on from step 1" in said) == (spoil is None)
+        for path in loras("A-1"):
+            assert (copied.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()
+    forget_from(copied, "losses")
+    copied.snakemake()
+    same_results(undisturbed, copied)

@@ -1,0 +1,36 @@
+"""A LoRA that is cut short or has a bit turned over: named in one line, and never a point in a map."""
+
+from outcome import same_results
+from spoil import CELL, cut, flip, forget_from, log_of, loras, one_line, part_from_links, stored_twin
+
+
+def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, copied):
+    spoiled = {}
+    for work, spoil in (("A-1", flip), ("B-2", cut)):
+        output = copied.folder / loras(work)[1]
+        kept, spoiled[work] = output.read_bytes(), stored_twin(copied, output)
+        spoil(spoiled[work])
+        assert output.read_bytes() != kept, "one file under two names"
+    forget_from(copied, "loras")
+    copied.snakemake()
+    for work, path in spoiled.items():
+        said = log_of(copied, f"loras/{CELL}/{work}")
+        one_line(said, str(path.relative_to(copied.folder)))
+        assert f"{work}: 3 LoRAs, 2 in the store" in said, "what is whole is not trained again"
+    same_results(undisturbed, copied)
+
+
+def test_spoiled_outputs_are_named_and_come_back_from_the_store(undisturbed, copied):
+    layers = f"results/tiny/scores/{CELL}/delta.layers.tsv"
+    forget_from(copied, "losses")
+    for work, spoil in (("A-2", flip), ("B-1", cut)):
+        output = copied.folder / loras(work)[2]
+        part_from_links(output)
+        spoil(output)
+        for target in (layers, f"results/tiny/vectors/{CELL}/delta.gram.npy"):
+            one_line(copied.snakemake(target, good=False), loras(work)[2], "delete it and run again")
+        output.unlink()
+        copied.snakemake(loras(work)[2])
+        assert f"{work}: 3 LoRAs, 3 in the store" in log_of(copied, f"loras/{CELL}/{work}")
+    copied.snakemake()
+    same_results(undisturbed, copied)
