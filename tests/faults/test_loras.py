@@ -7,16 +7,20 @@ from spoil import CELL, cut, flip, forget_from, log_of, loras, one_line, part_fr
 def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, copied):
     spoiled = {}
     for work, spoil in (("A-1", flip), ("B-2", cut)):
-        output = copied.folder / loras(work)[1]
-        kept, spoiled[work] = output.read_bytes(), stored_twin(copied, output)
-        spoil(spoiled[work])
-        assert output.read_bytes() != kept, "one file under two names"
+        outputs = [copied.folder / path for path in loras(work)]  # all that trained together: bits depend on it
+        spoiled[work] = [stored_twin(copied, output) for output in outputs]
+        for output, path in zip(outputs, spoiled[work], strict=True):
+            kept = output.read_bytes()
+            spoil(path)
+            assert output.read_bytes() != kept, "one file under two names"
     forget_from(copied, "loras")
     copied.snakemake()
-    for work, path in spoiled.items():
+    for work, paths in spoiled.items():
         said = log_of(copied, f"loras/{CELL}/{work}")
-        one_line(said, str(path.relative_to(copied.folder)))
-        assert f"{work}: 3 LoRAs, 2 in the store" in said, "what is whole is not trained again"
+        for path in paths:
+            one_line(said, str(path.relative_to(copied.folder)))
+        assert f"{work}: 3 LoRAs, 0 in the store" in said
+    assert "A-2: 3 LoRAs, 3 in the store" in log_of(copied, f"loras/{CELL}/A-2"), "what is whole is not trained again"
     same_results(undisturbed, copied)
 
 
