@@ -111,6 +111,17 @@ def test_a_flipped_bit_is_refused_by_name(tmp_path, dtype, layout):
     refused(path, "numbers of", "changed after they were written")
 
 
+def test_a_header_that_changed_is_refused(tmp_path):
+    pair = Factors(np.ones((2, 3), np.float32), np.ones((4, 2), np.float32), 2.0)
+    path = tmp_path / "a.safetensors"
+    write_lora(path, {"unet.conv_in": pair}, {"author": "a"})
+    content = path.read_bytes()
+    changed = content.replace(b'lora_alpha\\": 4', b'lora_alpha\\": 5')
+    assert changed != content
+    path.write_bytes(changed)
+    refused(path, "header was changed")
+
+
 def test_files_of_other_programs_have_no_checksums(tmp_path):
     path = tmp_path / "a.safetensors"
     save_file(factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight"), path)

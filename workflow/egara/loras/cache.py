@@ -12,7 +12,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.files import replacing
-from egara.loras.checksums import check, checksum, in_order
+from egara.loras.checksums import check, checksum, in_order, known_of
 from egara.loras.store import stored
 from egara.progress import logger
 
@@ -42,8 +42,9 @@ def read_entry(cache: Path, key: str) -> dict[str, np.ndarray]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (TypeError, ValueError, KeyError, AttributeError) as error:  # a type that NumPy lacks
             raise EgaraError(f"{stored(cache, key)}: not a whole cache entry ({error})") from error
+        known = known_of(arrays, file.metadata())
         for name, array in arrays.items():
-            check(stored(cache, key), name, array, [*arrays], file.metadata())
+            check(stored(cache, key), name, array, known)
     return arrays
 
 

@@ -4,7 +4,7 @@ CRC-32 is quicker than disks. Files of other programs have none and are read as 
 """
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy as np
 from egara.errors import EgaraError
 
 KEY = "egara_crc32"  # in the header: CRC-32 of all arrays, in order of name
+TEXTS = "egara_crc32_texts"  # and of those of the header's texts that say how to read the numbers
+GUARDED = ("egara", "lora_adapter_metadata")  # how their names begin; other programs may add texts of their own
 
 
 def checksum(values: bytes | np.ndarray) -> str:
@@ -25,26 +27,45 @@ def in_order(checksums: Mapping[str, str]) -> dict[str, str]:
     return {KEY: " ".join(checksums[name] for name in sorted(checksums))}
 
 
+def of_texts(texts: Mapping[str, str]) -> dict[str, str]:
+    """Return what the header holds of a checksum of its texts."""
+    lines = sorted(f"{key}\0{text}\0" for key, text in texts.items() if key.startswith(GUARDED) and key != TEXTS)
+    return {TEXTS: checksum("".join(lines).encode())}
+
+
+def check_texts(path: Path, texts: Mapping[str, str]) -> None:
+    """Compare a header's texts as they were read with what was written; nothing is compared without a checksum.
+
+    Raises
+    ------
+    EgaraError : the checksum is another one.
+    """
+    if TEXTS in texts and of_texts(texts)[TEXTS] != texts[TEXTS]:
+        raise EgaraError(f"{path}: its header was changed after it was written; expected the file as it was written")
+
+
+def known_of(names: Iterable[str], texts: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the checksums that a header's texts hold, by the names of the file's arrays; none where it has none."""
+    return dict(zip(sorted(names), (texts or {}).get(KEY, "").split(), strict=False))
+
+
 def check(
     path: Path,
     name: str,
     values: np.ndarray,
-    names: list[str],
-    header: Mapping[str, str] | None,
+    known: Mapping[str, str],
     advice: str = "expected the file as it was written",
 ) -> None:
     """Compare an array as it was read with what was written.
 
     Parameters
     ----------
-    names : all arrays of the file.
-    header : the file's texts; without checksums among them nothing is compared.
+    known : what `known_of` returns; where it is empty nothing is compared.
     advice : end of the message.
 
     Raises
     ------
     EgaraError : the checksum is another one.
     """
-    known = (header or {}).get(KEY, "").split()
-    if known and dict(zip(sorted(names), known, strict=False)).get(name) != checksum(values):
+    if known and known.get(name) != checksum(values):
         raise EgaraError(f"{path}: numbers of {name} were changed after they were written; {advice}")

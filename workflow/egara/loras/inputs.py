@@ -13,7 +13,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.fingerprint import fingerprint
-from egara.loras.checksums import check
+from egara.loras.checksums import check, known_of
 from egara.loras.description import part_hash
 from egara.loras.store import content_key
 
@@ -144,12 +144,12 @@ def _read(path: Path, names: list[str], what: str) -> tuple[dict[str, str], dict
             if missing := sorted(set(names) - set(file.keys())):
                 raise EgaraError(f"{path}: holds no {', '.join(missing)}, expected {what}; {AGAIN}")
             arrays = {name: file.get_tensor(name) for name in names}
-            note, every = file.metadata() or {}, [*file.keys()]
+            note, known = file.metadata() or {}, known_of(file.keys(), file.metadata())
     except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
         # Types that NumPy lacks raise errors of their own.
         raise EgaraError(f"{path}: not a whole file, expected {what} ({error}); {AGAIN}") from error
     for name, array in arrays.items():
-        check(path, name, array, every, note, AGAIN)
+        check(path, name, array, known, AGAIN)
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
             raise EgaraError(f"{path}: {name} holds values that are not finite numbers, expected {what}; {AGAIN}")
     return note, arrays

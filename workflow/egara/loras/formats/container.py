@@ -15,7 +15,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.files import replacing
-from egara.loras.checksums import check, checksum, in_order
+from egara.loras.checksums import check, check_texts, checksum, in_order, known_of, of_texts
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 AGAIN = "where it is a result, delete it and run again"
@@ -30,6 +30,8 @@ class Container:
         self.path, self._file = path, file
         self.metadata: dict[str, str] = file.metadata() or {}
         self.names: list[str] = sorted(file.keys())
+        check_texts(path, self.metadata)
+        self._known = known_of(self.names, self.metadata)
 
     def kind(self, name: str) -> str:
         """Return a tensor's type as the container calls it, such as `F32`."""
@@ -48,12 +50,12 @@ class Container:
         """
         if self.kind(name) != "BF16":
             values = self._file.get_tensor(name)
-            check(self.path, name, values, self.names, self.metadata, AGAIN)
+            check(self.path, name, values, self._known, AGAIN)
             return values
         entry = self._header[name]
         begin, end = entry["data_offsets"]
         halves = np.fromfile(self.path, "<u2", (end - begin) // 2, offset=self._start + begin)
-        check(self.path, name, halves, self.names, self.metadata, AGAIN)
+        check(self.path, name, halves, self._known, AGAIN)
         return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
     @cached_property
@@ -160,7 +162,8 @@ def write_container(
         chunks.append(chunk)
         checksums[name] = checksum(chunk)
         offset = end
-    header["__metadata__"] = dict(sorted((metadata | in_order(checksums)).items()))
+    texts = metadata | in_order(checksums)
+    header["__metadata__"] = dict(sorted((texts | of_texts(texts)).items()))
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with replacing(path) as part, part.open("wb") as file:

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.loras.checksums import KEY
+from egara.loras.checksums import KEY, TEXTS
 from egara.loras.formats.container import TYPES, write_container
 from egara.loras.formats.layers import Factors
 from egara.loras.formats.names import kohya_name
 
 LAYOUTS = ("peft", "kohya")
 # Of another file's header: written anew by either layout, or hashes of that file's bytes.
-_OWN = {"format", "egara", "lora_adapter_metadata", KEY} | {
+_OWN = {"format", "egara", "lora_adapter_metadata", KEY, TEXTS} | {
     "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256",
 }  # fmt: skip
 _KOHYA = {"ss_network_dim", "ss_network_alpha", "ss_network_module", "ss_network_args"}
