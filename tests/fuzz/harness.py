@@ -1,7 +1,6 @@
 """What every target shares: a place for the file under test, and what a reader may do with it."""
 
 import atexit
-import logging
 import shutil
 import tempfile
 import unicodedata
@@ -26,7 +25,6 @@ def folder() -> Path:
     """Return this process's own folder for the files under test."""
     made = Path(tempfile.mkdtemp(prefix="fuzz-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
-    logging.getLogger("egara").setLevel(logging.CRITICAL)
     return made
 
 

@@ -9,6 +9,7 @@ Where atheris is installed it guides by coverage (--engine atheris); what is dra
 
 import argparse
 import faulthandler
+import logging
 import signal
 import subprocess
 import sys
@@ -95,6 +96,7 @@ def main() -> int:
     arguments.add_argument("--input", type=Path, help="read this file once instead")
     options = arguments.parse_args()
     faulthandler.enable()
+    logging.getLogger("egara").setLevel(logging.CRITICAL)  # what is refused is said thousands of times
     signal.signal(signal.SIGVTALRM, _stop)
     if options.input:
         attempt(options.target, options.input.read_bytes())
