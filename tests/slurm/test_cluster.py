@@ -78,11 +78,11 @@ class OnCluster(Project):
         )
 
     def sabotage(self, module, work, action):
-        """Let the first try of a command go wrong."""
-        text = SABOTAGE.format(
-            marker=str(self.folder / f"marker-{time.time_ns()}"), module=module, work=work, action=action
-        )
+        """Let the first try of a command go wrong; returns the file that is there once it does."""
+        marker = self.folder / f"marker-{time.time_ns()}"
+        text = SABOTAGE.format(marker=str(marker), module=module, work=work, action=action)
         (self.folder / "workflow" / "sitecustomize.py").write_text(text)
+        return marker
 
 
 @pytest.fixture(scope="module")
@@ -159,11 +159,11 @@ def test_a_job_past_its_walltime_is_tried_again_with_more_time(project):
 
 
 def test_a_cancelled_job_is_tried_again(project):
-    project.sabotage("egara.loras.latents", "B-1", "time.sleep(600)")
+    marker = project.sabotage("egara.loras.latents", "B-1", "time.sleep(600)")
     before = last_job()
     running = project.start(latents("B-1"))
     assert wait(lambda: any(int(row.split()[0]) > before for row in queue("running")))
-    assert wait(lambda: list(project.folder.glob("marker-*")))
+    assert wait(marker.exists)
     number = next(row.split()[0] for row in queue("running"))
     subprocess.run(["scancel", number], check=True)
     assert running.wait(400) == 0, (project.folder / "started.log").read_text()[-3000:]
@@ -171,9 +171,9 @@ def test_a_cancelled_job_is_tried_again(project):
 
 
 def test_control_c_cancels_the_jobs_and_a_new_run_finishes(project):
-    project.sabotage("egara.loras.latents", "B-2", "time.sleep(600)")
+    marker = project.sabotage("egara.loras.latents", "B-2", "time.sleep(600)")
     running = project.start(latents("B-2"))
-    assert wait(lambda: queue("running"))
+    assert wait(marker.exists)
     os.killpg(running.pid, signal.SIGINT)
     assert running.wait(240) != 0
     assert wait(lambda: not queue()), "jobs went on after Ctrl-C"
