@@ -64,7 +64,7 @@ def is_whole(path: Path) -> bool:
     try:
         check_lora(path)
     except EgaraError as error:
-        logger("loras").warning("%s", error)
+        logger("loras").warning("%s; it is trained again", error)
         return False
     return True
 
