@@ -14,9 +14,9 @@ from outcome import same_results
 # Each stage's command, as it stands behind `python -m`.
 STAGES = (
     "egara.corpus", "egara.faces", "egara.sets", "egara.loras.base", "egara.base.samples", "egara.loras.latents",
-    "egara.loras.embeddings", "egara.loras", "egara.loras.losses", "egara.vectors", "egara.maps", "egara.clusters",
-    "egara.scores", "egara.scores.layers", "egara.tables.grid", "egara.tables.verdict", "egara.figures.components",
-    "egara.explorer", "egara.report",
+    "egara.loras.embeddings", "egara.loras", "egara.loras.losses", "egara.vectors", "egara.vectors.layers",
+    "egara.maps", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
+    "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.explorer", "egara.report",
 )  # fmt: skip
 TIMES = 3  # kills a stage
 

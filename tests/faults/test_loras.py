@@ -25,7 +25,7 @@ def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, cop
 
 
 def test_spoiled_outputs_are_named_and_come_back_from_the_store(undisturbed, copied):
-    layers = f"results/tiny/scores/{CELL}/delta.layers.tsv"
+    layers = f"results/tiny/vectors/{CELL}/delta.layers.npz"
     forget_from(copied, "losses")
     for work, spoil in (("A-2", flip), ("B-1", cut)):
         output = copied.folder / loras(work)[2]

@@ -113,6 +113,14 @@ def queue(states="pending,running,completing", shape="%i %j %T"):
     return found.stdout.split("\n")[:-1]
 
 
+def booked(after):
+    """Return partition and devices of jobs that completed, from a job number on; squeue's %b is silent about --gpus."""
+    command = ["squeue", "-h", "-t", "completed", "-O", "JobID:20,Partition:20,tres-per-job:40"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.split() for line in found.stdout.splitlines()]
+    return [(partition, devices) for number, partition, devices in rows if int(number) > after]
+
+
 def wait(condition, seconds=240):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -205,9 +213,8 @@ def test_the_whole_study_runs_and_training_asks_for_a_gpu(project):
     results = project.folder / "results" / "tiny"
     assert "<html" in (results / "report.html").read_text().lower()
     assert len(list((results / "loras" / CELL).glob("*/*.safetensors"))) == 4 * 3
-    rows = [row.split("|") for row in queue("completed", "%i|%P|%b")]
-    booked = [(partition, gres) for number, partition, gres in rows if int(number) > before]
-    trained = [gres for partition, gres in booked if partition == "gpu"]
-    assert len(trained) == 2 and all(re.search(r"gpu.*1", gres) for gres in trained), booked
-    assert any(partition == "cpu" for partition, _ in booked)
+    jobs = booked(before)
+    trained = [devices for partition, devices in jobs if partition == "gpu"]
+    assert len(trained) == 2 and all(re.search(r"gpu.*1", devices) for devices in trained), jobs
+    assert any(partition == "cpu" for partition, _ in jobs)
     assert "Nothing to be done" in project.run("-n")

@@ -66,10 +66,7 @@ def build(root, cells=(INDEPENDENT, SHARED), works=WORKS, sets=SETS, l2=("on", "
                     )
                     pairs.append(f"{kind}={path}")
                 out = root / "clusters" / place
-                cluster(
-                    ["--maps", *pairs, "--min-cluster-size", "3", "--permutations", "19", "--seed", "0"]
-                    + ["--output", str(out / "hdbscan.tsv"), "--agreement", str(out / "agreement.tsv")]
-                )
+                cluster(["--maps", *pairs, "--min-cluster-size", "3", "--output", str(out / "hdbscan.tsv")])
                 score(
                     [*files, "--cell", cell, "--representation", name, "--l2", setting, "--maps", *pairs]
                     + ["--permutations", "199", "--seed", "0", "--output", str(root / "scores" / place / "scores.tsv")]

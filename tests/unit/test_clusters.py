@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.clusters import agreements, compare, find_clusters, main
+from egara.clusters import find_clusters, main
+from egara.scores.agreement import agreements, compare
+from egara.tables.clusters import cluster_table
 
 
 def study(works_of=(2, 2), sets=12):
@@ -80,20 +82,20 @@ def test_few_points_are_no_error(count, size, samples):
     assert clusters.shape == probabilities.shape == (count,)
 
 
-def test_the_command_writes_clusters_and_agreement(tmp_path):
+def test_the_commands_write_clusters_and_agreement(tmp_path):
     index = study()
     for name, label in (("pca", "work"), ("umap", "author")):
         points = pd.DataFrame(groups(index[label]), columns=["c01", "c02"])
         pd.concat([index, points], axis=1).to_csv(tmp_path / f"{name}.tsv", sep="\t", index=False)
+    output = tmp_path / "rank~2_alpha~2_resolution~64_init~independent_token~author" / "delta_l2~on" / "hdbscan.tsv"
     main(
         ["--maps", f"pca={tmp_path}/pca.tsv", f"umap={tmp_path}/umap.tsv", "--min-cluster-size", "5"]
-        + ["--min-samples", "1", "--permutations", "99", "--seed", "0"]
-        + ["--output", f"{tmp_path}/hdbscan.tsv", "--agreement", f"{tmp_path}/agreement.tsv"]
+        + ["--min-samples", "1", "--output", str(output)]
     )
-    labelled = pd.read_csv(tmp_path / "hdbscan.tsv", sep="\t")
+    labelled = pd.read_csv(output, sep="\t")
     assert labelled.columns.tolist() == ["map", "author", "work", "set", "cluster", "probability"]
     assert labelled["map"].value_counts().to_dict() == {"pca": 48, "umap": 48}
-    table = pd.read_csv(tmp_path / "agreement.tsv", sep="\t").set_index(["map", "level"])
+    table = cluster_table([output], 99, 0).set_index(["map", "level"])
     assert table.loc[("pca", "work"), "ami"] > 0.9 > table.loc[("umap", "work"), "ami"]
     assert table.loc[("umap", "author"), "ami"] > 0.9
     for column in (

@@ -6,6 +6,7 @@ import pytest
 from sd15 import sd15_unet_config
 from small_study import INDEPENDENT, WORKS, train
 
+from egara.errors import EgaraError
 from egara.figures import layers as figure
 from egara.loras.formats import read_layout
 from egara.scores import layers
@@ -13,7 +14,9 @@ from egara.scores.labels import codes
 from egara.scores.levels import describe_level
 from egara.tables import layers as tables
 from egara.tables import show
+from egara.vectors import layers as measure
 from egara.vectors.gram import gram_of_loras, layer_grams
+from egara.vectors.layers import LayerGrams, read_layer_grams, write_layer_grams
 from egara.vectors.modules import KINDS, group_of, place_of
 
 NAME = "unet.{}.transformer_blocks.0.{}"
@@ -133,9 +136,11 @@ def test_a_layer_that_learned_nothing_has_no_value():
 def test_command_table_and_figure(tmp_path):
     train(tmp_path / "loras", INDEPENDENT, WORKS, 3)
     folder = tmp_path / "loras" / INDEPENDENT
-    options = ["--folder", str(folder), "--works", *(w for _, w, _ in WORKS), "--sets", "3", "--cell", INDEPENDENT]
-    options += ["--representation", "delta", "--l2", "on", "off", "--permutations", "99", "--seed", "0"]
-    layers.main([*options, "--output", str(tmp_path / "delta.layers.tsv")])
+    grams = str(tmp_path / "delta.layers.npz")
+    options = ["--folder", str(folder), "--works", *(w for _, w, _ in WORKS), "--sets", "3"]
+    measure.main([*options, "--representation", "delta", "--output", grams])
+    options = ["--grams", grams, "--cell", INDEPENDENT, "--representation", "delta", "--l2", "on", "off"]
+    layers.main([*options, "--permutations", "99", "--seed", "0", "--output", str(tmp_path / "delta.layers.tsv")])
     tables.main(
         [
             "--layers",
@@ -166,19 +171,35 @@ def test_command_table_and_figure(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "said"),
+    ("command", "option", "value", "said"),
     [
-        ("--representation", "delta-layerwise", "invalid choice: 'delta-layerwise'"),
-        ("--permutations", "0", "must be at least 1"),
-        ("--sets", "0", "must be at least 1"),
+        (measure, "--representation", "delta-layerwise", "invalid choice: 'delta-layerwise'"),
+        (measure, "--sets", "0", "must be at least 1"),
+        (layers, "--permutations", "0", "must be at least 1"),
     ],
 )
-def test_bad_options_are_one_line(tmp_path, capsys, option, value, said):
-    options = {"--folder": str(tmp_path), "--works": "a", "--sets": "1", "--cell": INDEPENDENT, "--seed": "0"}
+def test_bad_options_are_one_line(tmp_path, capsys, command, option, value, said):
+    options = {"--folder": str(tmp_path), "--works": "a", "--sets": "1"}
+    if command is layers:
+        options = {"--grams": str(tmp_path / "g.npz"), "--cell": INDEPENDENT, "--seed": "0"}
     options |= {"--representation": "delta", "--output": str(tmp_path / "x.tsv"), option: value}
     with pytest.raises(SystemExit):
-        layers.main([part for pair in options.items() for part in pair])
+        command.main([part for pair in options.items() for part in pair])
     assert said in capsys.readouterr().err and not (tmp_path / "x.tsv").exists()
+
+
+def test_files_that_hold_no_layers_are_refused(tmp_path):
+    path = tmp_path / "g.npz"
+    for content in (None, b"", b"PK no archive", {"grams": np.zeros((1, 2, 2))}):
+        if isinstance(content, dict):
+            np.savez(path, **content)
+        elif content is not None:
+            path.write_bytes(content)
+        with pytest.raises(EgaraError, match="not a file of Gram matrices of layers"):
+            read_layer_grams(path)
+    write_layer_grams(path, LayerGrams(np.zeros((2, 3, 3)), ["x"], ["a"] * 3, ["w"] * 3))
+    with pytest.raises(EgaraError, match=r"1 layers of 3 LoRAs, but its matrices are \(2, 3, 3\)"):
+        read_layer_grams(path)
 
 
 def test_the_heat_map_holds_each_layer_in_its_cell():

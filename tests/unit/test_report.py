@@ -64,7 +64,8 @@ def study(tmp_path_factory):
     scores = list(map(str, root.glob("scores/*/*/scores.tsv")))
     cosine.main(["--scores", *scores, *out("cosine")])
     neighbours.main(["--scores", *scores, *out("neighbours")])
-    clusters.main(["--agreement", *map(str, root.glob("clusters/*/*/agreement.tsv")), *out("clusters")])
+    found = map(str, root.glob("clusters/*/*/hdbscan.tsv"))
+    clusters.main(["--clusters", *found, "--permutations", "19", "--seed", "0", *out("clusters")])
     grams = sorted(map(str, root.glob("vectors/*/*.gram.npy")))
     indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
     groups = str(root / "groups.tsv")

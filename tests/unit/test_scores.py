@@ -10,7 +10,7 @@ import pytest
 from egara.errors import EgaraError
 from egara.scores.__main__ import main
 from egara.scores.chance import chance_of_hit, noise_distance
-from egara.scores.distances import cosine_distances, null_of_labels, pairs_of_labels
+from egara.scores.distances import cosine_distances, count_pairs, null_of_labels, pairs_of_labels
 from egara.scores.labels import codes
 from egara.scores.levels import LEVELS, describe_level, score_level
 from egara.scores.neighbours import hits, nearest
@@ -156,7 +156,7 @@ def test_vectorised_nulls_equal_scoring_one_by_one():
     distances = cosine_distances(prepare(np.cov(noise(authors, 15)), True))
     eligible = works[:, None] != works[None, :]
     labels = permute(authors, 7, np.random.default_rng(1)).labels
-    null = null_of_labels(distances, eligible, labels)
+    null = null_of_labels(distances, eligible, labels, count_pairs(eligible, labels))
     found = hits(nearest(distances, eligible), labels, 5)
     for number, row in enumerate(labels):
         means = pairs_of_labels(distances, eligible, row, works).means()

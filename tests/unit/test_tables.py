@@ -53,7 +53,8 @@ def tables(study):
     neighbours.main(["--scores", *scores, *output("neighbours")])
     both = [str(repository / PUBLISHED / f"{name}.tsv") for name in ("cosine", "neighbours")]
     grid.main(["--scores", *scores, "--published", *both, *output("grid")])
-    clusters.main(["--agreement", *map(str, study.glob("clusters/*/*/agreement.tsv")), *output("clusters")])
+    found = map(str, study.glob("clusters/*/*/hdbscan.tsv"))
+    clusters.main(["--clusters", *found, "--permutations", "19", "--seed", "0", *output("clusters")])
     grams = sorted(map(str, study.glob("vectors/*/*.gram.npy")))
     indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
     pairs.main(
@@ -351,9 +352,9 @@ def test_clusters_take_their_settings_from_their_folders(study, tables, tmp_path
     assert len(table) == 2 * 2 * 2 * 2 * 3
     place = tmp_path / SHARED / "delta"
     place.mkdir(parents=True)
-    shutil.copy(next(study.glob("clusters/*/*/agreement.tsv")), place)
+    shutil.copy(next(study.glob("clusters/*/*/hdbscan.tsv")), place)
     with pytest.raises(EgaraError, match="expected one like delta_l2~on"):
-        clusters.read_agreement(place / "agreement.tsv")
+        clusters.compare_clusters(place / "hdbscan.tsv", 19, 0)
 
 
 def test_environment_names_base_and_versions():

@@ -197,9 +197,11 @@ def test_gram_matrix_and_index_must_fit(tmp_path):
     np.save(tmp_path / "k.npy", np.zeros((1, 1)))
     with pytest.raises(EgaraError, match="LoRA 001/00 is zero"):
         read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")
-    (tmp_path / "k.npy").write_bytes(b"no")
-    with pytest.raises(EgaraError, match="not a NumPy matrix"):
-        read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")
+    np.savez(tmp_path / "archive.npz", np.eye(1))
+    for content in (b"no", b"", (tmp_path / "archive.npz").read_bytes()):
+        (tmp_path / "k.npy").write_bytes(content)
+        with pytest.raises(EgaraError, match="not a NumPy matrix"):
+            read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")
 
 
 def test_maps_must_hold_the_same_loras(tmp_path):

@@ -82,7 +82,7 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert (jobs["compare_loras"], jobs["flatten_loras"]) == (2, 1)  # delta, and norms for the controls
+    assert jobs["compare_loras"] == 3 and "flatten_loras" not in jobs  # factors, delta, and norms for the controls
 
 
 def test_controls_train_their_own_few_and_nothing_else(changed):
@@ -120,6 +120,21 @@ def test_l2_and_representation_train_nothing(changed):
     assert set(jobs) and not {"train_loras", "compare_loras", "map_exactly", "score"} & set(jobs)
 
 
+def test_more_permutations_only_score_again(changed):
+    changed.change("permutations: 19", "permutations: 29")
+    jobs = changed.planned()
+    assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
+    drawn = {"draw_components", "draw_clusters", "draw_distances"}
+    assert not {"compare_loras", "compare_layers", "map_exactly", "map_neighbourhoods", "cluster_maps"} & set(jobs)
+    assert not drawn & set(jobs)
+
+
+def test_incremental_pca_reads_the_vectors_where_asked(changed):
+    changed.change("neighbours: 3", "neighbours: 3, incremental: vectors")
+    jobs = changed.planned(f"results/tiny/maps/{CELL}/factors_l2~on/ipca.tsv")
+    assert jobs == {"flatten_loras": 1, "map_incrementally": 1}
+
+
 def test_layers_are_scored_from_loras_that_are_there(changed):
     results = changed.folder / "results" / "tiny"
     table = pd.read_csv(results / "tables" / "layers.tsv", sep="\t")
@@ -128,7 +143,7 @@ def test_layers_are_scored_from_loras_that_are_there(changed):
     assert "Where in the network" in (results / "report.html").read_text()
     changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
     jobs = changed.planned()
-    assert jobs["score_layers"] and jobs["draw_layers"] and jobs["tabulate_layers"] == 1
+    assert jobs["compare_layers"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["draw_layers"]
     assert not {"train_loras", "encode_faces", "draw_sets", "compare_loras", "map_exactly"} & set(jobs)
 
 

@@ -5,6 +5,8 @@ import hashlib
 import os
 import shutil
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,11 @@ from typing import TYPE_CHECKING
 from egara.errors import EgaraError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+
+# What NumPy raises at arrays and archives of arrays that are cut short, empty or something else.
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @contextlib.contextmanager
@@ -134,6 +140,23 @@ def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None
     if missing := [c for c in columns if c not in table.columns]:
         raise EgaraError(f"{path}: column {', '.join(missing)} is missing; found {', '.join(map(str, table.columns))}")
     return table.fillna({c: "" for c in text or [] if c in table.columns})
+
+
+def read_array(path: str | Path, mapped: bool = False) -> "np.ndarray":
+    """Read a NumPy array (.npy), memory-mapped if wanted.
+
+    Raises
+    ------
+    EgaraError : no such file, or no array.
+    """
+    import numpy as np
+
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+        array.shape  # noqa: B018 - an archive of arrays has none
+    except UNREADABLE as error:
+        raise EgaraError(f"{path}: not a NumPy matrix ({error})") from error
+    return array
 
 
 def sha256(path: str | Path) -> str:

@@ -3,7 +3,8 @@
 All maps can be had from the n x n Gram matrix alone. PCA scores are eigenvectors times square roots of eigenvalues
 of the centred matrix. IncrementalPCA only ever combines rows, so it gives the same scores on any coordinates with
 the same inner products: on n numbers a LoRA instead of millions. With `--matrix` it runs on the memory-mapped
-factors themselves, as the paper did (Shimoide & Ito §5.2), which is slower and gives the same map.
+factors themselves, as the paper did (Shimoide & Ito §5.2), which is slower and gives the same map: the two differ by
+the rounding of the factors to float32.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import contextlib
 import numpy as np
 
 from egara.errors import EgaraError, run
+from egara.files import read_array
 from egara.progress import logger, parser
 from egara.seeds import derive_seed
 from egara.vectors.geometry import coordinates, normalise, prepare, read_vectors, turn
@@ -112,10 +114,7 @@ def _keep_compiled_code() -> None:
 
 
 def _load_matrix(path: str, count: int) -> np.ndarray:
-    try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"{path}: not a NumPy matrix ({error})") from error
+    matrix = read_array(path, mapped=True)
     if matrix.ndim != 2 or len(matrix) != count:
         raise EgaraError(f"{path}: shape {matrix.shape}; expected {count} rows, one a LoRA")
     return matrix

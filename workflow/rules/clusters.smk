@@ -1,6 +1,6 @@
-"""Cluster the maps with HDBSCAN and compare clusters with works and authors.
+"""Cluster the maps with HDBSCAN.
 
-Needs maps/{cell}/{representation}_l2~{l2}/. Makes labels and their agreement, each beside chance.
+Needs maps/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv.
 """
 
 
@@ -10,8 +10,7 @@ rule cluster_maps:
         pca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
         umap="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
     output:
-        labels="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
-        agreement="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/agreement.tsv",
+        "results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
     log:
         "logs/{corpus}/clusters/{cell}/{representation}_l2~{l2}.log",
     benchmark:
@@ -21,16 +20,11 @@ rule cluster_maps:
     params:
         min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
         min_samples=SETTINGS["clusters"]["min_samples"],
-        permutations=SETTINGS["scores"]["permutations"],
-        seed=SEED,
         code=fingerprint("egara.clusters"),
     shell:
         "python -m egara.clusters"
         " --maps pca={input.pca} umap={input.umap}"
         " --min-cluster-size {params.min_cluster_size}"
         " --min-samples {params.min_samples}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output.labels}"
-        " --agreement {output.agreement}"
+        " --output {output}"
         " 2> {log}"

@@ -47,6 +47,7 @@ except EgaraError as error:
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
 FLAT = ["factors", "sketch"]  # representations with a vector of numbers for IncrementalPCA
+MATRIX = SETTINGS["maps"]["incremental"] == "vectors"  # whether it reads them, or n coordinates a LoRA
 LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]

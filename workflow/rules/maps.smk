@@ -5,11 +5,11 @@ Needs a Gram matrix and its index. Makes maps/{cell}/{representation}_l2~{l2}/{m
 
 
 rule map_incrementally:
-    """Run the papers' IncrementalPCA in batches on the memory-mapped matrix of vectors."""
+    """Run the papers' IncrementalPCA in batches: on coordinates with the vectors' inner products, or on the vectors."""
     input:
         gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
         index="results/{corpus}/vectors/{cell}/{representation}.tsv",
-        matrix="results/{corpus}/vectors/{cell}/{representation}.npy",
+        matrix=["results/{corpus}/vectors/{cell}/{representation}.npy"] if MATRIX else [],
     output:
         map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
         variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
@@ -22,6 +22,7 @@ rule map_incrementally:
     params:
         components=SETTINGS["maps"]["components"],
         batch=SETTINGS["maps"]["batch"],
+        matrix=lambda wildcards, input: f" --matrix {input.matrix}" if MATRIX else "",
         seed=SEED,
         code=fingerprint("egara.maps"),
     shell:
@@ -29,7 +30,7 @@ rule map_incrementally:
         " --map ipca"
         " --gram {input.gram}"
         " --index {input.index}"
-        " --matrix {input.matrix}"
+        "{params.matrix}"
         " --l2 {wildcards.l2}"
         " --components {params.components}"
         " --batch {params.batch}"

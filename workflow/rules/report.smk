@@ -227,9 +227,9 @@ rule draw_layers:
 
 
 rule tabulate_clusters:
-    """Tabulate how clusters agree with works and authors."""
+    """Compare clusters with works and authors, each agreement beside chance."""
     input:
-        of_spaces("results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/agreement.tsv"),
+        of_spaces("results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv"),
     output:
         report("results/{corpus}/tables/clusters.tsv", caption="../report/clusters.rst", category="Tables"),
         "results/{corpus}/tables/clusters.md",
@@ -239,9 +239,16 @@ rule tabulate_clusters:
     conda:
         "../../envs/tables.yaml"
     params:
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
         code=fingerprint("egara.tables.clusters"),
     shell:
-        "python -m egara.tables.clusters" " --agreement {input}" " --output {output}" " 2> {log}"
+        "python -m egara.tables.clusters"
+        " --clusters {input}"
+        " --permutations {params.permutations}"
+        " --seed {params.seed}"
+        " --output {output}"
+        " 2> {log}"
 
 
 rule tabulate_overlap:

@@ -1,7 +1,7 @@
 """Score distances and neighbours, each beside its chance level and a permutation p-value.
 
 Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2~{l2}/: scores.tsv and
-nulls.npz; layer by layer, from the LoRAs themselves, scores/{cell}/{representation}.layers.tsv.
+nulls.npz; from the Gram matrices of layers, scores/{cell}/{representation}.layers.tsv.
 """
 
 
@@ -43,7 +43,7 @@ rule score:
 rule score_layers:
     """Score every layer of one cell alone, and layers of one position or kind together."""
     input:
-        loras_of_cell,
+        "results/{corpus}/vectors/{cell}/{representation}.layers.npz",
     output:
         "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
     log:
@@ -55,17 +55,13 @@ rule score_layers:
     conda:
         "../../envs/tables.yaml"
     params:
-        works=list(WORKS),
-        sets=len(SETS),
         l2=L2,
         permutations=SETTINGS["scores"]["permutations"],
         seed=SEED,
         code=fingerprint("egara.scores.layers"),
     shell:
         "python -m egara.scores.layers"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
-        " --works {params.works}"
-        " --sets {params.sets}"
+        " --grams {input}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {params.l2}"

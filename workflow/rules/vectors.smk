@@ -1,7 +1,7 @@
 """Turn LoRAs into points of a space: what counts downstream is their exact Gram matrix.
 
 Needs all LoRAs of a cell. Makes vectors/{cell}/{representation}.gram.npy with its index; factors, the
-papers' vectors, and sketches also as a memory-mapped matrix.
+papers' vectors, and sketches also as a memory-mapped matrix, where IncrementalPCA is to read it; {representation}.layers.npz for layers.
 """
 
 
@@ -18,7 +18,7 @@ rule flatten_loras:
     benchmark:
         "results/{corpus}/benchmarks/vectors/{cell}/{representation}.tsv"
     wildcard_constraints:
-        representation="|".join(FLAT),
+        representation="|".join(FLAT) if MATRIX else "none",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -67,4 +67,32 @@ rule compare_loras:
         " --cache results/store/products"
         " --gram {output.gram}"
         " --index {output.index}"
+        " 2> {log}"
+
+
+rule compare_layers:
+    """Take all inner products of every layer alone."""
+    input:
+        loras_of_cell,
+    output:
+        "results/{corpus}/vectors/{cell}/{representation}.layers.npz",
+    log:
+        "logs/{corpus}/vectors/{cell}/{representation}.layers.log",
+    benchmark:
+        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.layers.tsv"
+    wildcard_constraints:
+        representation="[a-z]+",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        works=list(WORKS),
+        sets=len(SETS),
+        code=fingerprint("egara.vectors.layers"),
+    shell:
+        "python -m egara.vectors.layers"
+        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --works {params.works}"
+        " --sets {params.sets}"
+        " --representation {wildcards.representation}"
+        " --output {output}"
         " 2> {log}"

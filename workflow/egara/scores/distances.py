@@ -59,16 +59,28 @@ def pairs_of_labels(distances: np.ndarray, eligible: np.ndarray, labels: np.ndar
     return Pairs(by_work(distances * same), by_work(same), by_work(distances * other), by_work(other))
 
 
-def null_of_labels(distances: np.ndarray, eligible: np.ndarray, relabelled: np.ndarray) -> dict[str, np.ndarray]:
+def count_pairs(eligible: np.ndarray, relabelled: np.ndarray) -> np.ndarray:
+    """Number of eligible ordered pairs of one label, for labellings (count, n): (count,)."""
+    return _sum_pairs(eligible.astype(np.float32), relabelled, np.float32)  # whole numbers below 2^24 are exact
+
+
+def null_of_labels(
+    distances: np.ndarray, eligible: np.ndarray, relabelled: np.ndarray, pairs: np.ndarray
+) -> dict[str, np.ndarray]:
     """Mean distances, as `Pairs.means` gives them, for many labellings (count, n) at once: each is (count,).
 
-    For each label, one-hot rows times the distances: two matrix products instead of `count` masks of n x n.
+    `pairs` (count,) are the numbers that `count_pairs` gives, which no distance changes.
     """
-    weighted, countable = distances * eligible, eligible.astype(float)
-    intra, pairs = np.zeros(len(relabelled)), np.zeros(len(relabelled))
-    for label in np.unique(relabelled):
-        chosen = (relabelled == label).astype(float)  # (count, n)
-        intra += np.einsum("ij,ij->i", chosen @ weighted, chosen)
-        pairs += np.einsum("ij,ij->i", chosen @ countable, chosen)
-    inter, others = weighted.sum() - intra, countable.sum() - pairs
+    weighted = distances * eligible
+    intra = _sum_pairs(weighted, relabelled, np.float64)
+    inter, others = weighted.sum() - intra, float(eligible.sum()) - pairs
     return Pairs(*(sums[:, None] for sums in (intra, pairs, inter, others))).means()
+
+
+def _sum_pairs(values: np.ndarray, relabelled: np.ndarray, kind: type) -> np.ndarray:
+    """Sum values (n, n) over pairs of one label: one-hot rows times the values, not `count` masks of n x n."""
+    sums = np.zeros(len(relabelled))
+    for label in np.unique(relabelled):
+        chosen = (relabelled == label).astype(kind)  # (count, n)
+        sums += np.einsum("ij,ij->i", chosen @ values, chosen)
+    return sums

@@ -18,9 +18,8 @@ from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
 from egara.scores.levels import Level, describe_level, score_hits
 from egara.vectors.geometry import prepare
-from egara.vectors.gram import authors_of, layer_grams, lora_files, read_layouts
+from egara.vectors.layers import read_layer_grams
 from egara.vectors.modules import group_of, place_of
-from egara.vectors.representations import LAYERWISE, find, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,42 +88,33 @@ def _score(gram: np.ndarray, works: np.ndarray, levels: dict[str, Level], l2: bo
         return {name: {"metric": "top1", **empty, "n": 0} for name in levels}
     found = {}
     for name, level in levels.items():
-        rows = score_hits(distances, works, level, seed)
-        found[name] = next(row for row in rows if row["metric"] == "top1")
+        (found[name],) = score_hits(distances, works, level, seed, metrics=("top1",))
         found[name].pop("majority")
     return found
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read LoRA files and write the scores of their layers."""
+    """Read Gram matrices of layers and write their scores."""
     arguments = parser(__doc__)
-    arguments.add_argument("--folder", required=True, help="folder with {work}/{set}.safetensors")
-    arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
-    arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
+    arguments.add_argument("--grams", required=True, help="Gram matrices of layers (.npz)")
     arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
-    known = [name for name in names() if not name.endswith(LAYERWISE)]
-    arguments.add_argument(
-        "--representation", required=True, choices=known, metavar="NAME", help=f"one of {', '.join(known)}"
-    )
+    arguments.add_argument("--representation", required=True, help="name of the representation, for the table")
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings")
     arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)
-    if min(options.sets, options.permutations) < 1:
-        arguments.error("--sets and --permutations must be at least 1")
+    if options.permutations < 1:
+        arguments.error("--permutations must be at least 1")
     cell = parse_cell(options.cell)
-    files = lora_files(options.folder, options.works, options.sets)
-    paths = files["lora"].tolist()
-    layouts = read_layouts(paths, one_rank=find(options.representation).one_rank)
-    authors, works = codes(authors_of(files, layouts)), codes(files["work"])
+    found = read_layer_grams(options.grams)
+    authors, works = codes(found.authors), codes(found.works)
     levels = {name: describe_level(name, authors, works, options.permutations, options.seed) for name in LEVELS}
-    log, count = logger("scores"), len(layouts[0].shapes)
-    with bar(count, "layer") as watched:
+    with bar(len(found.layers), "layer") as watched:
 
         def watch() -> "Iterable[tuple[str, np.ndarray]]":
-            for found in layer_grams(paths, options.representation, layouts):
-                yield found
+            for pair in zip(found.layers, found.grams, strict=True):
+                yield pair
                 watched.update(1)
 
         table = score_layers(watch(), works, levels, options.l2, options.seed)
@@ -132,7 +122,7 @@ def main(argv: list[str] | None = None) -> None:
     write_tsv(options.output, table[COLUMNS])
     for level in LEVELS:
         part = table[(table["what"] == "layer") & (table["level"] == level) & (table["l2"] == options.l2[0])]
-        log.info("%s: %d of %d layers with q below 0.05", level, int((part["q"] < 0.05).sum()), len(part))
+        logger("scores").info("%s: %d of %d layers with q below 0.05", level, int((part["q"] < 0.05).sum()), len(part))
 
 
 if __name__ == "__main__":

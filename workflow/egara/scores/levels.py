@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from egara.scores.chance import chance_of_hit
-from egara.scores.distances import null_of_labels, pairs_of_labels
+from egara.scores.distances import count_pairs, null_of_labels, pairs_of_labels
 from egara.scores.labels import authors_by_work
 from egara.scores.members import METHODS, judge, make_folds
 from egara.scores.neighbours import hits, nearest
@@ -43,6 +43,7 @@ class Level:
     exact: bool  # whether `relabelled` are all possible ones
     counted_then: np.ndarray  # (relabellings, n) bool
     folds: np.ndarray  # (n,) int: what is left out together, LoRAs or works
+    pairs_then: np.ndarray  # (relabellings,) ordered pairs of one label
 
 
 def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutations: int, seed: int) -> Level:
@@ -54,13 +55,15 @@ def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutati
         relabelled, exact = permute(labels, permutations, generator)
         everyone = np.ones(count, dtype=bool)
         eligible, counted_then = ~np.eye(count, dtype=bool), np.ones_like(relabelled, bool)
-        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count))
+        pairs = count_pairs(eligible, relabelled)
+        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count), pairs)
     by_work = authors_by_work(authors, works)
     relabelled, exact = exchange(by_work, permutations, generator)
     relabelled = relabelled[:, works]
     several = np.bincount(by_work) > 1  # authors with several works: as many under the null
     eligible = works[:, None] != works[None, :]
-    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works)
+    pairs = count_pairs(eligible, relabelled)
+    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works, pairs)
 
 
 def score_level(
@@ -148,7 +151,7 @@ def score_variance(
 def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray) -> list[dict]:
     pairs = pairs_of_labels(distances, level.eligible, level.labels, works)
     values, bootstraps = pairs.means(), pairs.means(draws)
-    null = null_of_labels(distances, level.eligible, level.relabelled)
+    null = null_of_labels(distances, level.eligible, level.relabelled, level.pairs_then)
     pooled = float(distances[level.eligible].mean()) if level.eligible.any() else math.nan
     chances = {"cosine_intra": pooled, "cosine_inter": pooled, "cosine_difference": 0.0}
     return [
@@ -167,18 +170,24 @@ def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.n
 
 
 def score_hits(
-    distances: np.ndarray, works: np.ndarray, level: Level, seed: int, nulls: dict[str, np.ndarray] | None = None
+    distances: np.ndarray,
+    works: np.ndarray,
+    level: Level,
+    seed: int,
+    nulls: dict[str, np.ndarray] | None = None,
+    metrics: tuple[str, ...] = tuple(NEIGHBOURS),
 ) -> list[dict]:
-    """Score Top-1 and Top-5 alone, as `score_level` does."""
+    """Score Top-1 and Top-5 alone, or one of them, as `score_level` does."""
     if not level.counted.any():
-        return [_row(metric) for metric in NEIGHBOURS]
+        return [_row(metric) for metric in metrics]
     draws = _draws(works, seed)
-    neighbours = nearest(distances, level.eligible, max(NEIGHBOURS.values()))
+    neighbours = nearest(distances, level.eligible, max(NEIGHBOURS[metric] for metric in metrics))
     same = (level.eligible & (level.labels[:, None] == level.labels[None, :])).sum(axis=1)
     candidates = level.eligible.sum(axis=1)
     counted = np.bincount(works, weights=level.counted)
     rows = []
-    for metric, count in NEIGHBOURS.items():
+    for metric in metrics:
+        count = NEIGHBOURS[metric]
         hit = hits(neighbours, level.labels, count)
         hit_then = hits(neighbours, level.relabelled, count)
         null = (hit_then & level.counted_then).sum(axis=1) / level.counted_then.sum(axis=1)

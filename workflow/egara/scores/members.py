@@ -4,13 +4,11 @@ A fold is what is left out together when one of its LoRAs is judged: the LoRA al
 LoRAs of a fold bear one label. Cosines are inner products of vectors of length one.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-# Bytes of one array (LoRAs, labellings, labels) of a batch of labellings.
-BLOCK = 48 * 2**20
+BATCH = 128  # labellings at once
 METHODS = ("centroid", "probe", "silhouette")
 
 
@@ -22,14 +20,21 @@ class Folds(NamedTuple):
     own: np.ndarray  # (n,) sum of cosines to the LoRAs of the fold, itself included
     apart: np.ndarray  # (n, n) cosines, 0 within folds
     smoother: np.ndarray  # (n, n), see `leave_out`
+    within: np.ndarray  # (n,) sum of all cosines in the fold of each
+    indicator: np.ndarray | None  # (n, F) 1 for the fold of each; None where all are alone
 
 
 def make_folds(cosines: np.ndarray, codes: np.ndarray) -> Folds:
     """Prepare cosines (n, n) with folds (n,) int 0 … F - 1."""
     together = codes[:, None] == codes[None, :]
+    own = (cosines * together).sum(axis=1)
+    indicator = np.eye(int(codes.max()) + 1)[codes]
+    within = indicator @ (indicator.T @ own)
+    alone = indicator.shape[1] == len(codes)
     return Folds(
-        codes, together.sum(axis=1), (cosines * together).sum(axis=1), cosines * ~together, leave_out(cosines, codes)
-    )
+        codes, together.sum(axis=1), own, cosines * ~together, leave_out(cosines, codes), within,
+        None if alone else indicator,
+    )  # fmt: skip
 
 
 def leave_out(cosines: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -68,69 +73,53 @@ def judge(folds: Folds, labels: np.ndarray) -> dict[str, np.ndarray]:
         another label (Rousseeuw 1987); NaN without a member of its label, or of another.
     """
     found = {name: np.empty(labels.shape) for name in METHODS}
-    for part in _batches(labels):
+    for start in range(0, len(labels), BATCH):
+        part = slice(start, start + BATCH)
         for name, values in _judge(folds, labels[part]).items():
             found[name][part] = values.T
     return found
 
 
-def _batches(labels: np.ndarray) -> Iterator[slice]:
-    step = max(1, BLOCK // (8 * labels.shape[1] * (int(labels.max()) + 1)))
-    return (slice(start, start + step) for start in range(0, len(labels), step))
-
-
 def _judge(folds: Folds, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """`judge` for one batch; arrays are (n, p) or (n, p, C)."""
-    count, several = labels.shape[1], len(labels)
-    classes = int(labels.max()) + 1
-    rows, columns, own = np.arange(count)[:, None], np.arange(several)[None, :], labels.T
-    members = np.zeros((count, several, classes))
-    members[rows, columns, own] = 1.0
-    flat = members.reshape(count, -1)
-    sums = (folds.apart @ flat).reshape(members.shape)
-    answers = (folds.smoother @ flat).reshape(members.shape)
-    counts = np.broadcast_to(members.sum(axis=0), members.shape).copy()
-    counts[rows, columns, own] -= folds.sizes[:, None]
-    del members, flat
-    empty = counts == 0
-    counts[empty] = 1.0
-    sums /= counts
-    answers /= counts
-    answers[empty] = -np.inf
-    probe = answers.argmax(axis=2) == own
-    silhouette = _silhouette(sums, empty, rows, columns, own)
-    centroid = _nearest_mean(folds, sums, counts, empty, own)
+    """`judge` for one batch, label after label: all arrays are (n, p), small enough for a processor's cache."""
+    own = np.ascontiguousarray(labels.T)
+    shape = own.shape
+    answer, distance, outside = np.full(shape, -np.inf), np.full(shape, np.inf), np.full(shape, np.inf)
+    inside = np.full(shape, np.nan)
+    probe, centroid = np.zeros(shape, bool), np.zeros(shape, bool)
+    for label in range(int(labels.max()) + 1):
+        mine = own == label
+        members = mine.astype(float)
+        size = members.sum(axis=0)
+        counts = size - folds.sizes[:, None] * members  # without the own fold
+        some = counts > 0
+        counts[~some] = 1.0
+        sums = folds.apart @ members
+        means = sums / counts
+        far = np.where(some, 1.0 - means, np.inf)
+        np.copyto(inside, far, where=mine)
+        np.minimum(outside, np.where(mine, np.inf, far), out=outside)
+        _keep_best(probe, answer, np.where(some, folds.smoother @ members / counts, -np.inf), mine, np.greater)
+        square = _squares(folds, (sums + folds.own[:, None]) * members, mine, size) / counts**2
+        _keep_best(centroid, distance, np.where(some, square - 2.0 * means, np.inf), mine, np.less)
+    with np.errstate(invalid="ignore"):
+        values = (outside - inside) / np.maximum(inside, outside)
+    silhouette = np.where(np.isfinite(inside) & np.isfinite(outside), values, np.nan)
     return {"centroid": centroid, "probe": probe, "silhouette": silhouette}
 
 
-def _silhouette(
-    means: np.ndarray, empty: np.ndarray, rows: np.ndarray, columns: np.ndarray, own: np.ndarray
-) -> np.ndarray:
-    distances = np.where(empty, np.inf, 1.0 - means)
-    inside = distances[rows, columns, own]
-    distances[rows, columns, own] = np.inf
-    outside = distances.min(axis=2)
-    with np.errstate(invalid="ignore"):
-        values = (outside - inside) / np.maximum(inside, outside)
-    return np.where(np.isfinite(inside) & np.isfinite(outside), values, np.nan)
+def _keep_best(own: np.ndarray, best: np.ndarray, values: np.ndarray, mine: np.ndarray, better: np.ufunc) -> None:
+    """Take over values that are better than the best so far, and whether they are of the own label."""
+    ahead = better(values, best)
+    np.copyto(best, values, where=ahead)
+    np.copyto(own, mine, where=ahead)
 
 
-def _nearest_mean(
-    folds: Folds, means: np.ndarray, counts: np.ndarray, empty: np.ndarray, own: np.ndarray
-) -> np.ndarray:
-    """Whether ‖x - mean‖² is least for the own label; ‖mean‖² without the fold comes from sums over folds."""
-    count, several, classes = means.shape
-    rows, columns = np.arange(count)[:, None], np.arange(several)[None, :]
-    own_sums = means[rows, columns, own] * np.where(empty, 0.0, counts)[rows, columns, own] + folds.own[:, None]
-    squares = np.zeros((several, classes))  # ‖sum of a label's vectors‖²
-    np.add.at(squares, (np.broadcast_to(columns, own.shape), own), own_sums)
-    fold_count = int(folds.codes.max()) + 1
-    by_fold = np.zeros((fold_count, several))
-    np.add.at(by_fold, folds.codes, own_sums)
-    within = np.bincount(folds.codes, weights=folds.own, minlength=fold_count)
-    distances = squares[None] / counts**2 - 2.0 * means
-    left = squares[columns, own] - 2.0 * by_fold[folds.codes] + within[folds.codes][:, None]
-    own_counts = counts[rows, columns, own]
-    distances[rows, columns, own] = left / own_counts**2 - 2.0 * means[rows, columns, own]
-    distances[empty] = np.inf
-    return distances.argmin(axis=2) == own
+def _squares(folds: Folds, within: np.ndarray, mine: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """‖sum of a label's vectors‖² (n, p), for a LoRA of the label without its fold.
+
+    `within` (n, p) has, for LoRAs of the label, the sum of cosines to all of the label.
+    """
+    squares = within.sum(axis=0)
+    of_fold = within if folds.indicator is None else folds.indicator @ (folds.indicator.T @ within)
+    return squares - np.where(mine, 2.0 * of_fold - folds.within[:, None], 0.0)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.files import replacing
+from egara.files import UNREADABLE, replacing
 from egara.scores.permutations import TIE, p_value
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_nulls(path: str | Path) -> dict[str, Null]:
                 )
                 for name in levels
             }
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise EgaraError(f"{path}: not a file of null distributions ({error})") from error
 
 

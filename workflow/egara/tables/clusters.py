@@ -7,6 +7,7 @@ from egara.cells import parse_cell
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
+from egara.scores.agreement import LEVELS, compare
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
 from egara.tables.scores import CELL, place
 from egara.tables.writing import write_table
@@ -14,12 +15,16 @@ from egara.tables.writing import write_table
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["map", "level", "ami", "ari", "homogeneity", "completeness", "noise", "clusters", "n", "chance", "p"]
+COLUMNS = ["map", "author", "work", "set", "cluster"]
 NAMES = {"work": "with works", "author": "with authors", "author_across_works": "works exchanged"}
 
 
-def read_agreement(path: str | Path) -> "pd.DataFrame":
-    """Read `<cell>/<representation>_l2~<on|off>/agreement.tsv` and put what its folders say before its columns.
+def compare_clusters(path: str | Path, permutations: int, seed: int) -> list[dict]:
+    """Compare the clusters in `<cell>/<representation>_l2~<on|off>/hdbscan.tsv` with works and authors.
+
+    Returns
+    -------
+    One row a map and level: cell, representation, l2, map, and what `egara.scores.agreement.compare` gives.
 
     Raises
     ------
@@ -30,18 +35,20 @@ def read_agreement(path: str | Path) -> "pd.DataFrame":
     if not marker or l2 not in ("on", "off"):
         raise EgaraError(f"{path}: folder {path.parent.name}; expected one like delta_l2~on")
     labels = {**parse_cell(path.parent.parent.name), "representation": representation, "l2": l2}
-    import pandas as pd
+    table = read_tsv(path, COLUMNS, text=["map", "author", "work", "set"])
+    rows = []
+    for name, part in table.groupby("map", sort=False):
+        clusters = part["cluster"].to_numpy(dtype=int)
+        rows += [{**labels, "map": name, **compare(clusters, part, level, permutations, seed)} for level in LEVELS]
+    return rows
 
-    table = read_tsv(path, COLUMNS, text=["map", "level"])
-    return pd.DataFrame({**dict.fromkeys(labels), **table}).assign(**labels)
 
-
-def cluster_table(paths: list[str]) -> "pd.DataFrame":
+def cluster_table(paths: list[str], permutations: int, seed: int) -> "pd.DataFrame":
     """All agreements one below the other, in the order of the settings."""
     import pandas as pd
 
-    table = pd.concat([read_agreement(path) for path in paths], ignore_index=True)
-    return pd.DataFrame(sorted(table.to_dict("records"), key=place), columns=table.columns)
+    rows = [row for path in paths for row in compare_clusters(path, permutations, seed)]
+    return pd.DataFrame(sorted(rows, key=place))
 
 
 def layout(table: "pd.DataFrame") -> Layout:
@@ -74,14 +81,18 @@ def layout(table: "pd.DataFrame") -> Layout:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read agreements and write the table."""
+    """Read clusters, compare them with works and authors and write the table."""
     arguments = parser(__doc__)
     arguments.add_argument(
-        "--agreement", required=True, nargs="+", help="<cell>/<representation>_l2~<on|off>/agreement.tsv"
+        "--clusters", required=True, nargs="+", help="<cell>/<representation>_l2~<on|off>/hdbscan.tsv"
     )
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
+    arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
-    table = cluster_table(options.agreement)
+    if options.permutations < 1:
+        arguments.error("--permutations must be at least 1")
+    table = cluster_table(options.clusters, options.permutations, options.seed)
     write_table(options.output, table, layout(table))
     logger("tables").info("clusters: %d rows: %s", len(table), options.output[0])
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.files import read_tsv
+from egara.files import read_array, read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,10 +23,7 @@ def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.D
     EgaraError : a file is missing or no such file, sizes disagree, a value is not finite, or a LoRA is zero.
     """
     table = read_tsv(index, ["author", "work", "set"], text=["lora", "author", "work", "set"])
-    try:
-        matrix = np.load(gram, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"{gram}: not a NumPy matrix ({error})") from error
+    matrix = read_array(gram)
     if matrix.shape != (len(table), len(table)) or not len(table):
         raise EgaraError(f"{gram}: shape {matrix.shape}, but {index} lists {len(table)} LoRAs; expected n x n")
     if not np.isfinite(matrix).all():

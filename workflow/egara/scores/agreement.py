@@ -1,0 +1,107 @@
+"""Agreement of clusters with works and authors, beside chance.
+
+Noise: LoRAs that HDBSCAN leaves out (label -1) count as one more group. So a map of noise alone agrees with nothing
+(AMI 0), and leaving out hard LoRAs cannot raise a score, as dropping them would; making each a cluster of its own
+would raise homogeneity instead. The noise share stands beside the scores.
+
+Levels are those of the scores. `work` and `author` permute labels over LoRAs: AMI and ARI then have chance 0 by
+construction. `author_across_works` has the same agreement with authors, but exchanges authors among whole works:
+clusters that are works lie within authors whoever drew them, and that much agreement is its chance level.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.scores.labels import authors_by_work, codes
+from egara.scores.permutations import exchange, p_value, permute
+from egara.seeds import stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEVELS = ("work", "author", "author_across_works")
+AGREEMENTS = ("ami", "ari", "homogeneity", "completeness")
+
+
+def agreements(clusters: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    """Agreement of one clustering with many labellings at once.
+
+    Parameters
+    ----------
+    clusters : (n,) int.
+    labels : (count, n) int.
+
+    Returns
+    -------
+    ami (arithmetic mean of the entropies, Vinh et al. 2010), ari (Hubert & Arabie 1985), homogeneity, completeness
+    (Rosenberg & Hirschberg 2007), each (count,) and equal to scikit-learn's.
+    """
+    groups = (clusters[:, None] == np.unique(clusters)[None, :]).astype(float)  # (n, clusters)
+    tables = np.stack([(labels == label).astype(float) @ groups for label in np.unique(labels)], axis=1)
+    total = float(len(clusters))
+    sizes, classes = tables.sum(axis=1), tables.sum(axis=2)  # (count, clusters), (count, labels)
+    of_clusters, of_labels = _entropy(sizes, total), _entropy(classes, total)
+    shared = np.maximum(of_clusters + of_labels - _entropy(tables.reshape(len(tables), -1), total), 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        homogeneity = np.where(of_labels > 0, shared / of_labels, 1.0)
+        completeness = np.where(of_clusters > 0, shared / of_clusters, 1.0)
+        expected = _expected_information(tables)
+        ami = (shared - expected) / ((of_clusters + of_labels) / 2 - expected)
+        both, rows, columns = (_pairs(x).sum(axis=-1) for x in (tables.reshape(len(tables), -1), sizes, classes))
+        mean = rows * columns / _pairs(total)
+        ari = (both - mean) / ((rows + columns) / 2 - mean)
+    # One group on each side agrees wholly; one group against several says nothing.
+    alone = (sizes.shape[1] == 1, classes.shape[1] == 1)
+    if any(alone):
+        ami = ari = np.full(len(labels), float(all(alone)))
+    return dict(zip(AGREEMENTS, (ami, ari, homogeneity, completeness), strict=True))
+
+
+def _entropy(counts: np.ndarray, total: float) -> np.ndarray:
+    shares = counts / total
+    return -(shares * np.log(np.where(shares > 0, shares, 1.0))).sum(axis=-1)
+
+
+def _pairs(counts: np.ndarray | float) -> np.ndarray | float:
+    return counts * (counts - 1) / 2
+
+
+def _expected_information(tables: np.ndarray) -> np.ndarray:
+    """Expected mutual information; it depends on class sizes only, which relabelling seldom changes."""
+    from sklearn.metrics.cluster import expected_mutual_information
+
+    known: dict[tuple, float] = {}
+    values = []
+    for table in tables.astype(np.int64):
+        key = tuple(sorted(table.sum(axis=1)))
+        if key not in known:
+            known[key] = expected_mutual_information(table, int(table.sum()))
+        values.append(known[key])
+    return np.array(values)
+
+
+def compare(clusters: np.ndarray, index: "pd.DataFrame", level: str, permutations: int, seed: int) -> dict:
+    """Agreement of clusters (n,) with the works or authors of `index`, with chance levels and permutation p-values.
+
+    `chance` and `p` belong to AMI; `ari_`, `homogeneity_` and `completeness_` go before those of the others. The
+    chance of homogeneity and completeness, and all chance levels of author_across_works, are means under the null.
+    """
+    authors, works = codes(index["author"]), codes(index["work"])
+    labels = works if level == "work" else authors
+    generator = stream(seed, "clusters", level)
+    if level == "author_across_works":
+        relabelled, exact = exchange(authors_by_work(authors, works), permutations, generator)
+        relabelled = relabelled[:, works]
+    else:
+        relabelled, exact = permute(labels, permutations, generator)
+    values = {name: float(value[0]) for name, value in agreements(clusters, labels[None, :]).items()}
+    null = agreements(clusters, relabelled)
+    row = {"level": level, **values, "noise": float(np.mean(clusters == -1))}
+    row |= {"clusters": len(set(clusters.tolist()) - {-1}), "n": len(clusters)}
+    for name in AGREEMENTS:
+        prefix = "" if name == "ami" else f"{name}_"
+        adjusted = name in ("ami", "ari") and level != "author_across_works"
+        row[f"{prefix}chance"] = 0.0 if adjusted else float(null[name].mean())
+        row[f"{prefix}p"] = p_value(null[name], values[name], exact)
+    return row

@@ -1,0 +1,85 @@
+"""The inner products of every layer of the LoRAs of a cell, kept apart, so that scores of layers read no LoRA again.
+
+One file, `.npz`: the Gram matrices, the layers' names, and author and work of each row.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from egara.errors import EgaraError, run
+from egara.files import UNREADABLE, replacing
+from egara.progress import bar, logger, parser
+from egara.vectors.gram import authors_of, layer_grams, lora_files, read_layouts
+from egara.vectors.representations import LAYERWISE, find, names
+
+
+class LayerGrams(NamedTuple):
+    """Gram matrices (layers, n, n) float64, names of the layers, and authors and works (n,) of the LoRAs."""
+
+    grams: np.ndarray
+    layers: list[str]
+    authors: list[str]
+    works: list[str]
+
+
+def write_layer_grams(path: str | Path, found: LayerGrams) -> None:
+    """Write Gram matrices of layers as .npz."""
+    texts = {name: np.array(getattr(found, name), dtype=str) for name in ("layers", "authors", "works")}
+    with replacing(path) as part, part.open("wb") as file:
+        np.savez(file, grams=found.grams, **texts)
+
+
+def read_layer_grams(path: str | Path) -> LayerGrams:
+    """Read what `write_layer_grams` wrote.
+
+    Raises
+    ------
+    EgaraError : no such file, or its parts do not belong together.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            texts = [file[name].tolist() for name in ("layers", "authors", "works")]
+            found = LayerGrams(file["grams"], *texts)
+    except UNREADABLE as error:
+        raise EgaraError(f"{path}: not a file of Gram matrices of layers ({error})") from error
+    count = len(found.works)
+    if found.grams.shape != (len(found.layers), count, count) or len(found.authors) != count or not count:
+        raise EgaraError(
+            f"{path}: {len(found.layers)} layers of {count} LoRAs, but its matrices are {found.grams.shape}; "
+            "expected layers x n x n"
+        )
+    return found
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read LoRA files and write the Gram matrix of every layer."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--folder", required=True, help="folder with {work}/{set}.safetensors")
+    arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
+    arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
+    known = [name for name in names() if not name.endswith(LAYERWISE)]
+    arguments.add_argument(
+        "--representation", required=True, choices=known, metavar="NAME", help=f"one of {', '.join(known)}"
+    )
+    arguments.add_argument("--output", required=True, help="Gram matrices to write (.npz)")
+    options = arguments.parse_args(argv)
+    if options.sets < 1:
+        arguments.error("--sets must be at least 1")
+    files = lora_files(options.folder, options.works, options.sets)
+    paths = files["lora"].tolist()
+    layouts = read_layouts(paths, one_rank=find(options.representation).one_rank)
+    layers = list(layouts[0].shapes)
+    grams = np.empty((len(layers), len(paths), len(paths)))
+    with bar(len(layers), "layer") as watched:
+        for name, gram in layer_grams(paths, options.representation, layouts):
+            grams[layers.index(name)] = gram
+            watched.update(1)
+    authors = authors_of(files, layouts)
+    write_layer_grams(options.output, LayerGrams(grams, layers, authors, files["work"].tolist()))
+    logger("vectors").info("%s of %d layers, %d LoRAs: %s", options.representation, *grams.shape[:2], options.output)
+
+
+if __name__ == "__main__":
+    run(main)
