@@ -30,4 +30,4 @@ rule all:
     """Make the report and everything that it shows."""
     default_target: True
     input:
-        f"results/{CORPUS}/report.html",
+        "<results>/report.html",

@@ -48,7 +48,12 @@ def forget(project, *patterns):
 def forget_from(project, stage):
     """Remove what a stage and all after it made, so that nothing is left to stand for a spoiled file."""
     kept = STAGES[: STAGES.index(stage)] if stage in STAGES else STAGES
-    for path in [*(project.folder / "results/tiny").iterdir(), project.folder / "results/store/products"]:
+    results = project.folder / "results/tiny"
+    paths = [*results.iterdir(), project.folder / "results/store/products"]
+    if "loras" in kept:  # training writes losses, too, a folder a cell
+        kept = [*kept, "losses"]
+        paths += results.glob("losses/*.tsv")
+    for path in paths:
         if path.name not in kept:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 

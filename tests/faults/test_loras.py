@@ -31,7 +31,7 @@ def test_spoiled_outputs_are_named_and_come_back_from_the_store(undisturbed, cop
         output = copied.folder / loras(work)[2]
         part_from_links(output)
         spoil(output)
-        for target in (layers, f"results/tiny/vectors/{CELL}/delta.gram.npy"):
+        for target in (layers, f"results/tiny/vectors/{CELL}/factors.gram.npy"):
             one_line(copied.snakemake(target, good=False), loras(work)[2], "delete it and run again")
         output.unlink()
         copied.snakemake(loras(work)[2])

@@ -197,7 +197,7 @@ def test_files_that_hold_no_layers_are_refused(tmp_path):
             path.write_bytes(content)
         with pytest.raises(EgaraError, match="not a file of Gram matrices of layers"):
             read_layer_grams(path)
-    write_layer_grams(path, LayerGrams(np.zeros((2, 3, 3)), ["x"], ["a"] * 3, ["w"] * 3))
+    write_layer_grams(path, LayerGrams(np.zeros((2, 3, 3)), ["x"], *(["a"] * 3,) * 4))
     with pytest.raises(EgaraError, match=r"1 layers of 3 LoRAs, but its matrices are \(2, 3, 3\)"):
         read_layer_grams(path)
 

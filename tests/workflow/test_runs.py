@@ -45,7 +45,15 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     found = json.loads(ask(table, "representation=delta", "l2=on", "--json").stdout)
     assert found["sha256"] == hashlib.sha256((finished.folder / table).read_bytes()).hexdigest()
     rules = {entry["rule"]: entry for entry in found["jobs"]}
-    assert {"tabulate_neighbours", "score", "compare_loras", "train_loras", "detect_faces", "list_pages"} <= set(rules)
+    assert {
+        "tabulate_neighbours",
+        "score",
+        "sum_layers",
+        "compare_layers",
+        "train_loras",
+        "detect_faces",
+        "list_pages",
+    } <= set(rules)
     assert "flatten_loras" not in rules and rules["train_loras"]["files"] == 12 and rules["train_loras"]["jobs"] == 4
     images = {row for work in found["loras"] for row in work["images"]}
     crops = {
@@ -82,7 +90,8 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert jobs["compare_loras"] == 3 and "flatten_loras" not in jobs  # factors, delta, and norms for the controls
+    assert jobs["compare_loras"] == jobs["compare_layers"] == 1 and "flatten_loras" not in jobs  # factors, and layers
+    assert jobs["sum_layers"] == 2  # delta, and norms for the controls
 
 
 def test_controls_train_their_own_few_and_nothing_else(changed):
@@ -114,10 +123,10 @@ def test_l2_and_representation_train_nothing(changed):
     changed.change("l2: [true]", "l2: [true, false]")
     jobs = changed.planned()
     assert jobs["map_exactly"] == 2
-    assert not {"train_loras", "compare_loras", "flatten_loras"} & set(jobs)
+    assert not {"train_loras", "compare_loras", "compare_layers", "sum_layers"} & set(jobs)
     changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
     jobs = changed.planned()
-    assert set(jobs) and not {"train_loras", "compare_loras", "map_exactly", "score"} & set(jobs)
+    assert set(jobs) and not {"train_loras", "compare_loras", "compare_layers", "map_exactly", "score"} & set(jobs)
 
 
 def test_more_permutations_only_score_again(changed):
@@ -125,7 +134,7 @@ def test_more_permutations_only_score_again(changed):
     jobs = changed.planned()
     assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
     drawn = {"draw_components", "draw_clusters", "draw_distances"}
-    assert not {"compare_loras", "compare_layers", "map_exactly", "map_neighbourhoods", "cluster_maps"} & set(jobs)
+    assert not {"compare_loras", "compare_layers", "sum_layers", "map_exactly", "cluster_maps"} & set(jobs)
     assert not drawn & set(jobs)
 
 

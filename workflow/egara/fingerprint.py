@@ -6,6 +6,7 @@ carries `params: code=fingerprint("egara.<stage>")`.
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -52,12 +53,23 @@ def _file(module: str) -> Path | None:
 def _tree(module: str) -> ast.Module:
     """Parse a module and drop its docstrings."""
     tree = ast.parse(_file(module).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
             node, clean=False
         ):
             del node.body[0]
     return tree
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield a module and all its statements; expressions, most of a tree, hold neither imports nor docstrings."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            found = getattr(node, field, [])
+            waiting += found if isinstance(found, list) else []  # a lambda's body is an expression
 
 
 @cache  # most modules stand behind several stages, and a workflow asks for all stages at each start
@@ -70,7 +82,7 @@ def _logic(module: str) -> bytes:
 def _imports(module: str) -> list[str]:
     """Return every name that an import statement of the module may mean, wherever it stands in the file."""
     names = []
-    for node in ast.walk(_tree(module)):
+    for node in _statements(_tree(module)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -9,9 +9,9 @@ rule describe_base:
     input:
         base_files,
     output:
-        "results/{corpus}/base/base.json",
+        "<results>/base/base.json",
     log:
-        "logs/{corpus}/base/base.log",
+        "<logs>/base/base.log",
     conda:
         "../../envs/torch.yaml"
     params:
@@ -24,17 +24,17 @@ rule describe_base:
 rule sample_base:
     """Draw faces with the base model alone, before any LoRA."""
     input:
-        "results/{corpus}/base/base.json",
+        "<results>/base/base.json",
     output:
         report(
-            "results/{corpus}/base/samples.png",
+            "<results>/base/samples.png",
             caption="../report/samples.rst",
             category="Base model",
         ),
     log:
-        "logs/{corpus}/base/samples.log",
+        "<logs>/base/samples.log",
     benchmark:
-        "results/{corpus}/benchmarks/base/samples.tsv"
+        "<results>/benchmarks/base/samples.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1

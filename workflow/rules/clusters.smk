@@ -7,14 +7,14 @@ Needs maps/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representati
 rule cluster_maps:
     """Cluster exact PCA and UMAP coordinates."""
     input:
-        pca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
-        umap="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        pca="<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        umap="<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
     output:
-        "results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
+        "<results>/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
     log:
-        "logs/{corpus}/clusters/{cell}/{representation}_l2~{l2}.log",
+        "<logs>/clusters/{cell}/{representation}_l2~{l2}.log",
     benchmark:
-        "results/{corpus}/benchmarks/clusters/{cell}/{representation}_l2~{l2}.tsv"
+        "<results>/benchmarks/clusters/{cell}/{representation}_l2~{l2}.tsv"
     conda:
         "../../envs/tables.yaml"
     params:

@@ -38,6 +38,7 @@ except EgaraError as error:
     raise WorkflowError(str(error)) from None
 
 CORPUS = SETTINGS["corpus"]
+RESULTS = f"results/{CORPUS}"
 SETS = [set_name(number) for number in range(SETTINGS["sets"]["count"])]
 CELLS = list_cells(SETTINGS["grid"])
 try:
@@ -53,8 +54,13 @@ L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
 
 
+# Literal to Snakemake: with a wildcard so early in all paths it would try every rule for every file.
+pathvars:
+    results=RESULTS,
+    logs=f"logs/{CORPUS}",
+
+
 wildcard_constraints:
-    corpus=re.escape(CORPUS),
     work="|".join(map(re.escape, WORKS)),
     set="[0-9]+",
     cell="|".join(map(re.escape, [*CELLS, *CONTROL_CELLS])),
@@ -74,7 +80,7 @@ def as_json(value):
 def volumes_of(wildcards):
     """Return the volumes of a work: the user's own, or the folder of composed ones."""
     if CASTS:
-        return f"results/{wildcards.corpus}/volumes/{wildcards.work}"
+        return f"{RESULTS}/volumes/{wildcards.work}"
     return VOLUMES[wildcards.work]
 
 
@@ -120,8 +126,8 @@ def material_of(wildcards):
     draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
     latents = f"resolution~{cell['resolution']}" + (f"_sets~{draw}" if draw else "/")
     return {
-        "sets": f"results/{wildcards.corpus}/sets/{draw}{wildcards.work}.tsv",
-        "latents": f"results/{wildcards.corpus}/latents/{latents}{wildcards.work}.safetensors",
+        "sets": f"{RESULTS}/sets/{draw}{wildcards.work}.tsv",
+        "latents": f"{RESULTS}/latents/{latents}{wildcards.work}.safetensors",
     }
 
 
@@ -133,8 +139,7 @@ def sets_of(cell):
 def loras_of_cell(wildcards):
     """Return all LoRAs of one cell."""
     return collect(
-        "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
-        corpus=wildcards.corpus,
+        "<results>/loras/{cell}/{work}/{set}.safetensors",
         cell=wildcards.cell,
         work=WORKS,
         set=sets_of(wildcards.cell),
@@ -143,7 +148,7 @@ def loras_of_cell(wildcards):
 
 def linear_maps(wildcards):
     """Return the maps in which distances are scored: the papers' IncrementalPCA where there are vectors, exact PCA for all."""
-    folder = f"results/{wildcards.corpus}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    folder = f"{RESULTS}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
     names = ["ipca", "pca"] if wildcards.representation in FLAT else ["pca"]
     return {name: f"{folder}/{name}.tsv" for name in names}
 
@@ -166,18 +171,18 @@ def of_spaces(pattern):
 
 def figures_of(wildcards):
     """Return the report's figures: factors in the papers' IncrementalPCA, everything else in exact PCA, all in UMAP; losses."""
-    spaces = of_spaces("results/{corpus}/figures/{cell}/{representation}_l2~{l2}/")
-    distances = collect("results/{corpus}/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
+    spaces = of_spaces("<results>/figures/{cell}/{representation}_l2~{l2}/")
+    distances = collect("<results>/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
     linear += [f"{folder}incremental.svg" for folder in spaces if Path(folder).name.partition("_l2~")[0] in FLAT]
     umap = [f"{folder}umap.svg" for folder in spaces]
-    losses = collect("results/{corpus}/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
+    losses = collect("<results>/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
     layers = collect(
-        "results/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.svg",
+        "<results>/figures/{cell}/layers_{representation}_l2~{l2}.svg",
         cell=CELLS,
         representation=LAYERS,
         l2=L2,
         allow_missing=True,
     )
-    overview = "results/{corpus}/figures/overview.svg"
-    return collect([overview, *layers, *distances, *linear, *umap, *losses], corpus=wildcards.corpus)
+    overview = "<results>/figures/overview.svg"
+    return [overview, *layers, *distances, *linear, *umap, *losses]

@@ -7,9 +7,9 @@ and tables/controls.tsv.
 
 use rule draw_sets as draw_control_sets with:
     output:
-        "results/{corpus}/sets/{draw}/{work}.tsv",
+        "<results>/sets/{draw}/{work}.tsv",
     log:
-        "logs/{corpus}/sets/{draw}/{work}.log",
+        "<logs>/sets/{draw}/{work}.log",
     params:
         number=SETTINGS["controls"]["sets"],
         size=SETTINGS["sets"]["size"],
@@ -20,24 +20,25 @@ use rule draw_sets as draw_control_sets with:
 
 use rule encode_faces as encode_control_faces with:
     input:
-        sets="results/{corpus}/sets/{draw}/{work}.tsv",
-        crops="results/{corpus}/faces/{work}",
-        base="results/{corpus}/base/base.json",
+        sets="<results>/sets/{draw}/{work}.tsv",
+        crops="<results>/faces/{work}",
+        base="<results>/base/base.json",
     output:
-        "results/{corpus}/latents/resolution~{resolution}_sets~{draw}/{work}.safetensors",
+        "<results>/latents/resolution~{resolution}_sets~{draw}/{work}.safetensors",
     log:
-        "logs/{corpus}/latents/resolution~{resolution}_sets~{draw}/{work}.log",
+        "<logs>/latents/resolution~{resolution}_sets~{draw}/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/latents/resolution~{resolution}_sets~{draw}/{work}.tsv"
+        "<results>/benchmarks/latents/resolution~{resolution}_sets~{draw}/{work}.tsv"
 
 
 use rule train_loras as train_controls with:
     output:
         collect(
-            "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
+            "<results>/loras/{cell}/{work}/{set}.safetensors",
             set=SETS[: SETTINGS["controls"]["sets"]],
             allow_missing=True,
         ),
+        losses="<results>/losses/{cell}/{work}.tsv",
     wildcard_constraints:
         cell="|".join(map(re.escape, CONTROL_CELLS)) or "none",
 
@@ -45,14 +46,14 @@ use rule train_loras as train_controls with:
 rule tabulate_controls:
     """Tabulate what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
     input:
-        gram=control_vectors("results/{corpus}/vectors/{cell}/{representation}.gram.npy"),
-        index=control_vectors("results/{corpus}/vectors/{cell}/{representation}.tsv"),
+        gram=control_vectors("<results>/vectors/{cell}/{representation}.gram.npy"),
+        index=control_vectors("<results>/vectors/{cell}/{representation}.tsv"),
     output:
-        report("results/{corpus}/tables/controls.tsv", caption="../report/controls.rst", category="Tables"),
-        "results/{corpus}/tables/controls.md",
-        "results/{corpus}/tables/controls.tex",
+        report("<results>/tables/controls.tsv", caption="../report/controls.rst", category="Tables"),
+        "<results>/tables/controls.md",
+        "<results>/tables/controls.tex",
     log:
-        "logs/{corpus}/tables/controls.log",
+        "<logs>/tables/controls.log",
     conda:
         "../../envs/tables.yaml"
     params:

@@ -9,12 +9,12 @@ rule list_pages:
     input:
         volumes=volumes_of,
     output:
-        pages="results/{corpus}/pages/{work}.tsv",
-        skipped="results/{corpus}/pages/{work}.skipped.tsv",
+        pages="<results>/pages/{work}.tsv",
+        skipped="<results>/pages/{work}.skipped.tsv",
     log:
-        "logs/{corpus}/pages/{work}.log",
+        "<logs>/pages/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/pages/{work}.tsv"
+        "<results>/benchmarks/pages/{work}.tsv"
     conda:
         "../../envs/pages.yaml"
     params:

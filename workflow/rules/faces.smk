@@ -8,26 +8,26 @@ detector's precision, recall and average precision against the true boxes.
 rule detect_faces:
     """Detect the faces of one work and cut them out."""
     input:
-        pages="results/{corpus}/pages/{work}.tsv",
+        pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
         detector=detector_files,
     output:
-        faces="results/{corpus}/faces/{work}.tsv",
-        crops=directory("results/{corpus}/faces/{work}"),
+        faces="<results>/faces/{work}.tsv",
+        crops=directory("<results>/faces/{work}"),
         sheet=(
             report(
-                "results/{corpus}/faces/{work}.png",
+                "<results>/faces/{work}.png",
                 caption="../report/faces.rst",
                 category="Faces",
                 labels={"work": "{work}"},
             )
             if SETTINGS["report"]["show_faces"]
-            else "results/{corpus}/faces/{work}.png"
+            else "<results>/faces/{work}.png"
         ),
     log:
-        "logs/{corpus}/faces/{work}.log",
+        "<logs>/faces/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/faces/{work}.tsv"
+        "<results>/benchmarks/faces/{work}.tsv"
     conda:
         "../../envs/pages.yaml"
     threads: 1
@@ -55,14 +55,14 @@ rule detect_faces:
 rule score_detector:
     """Compare detections with the true boxes of a composed work."""
     input:
-        pages="results/{corpus}/pages/{work}.tsv",
+        pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
-        boxes="results/{corpus}/volumes/{work}.boxes.tsv",
+        boxes="<results>/volumes/{work}.boxes.tsv",
         detector=detector_files,
     output:
-        "results/{corpus}/faces/{work}.detector.tsv",
+        "<results>/faces/{work}.detector.tsv",
     log:
-        "logs/{corpus}/faces/{work}.detector.log",
+        "<logs>/faces/{work}.detector.log",
     conda:
         "../../envs/pages.yaml"
     params:

@@ -11,15 +11,15 @@ GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
 rule encode_faces:
     """Encode all faces of a work's sets once for all cells of a resolution; what the cache holds is not encoded again."""
     input:
-        sets="results/{corpus}/sets/{work}.tsv",
-        crops="results/{corpus}/faces/{work}",
-        base="results/{corpus}/base/base.json",
+        sets="<results>/sets/{work}.tsv",
+        crops="<results>/faces/{work}",
+        base="<results>/base/base.json",
     output:
-        "results/{corpus}/latents/resolution~{resolution}/{work}.safetensors",
+        "<results>/latents/resolution~{resolution}/{work}.safetensors",
     log:
-        "logs/{corpus}/latents/resolution~{resolution}/{work}.log",
+        "<logs>/latents/resolution~{resolution}/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/latents/resolution~{resolution}/{work}.tsv"
+        "<results>/benchmarks/latents/resolution~{resolution}/{work}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -46,11 +46,11 @@ rule encode_faces:
 rule embed_captions:
     """Tokenize and embed the captions of all works under one token policy."""
     input:
-        "results/{corpus}/base/base.json",
+        "<results>/base/base.json",
     output:
-        "results/{corpus}/captions/token~{token}.safetensors",
+        "<results>/captions/token~{token}.safetensors",
     log:
-        "logs/{corpus}/captions/token~{token}.log",
+        "<logs>/captions/token~{token}.log",
     conda:
         "../../envs/torch.yaml"
     params:
@@ -69,16 +69,15 @@ rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
         unpack(material_of),
-        captions=lambda wildcards: (
-            f"results/{wildcards.corpus}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors"
-        ),
-        base="results/{corpus}/base/base.json",
+        captions=lambda wildcards: f"{RESULTS}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors",
+        base="<results>/base/base.json",
     output:
-        collect("results/{corpus}/loras/{cell}/{work}/{set}.safetensors", set=SETS, allow_missing=True),
+        collect("<results>/loras/{cell}/{work}/{set}.safetensors", set=SETS, allow_missing=True),
+        losses="<results>/losses/{cell}/{work}.tsv",
     log:
-        "logs/{corpus}/loras/{cell}/{work}.log",
+        "<logs>/loras/{cell}/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/loras/{cell}/{work}.tsv"
+        "<results>/benchmarks/loras/{cell}/{work}.tsv"
     wildcard_constraints:
         cell="|".join(map(re.escape, CELLS)),
     conda:
@@ -91,6 +90,7 @@ rule train_loras:
         checkpoint=SETTINGS["machine"]["checkpoint"],
         extras=training_extras(),
     params:
+        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}/{wildcards.work}",
         author=lambda wildcards: WORKS[wildcards.work].author,
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
         caption=lambda wildcards: caption_of(parse_cell(wildcards.cell)["token"], wildcards.work),
@@ -115,28 +115,22 @@ rule train_loras:
         " --device {resources.device}"
         " --threads {threads}"
         " --store results/store"
-        " --output results/{wildcards.corpus}/loras/{wildcards.cell}/{wildcards.work}"
+        " --output {params.folder}"
+        " --losses {output.losses}"
         " 2> {log}"
 
 
 rule gather_losses:
-    """Gather the losses that all LoRAs of a cell carry in their headers."""
+    """Gather the losses of all works of a cell."""
     input:
-        loras_of_cell,
+        of_works("<results>/losses/{cell}/{work}.tsv"),
     output:
-        "results/{corpus}/losses/{cell}.tsv",
+        "<results>/losses/{cell}.tsv",
     log:
-        "logs/{corpus}/losses/{cell}.log",
+        "<logs>/losses/{cell}.log",
     conda:
         "../../envs/tables.yaml"
     params:
-        works=list(WORKS),
-        sets=len(SETS),
         code=fingerprint("egara.loras.losses"),
     shell:
-        "python -m egara.loras.losses"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
-        " --works {params.works}"
-        " --sets {params.sets}"
-        " --output {output}"
-        " 2> {log}"
+        "python -m egara.loras.losses --losses {input} --output {output} 2> {log}"

@@ -7,16 +7,16 @@ Needs a Gram matrix and its index. Makes maps/{cell}/{representation}_l2~{l2}/{m
 rule map_incrementally:
     """Run the papers' IncrementalPCA in batches: on coordinates with the vectors' inner products, or on the vectors."""
     input:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
-        matrix=["results/{corpus}/vectors/{cell}/{representation}.npy"] if MATRIX else [],
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
+        matrix=["<results>/vectors/{cell}/{representation}.npy"] if MATRIX else [],
     output:
-        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
-        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
+        map="<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+        variance="<results>/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
     log:
-        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.log",
+        "<logs>/maps/{cell}/{representation}_l2~{l2}/ipca.log",
     benchmark:
-        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/ipca.tsv"
+        "<results>/benchmarks/maps/{cell}/{representation}_l2~{l2}/ipca.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
@@ -43,15 +43,15 @@ rule map_incrementally:
 rule map_exactly:
     """Take the exact principal components from the Gram matrix."""
     input:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
     output:
-        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
-        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
+        map="<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        variance="<results>/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
     log:
-        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.log",
+        "<logs>/maps/{cell}/{representation}_l2~{l2}/pca.log",
     benchmark:
-        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/pca.tsv"
+        "<results>/benchmarks/maps/{cell}/{representation}_l2~{l2}/pca.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
@@ -74,14 +74,14 @@ rule map_exactly:
 rule map_neighbourhoods:
     """Lay the points out in the plane by UMAP on their exact principal components."""
     input:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
     output:
-        "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        "<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
     log:
-        "logs/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.log",
+        "<logs>/maps/{cell}/{representation}_l2~{l2}/umap.log",
     benchmark:
-        "results/{corpus}/benchmarks/maps/{cell}/{representation}_l2~{l2}/umap.tsv"
+        "<results>/benchmarks/maps/{cell}/{representation}_l2~{l2}/umap.tsv"
     conda:
         "../../envs/tables.yaml"
     params:

@@ -4,7 +4,7 @@ Needs pages, faces, sets, losses, vectors, maps, clusters and scores. Makes tabl
 report.html.
 """
 
-GROUPS = ["results/{corpus}/volumes/groups.tsv"] if CASTS else []
+GROUPS = ["<results>/volumes/groups.tsv"] if CASTS else []
 
 
 rule list_groups:
@@ -12,9 +12,9 @@ rule list_groups:
     input:
         SETTINGS["casts"] or [],
     output:
-        "results/{corpus}/volumes/groups.tsv",
+        "<results>/volumes/groups.tsv",
     log:
-        "logs/{corpus}/volumes/groups.log",
+        "<logs>/volumes/groups.log",
     conda:
         "../../envs/tables.yaml"
     shell:
@@ -24,9 +24,9 @@ rule list_groups:
 rule write_config:
     """Keep the checked settings of this run, defaults filled in."""
     output:
-        "results/{corpus}/config.json",
+        "<results>/config.json",
     log:
-        "logs/{corpus}/config.log",
+        "<logs>/config.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -38,17 +38,17 @@ rule write_config:
 rule tabulate_works:
     """Tabulate works, volumes, pages and faces (the paper's Table 1)."""
     input:
-        pages=of_works("results/{corpus}/pages/{work}.tsv"),
-        skipped=of_works("results/{corpus}/pages/{work}.skipped.tsv"),
-        faces=of_works("results/{corpus}/faces/{work}.tsv"),
-        sets=of_works("results/{corpus}/sets/{work}.tsv"),
+        pages=of_works("<results>/pages/{work}.tsv"),
+        skipped=of_works("<results>/pages/{work}.skipped.tsv"),
+        faces=of_works("<results>/faces/{work}.tsv"),
+        sets=of_works("<results>/sets/{work}.tsv"),
         published="resources/published/works.tsv",
     output:
-        report("results/{corpus}/tables/works.tsv", caption="../report/works.rst", category="Tables"),
-        "results/{corpus}/tables/works.md",
-        "results/{corpus}/tables/works.tex",
+        report("<results>/tables/works.tsv", caption="../report/works.rst", category="Tables"),
+        "<results>/tables/works.md",
+        "<results>/tables/works.tex",
     log:
-        "logs/{corpus}/tables/works.log",
+        "<logs>/tables/works.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -67,14 +67,14 @@ rule tabulate_works:
 rule tabulate_environment:
     """Tabulate the machine and the versions of this run (the paper's Table 2)."""
     input:
-        base="results/{corpus}/base/base.json",
+        base="<results>/base/base.json",
         published="resources/published/environment.tsv",
     output:
-        report("results/{corpus}/tables/environment.tsv", caption="../report/environment.rst", category="Tables"),
-        "results/{corpus}/tables/environment.md",
-        "results/{corpus}/tables/environment.tex",
+        report("<results>/tables/environment.tsv", caption="../report/environment.rst", category="Tables"),
+        "<results>/tables/environment.md",
+        "<results>/tables/environment.tex",
     log:
-        "logs/{corpus}/tables/environment.log",
+        "<logs>/tables/environment.log",
     conda:
         "../../envs/torch.yaml"
     params:
@@ -90,14 +90,14 @@ rule tabulate_environment:
 rule tabulate_cosine:
     """Tabulate mean cosine distances (the paper's Table 3)."""
     input:
-        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
         published="resources/published/cosine.tsv",
     output:
-        report("results/{corpus}/tables/cosine.tsv", caption="../report/cosine.rst", category="Tables"),
-        "results/{corpus}/tables/cosine.md",
-        "results/{corpus}/tables/cosine.tex",
+        report("<results>/tables/cosine.tsv", caption="../report/cosine.rst", category="Tables"),
+        "<results>/tables/cosine.md",
+        "<results>/tables/cosine.tex",
     log:
-        "logs/{corpus}/tables/cosine.log",
+        "<logs>/tables/cosine.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -113,14 +113,14 @@ rule tabulate_cosine:
 rule tabulate_neighbours:
     """Tabulate Top-1 and Top-5 (the paper's Table 4)."""
     input:
-        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
         published="resources/published/neighbours.tsv",
     output:
-        report("results/{corpus}/tables/neighbours.tsv", caption="../report/neighbours.rst", category="Tables"),
-        "results/{corpus}/tables/neighbours.md",
-        "results/{corpus}/tables/neighbours.tex",
+        report("<results>/tables/neighbours.tsv", caption="../report/neighbours.rst", category="Tables"),
+        "<results>/tables/neighbours.md",
+        "<results>/tables/neighbours.tex",
     log:
-        "logs/{corpus}/tables/neighbours.log",
+        "<logs>/tables/neighbours.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -136,14 +136,14 @@ rule tabulate_neighbours:
 rule tabulate_grid:
     """Gather every score of the grid, corrected for their number, beside the published values."""
     input:
-        scores=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
         published=["resources/published/cosine.tsv", "resources/published/neighbours.tsv"],
     output:
-        report("results/{corpus}/tables/grid.tsv", caption="../report/grid.rst", category="Tables"),
-        "results/{corpus}/tables/grid.md",
-        "results/{corpus}/tables/grid.tex",
+        report("<results>/tables/grid.tsv", caption="../report/grid.rst", category="Tables"),
+        "<results>/tables/grid.md",
+        "<results>/tables/grid.tex",
     log:
-        "logs/{corpus}/tables/grid.log",
+        "<logs>/tables/grid.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -159,13 +159,13 @@ rule tabulate_grid:
 rule tabulate_methods:
     """Tabulate nearest centroid, linear probe, silhouette and explained variance."""
     input:
-        of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+        of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
     output:
-        report("results/{corpus}/tables/methods.tsv", caption="../report/methods.rst", category="Tables"),
-        "results/{corpus}/tables/methods.md",
-        "results/{corpus}/tables/methods.tex",
+        report("<results>/tables/methods.tsv", caption="../report/methods.rst", category="Tables"),
+        "<results>/tables/methods.md",
+        "<results>/tables/methods.tex",
     log:
-        "logs/{corpus}/tables/methods.log",
+        "<logs>/tables/methods.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -178,17 +178,17 @@ rule tabulate_layers:
     """Tabulate where in the network work and author show."""
     input:
         collect(
-            "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+            "<results>/scores/{cell}/{representation}.layers.tsv",
             cell=CELLS,
             representation=LAYERS,
             allow_missing=True,
         ),
     output:
-        report("results/{corpus}/tables/layers.tsv", caption="../report/layers.rst", category="Tables"),
-        "results/{corpus}/tables/layers.md",
-        "results/{corpus}/tables/layers.tex",
+        report("<results>/tables/layers.tsv", caption="../report/layers.rst", category="Tables"),
+        "<results>/tables/layers.md",
+        "<results>/tables/layers.tex",
     log:
-        "logs/{corpus}/tables/layers.log",
+        "<logs>/tables/layers.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -200,16 +200,16 @@ rule tabulate_layers:
 rule draw_layers:
     """Draw where in the network work and author show."""
     input:
-        "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+        "<results>/scores/{cell}/{representation}.layers.tsv",
     output:
         report(
-            "results/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.svg",
+            "<results>/figures/{cell}/layers_{representation}_l2~{l2}.svg",
             caption="../report/layers.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "layers"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/layers_{representation}_l2~{l2}.log",
+        "<logs>/figures/{cell}/layers_{representation}_l2~{l2}.log",
     wildcard_constraints:
         representation="[a-z]+",
     conda:
@@ -229,13 +229,13 @@ rule draw_layers:
 rule tabulate_clusters:
     """Compare clusters with works and authors, each agreement beside chance."""
     input:
-        of_spaces("results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv"),
+        of_spaces("<results>/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv"),
     output:
-        report("results/{corpus}/tables/clusters.tsv", caption="../report/clusters.rst", category="Tables"),
-        "results/{corpus}/tables/clusters.md",
-        "results/{corpus}/tables/clusters.tex",
+        report("<results>/tables/clusters.tsv", caption="../report/clusters.rst", category="Tables"),
+        "<results>/tables/clusters.md",
+        "<results>/tables/clusters.tex",
     log:
-        "logs/{corpus}/tables/clusters.log",
+        "<logs>/tables/clusters.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -254,14 +254,14 @@ rule tabulate_clusters:
 rule tabulate_overlap:
     """Tabulate how much two sets of a work have in common."""
     input:
-        faces=of_works("results/{corpus}/faces/{work}.tsv"),
-        sets=of_works("results/{corpus}/sets/{work}.tsv"),
+        faces=of_works("<results>/faces/{work}.tsv"),
+        sets=of_works("<results>/sets/{work}.tsv"),
     output:
-        report("results/{corpus}/tables/overlap.tsv", caption="../report/overlap.rst", category="Tables"),
-        "results/{corpus}/tables/overlap.md",
-        "results/{corpus}/tables/overlap.tex",
+        report("<results>/tables/overlap.tsv", caption="../report/overlap.rst", category="Tables"),
+        "<results>/tables/overlap.md",
+        "<results>/tables/overlap.tex",
     log:
-        "logs/{corpus}/tables/overlap.log",
+        "<logs>/tables/overlap.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -277,13 +277,13 @@ rule tabulate_overlap:
 rule tabulate_detector:
     """Tabulate the face detector's precision, recall and average precision."""
     input:
-        of_works("results/{corpus}/faces/{work}.detector.tsv"),
+        of_works("<results>/faces/{work}.detector.tsv"),
     output:
-        report("results/{corpus}/tables/detector.tsv", caption="../report/detector.rst", category="Tables"),
-        "results/{corpus}/tables/detector.md",
-        "results/{corpus}/tables/detector.tex",
+        report("<results>/tables/detector.tsv", caption="../report/detector.rst", category="Tables"),
+        "<results>/tables/detector.md",
+        "<results>/tables/detector.tex",
     log:
-        "logs/{corpus}/tables/detector.log",
+        "<logs>/tables/detector.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -296,24 +296,24 @@ rule tabulate_pairs:
     """Tabulate distances within a kit, between kits of one author, and between authors."""
     input:
         gram=collect(
-            "results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+            "<results>/vectors/{cell}/{representation}.gram.npy",
             cell=CELLS,
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
         index=collect(
-            "results/{corpus}/vectors/{cell}/{representation}.tsv",
+            "<results>/vectors/{cell}/{representation}.tsv",
             cell=CELLS,
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
-        groups="results/{corpus}/volumes/groups.tsv",
+        groups="<results>/volumes/groups.tsv",
     output:
-        report("results/{corpus}/tables/pairs.tsv", caption="../report/pairs.rst", category="Tables"),
-        "results/{corpus}/tables/pairs.md",
-        "results/{corpus}/tables/pairs.tex",
+        report("<results>/tables/pairs.tsv", caption="../report/pairs.rst", category="Tables"),
+        "<results>/tables/pairs.md",
+        "<results>/tables/pairs.tex",
     log:
-        "logs/{corpus}/tables/pairs.log",
+        "<logs>/tables/pairs.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -336,15 +336,15 @@ rule tabulate_pairs:
 rule tabulate_verdict:
     """Say in a sentence a row what the weights carry."""
     input:
-        neighbours="results/{corpus}/tables/neighbours.tsv",
-        pairs=["results/{corpus}/tables/pairs.tsv"] if CASTS else [],
-        nulls=of_spaces("results/{corpus}/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
+        neighbours="<results>/tables/neighbours.tsv",
+        pairs=["<results>/tables/pairs.tsv"] if CASTS else [],
+        nulls=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
     output:
-        report("results/{corpus}/tables/verdict.tsv", caption="../report/verdict.rst", category="Tables"),
-        "results/{corpus}/tables/verdict.md",
-        "results/{corpus}/tables/verdict.tex",
+        report("<results>/tables/verdict.tsv", caption="../report/verdict.rst", category="Tables"),
+        "<results>/tables/verdict.md",
+        "<results>/tables/verdict.tex",
     log:
-        "logs/{corpus}/tables/verdict.log",
+        "<logs>/tables/verdict.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -362,17 +362,17 @@ rule tabulate_verdict:
 rule draw_components:
     """Scatter components 1-2 and 41-42 (the paper's Figures 2-5)."""
     input:
-        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/{map}.tsv",
-        variance="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/{map}.variance.tsv",
+        map="<results>/maps/{cell}/{representation}_l2~{l2}/{map}.tsv",
+        variance="<results>/maps/{cell}/{representation}_l2~{l2}/{map}.variance.tsv",
     output:
         report(
-            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/{map}.svg",
+            "<results>/figures/{cell}/{representation}_l2~{l2}/{map}.svg",
             caption="../report/components.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "{map}"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/{map}.log",
+        "<logs>/figures/{cell}/{representation}_l2~{l2}/{map}.log",
     wildcard_constraints:
         map="ipca|pca",
     conda:
@@ -394,23 +394,23 @@ rule draw_components:
 rule draw_incremental:
     """Show how far IncrementalPCA is from exact PCA."""
     input:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
-        ipca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
-        pca="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
+        ipca="<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+        pca="<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
         variance=[
-            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
-            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
+            "<results>/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
+            "<results>/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
         ],
     output:
         report(
-            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/incremental.svg",
+            "<results>/figures/{cell}/{representation}_l2~{l2}/incremental.svg",
             caption="../report/incremental.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "ipca and pca"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/incremental.log",
+        "<logs>/figures/{cell}/{representation}_l2~{l2}/incremental.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -432,17 +432,17 @@ rule draw_incremental:
 rule draw_clusters:
     """Scatter UMAP coordinates with HDBSCAN's clusters."""
     input:
-        map="results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
-        clusters="results/{corpus}/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
+        map="<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        clusters="<results>/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
     output:
         report(
-            "results/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.svg",
+            "<results>/figures/{cell}/{representation}_l2~{l2}/umap.svg",
             caption="../report/umap.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "{representation}", "l2": "{l2}", "map": "umap"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/{representation}_l2~{l2}/umap.log",
+        "<logs>/figures/{cell}/{representation}_l2~{l2}/umap.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -463,24 +463,24 @@ rule draw_distances:
     """Draw the distributions of distances within and between authors."""
     input:
         gram=collect(
-            "results/{corpus}/vectors/{cell}/{representation}.gram.npy",
+            "<results>/vectors/{cell}/{representation}.gram.npy",
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
         index=collect(
-            "results/{corpus}/vectors/{cell}/{representation}.tsv",
+            "<results>/vectors/{cell}/{representation}.tsv",
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
     output:
         report(
-            "results/{corpus}/figures/{cell}/distances_l2~{l2}.svg",
+            "<results>/figures/{cell}/distances_l2~{l2}.svg",
             caption="../report/distances.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "all", "l2": "{l2}", "map": "none"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/distances_l2~{l2}.log",
+        "<logs>/figures/{cell}/distances_l2~{l2}.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -500,16 +500,16 @@ rule draw_distances:
 rule draw_losses:
     """Draw the losses of all LoRAs of a cell while they trained."""
     input:
-        "results/{corpus}/losses/{cell}.tsv",
+        "<results>/losses/{cell}.tsv",
     output:
         report(
-            "results/{corpus}/figures/{cell}/losses.svg",
+            "<results>/figures/{cell}/losses.svg",
             caption="../report/losses.rst",
             category="Figures",
             labels={"cell": "{cell}", "representation": "none", "l2": "none", "map": "none"},
         ),
     log:
-        "logs/{corpus}/figures/{cell}/losses.log",
+        "<logs>/figures/{cell}/losses.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -521,11 +521,11 @@ rule draw_losses:
 rule draw_overview:
     """Draw all neighbour scores with their chance levels side by side."""
     input:
-        "results/{corpus}/tables/neighbours.tsv",
+        "<results>/tables/neighbours.tsv",
     output:
-        report("results/{corpus}/figures/overview.svg", caption="../report/overview.rst", category="Figures"),
+        report("<results>/figures/overview.svg", caption="../report/overview.rst", category="Figures"),
     log:
-        "logs/{corpus}/figures/overview.log",
+        "<logs>/figures/overview.log",
     conda:
         "../../envs/tables.yaml"
     params:
@@ -553,32 +553,33 @@ TABLES += ["layers"] if LAYERS else []
 rule gather_maps:
     """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
     input:
-        maps=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/umap.tsv"),
-        exact=of_spaces("results/{corpus}/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
+        maps=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv"),
+        exact=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
         incremental=collect(
-            "results/{corpus}/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+            "<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
             cell=CELLS,
             representation=[name for name in REPRESENTATIONS if name in FLAT],
             l2=L2,
             allow_missing=True,
         ),
-        gram=of_spaces("results/{corpus}/vectors/{cell}/{representation}.gram.npy"),
-        sets=of_works("results/{corpus}/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
-        crops=of_works("results/{corpus}/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
+        gram=of_spaces("<results>/vectors/{cell}/{representation}.gram.npy"),
+        sets=of_works("<results>/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
+        crops=of_works("<results>/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
     output:
-        "results/{corpus}/explorer.json",
+        "<results>/explorer.json",
     log:
-        "logs/{corpus}/explorer.log",
+        "<logs>/explorer.log",
     conda:
         "../../envs/tables.yaml"
     params:
+        vectors=lambda wildcards: f"{RESULTS}/vectors",
         spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.maps],
         faces=lambda wildcards, input: (f" --sets {input.sets} --crops {input.crops}" if input.sets else ""),
         code=fingerprint("egara.explorer"),
     shell:
         "python -m egara.explorer"
         " --spaces {params.spaces}"
-        " --vectors results/{wildcards.corpus}/vectors"
+        " --vectors {params.vectors}"
         "{params.faces}"
         " --output {output}"
         " 2> {log}"
@@ -587,24 +588,26 @@ rule gather_maps:
 rule write_report:
     """Put everything on one self-contained page."""
     input:
-        tables=collect("results/{corpus}/tables/{table}.tsv", table=TABLES, allow_missing=True),
+        tables=collect("<results>/tables/{table}.tsv", table=TABLES, allow_missing=True),
         figures=figures_of,
-        config="results/{corpus}/config.json",
-        base="results/{corpus}/base/base.json",
-        samples="results/{corpus}/base/samples.png",
-        sheets=of_works("results/{corpus}/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
+        config="<results>/config.json",
+        base="<results>/base/base.json",
+        samples="<results>/base/samples.png",
+        sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=GROUPS,
-        explorer="results/{corpus}/explorer.json",
+        explorer="<results>/explorer.json",
         parts=collect("workflow/egara/explorer/explorer.{ending}", ending=["css", "html", "js"]),
     output:
-        "results/{corpus}/report.html",
+        "<results>/report.html",
     log:
-        "logs/{corpus}/report.log",
+        "<logs>/report.log",
     benchmark:
-        "results/{corpus}/benchmarks/report.tsv"
+        "<results>/benchmarks/report.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
+        corpus=CORPUS,
+        benchmarks=lambda wildcards: f"{RESULTS}/benchmarks",
         sheets=lambda wildcards, input: (
             f"--show-faces --sheets {input.sheets}" if SETTINGS["report"]["show_faces"] else ""
         ),
@@ -613,7 +616,7 @@ rule write_report:
         code=fingerprint("egara.report"),
     shell:
         "python -m egara.report"
-        " --corpus {wildcards.corpus}"
+        " --corpus {params.corpus}"
         " --tables {input.tables}"
         " --figures {input.figures}"
         " --config {input.config}"
@@ -622,7 +625,7 @@ rule write_report:
         " {params.sheets}"
         " {params.groups}"
         " --explorer {input.explorer}"
-        " --benchmarks results/{wildcards.corpus}/benchmarks"
+        " --benchmarks {params.benchmarks}"
         " --seed {params.seed}"
         " --output {output}"
         " 2> {log}"

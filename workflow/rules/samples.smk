@@ -10,27 +10,27 @@ CROPS_SHOWN = SETTINGS["report"]["show_faces"]
 rule samples:
     """Draw the grid of samples of every cell."""
     input:
-        collect("results/{corpus}/samples/{cell}.png", corpus=CORPUS, cell=CELLS),
+        collect("<results>/samples/{cell}.png", cell=CELLS),
 
 
 rule sample_loras:
     """Draw with the first LoRA of every work of a cell, off and at rising strengths."""
     input:
-        base="results/{corpus}/base/base.json",
+        base="<results>/base/base.json",
         loras=collect(
-            "results/{corpus}/loras/{cell}/{work}/{set}.safetensors",
+            "<results>/loras/{cell}/{work}/{set}.safetensors",
             work=WORKS,
             set=SETS[0],
             allow_missing=True,
         ),
-        sets=of_works("results/{corpus}/sets/{work}.tsv") if CROPS_SHOWN else [],
-        crops=of_works("results/{corpus}/faces/{work}") if CROPS_SHOWN else [],
+        sets=of_works("<results>/sets/{work}.tsv") if CROPS_SHOWN else [],
+        crops=of_works("<results>/faces/{work}") if CROPS_SHOWN else [],
     output:
-        "results/{corpus}/samples/{cell}.png",
+        "<results>/samples/{cell}.png",
     log:
-        "logs/{corpus}/samples/{cell}.log",
+        "<logs>/samples/{cell}.log",
     benchmark:
-        "results/{corpus}/benchmarks/samples/{cell}.tsv"
+        "<results>/benchmarks/samples/{cell}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: 1
@@ -38,10 +38,10 @@ rule sample_loras:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
     params:
+        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
         rows=rows_of_samples,
         crops=lambda wildcards: (
-            f" --sets results/{wildcards.corpus}/sets --crops results/{wildcards.corpus}/faces"
-            f" --resample {SETTINGS['training']['resample']}"
+            f" --sets {RESULTS}/sets --crops {RESULTS}/faces" f" --resample {SETTINGS['training']['resample']}"
             if CROPS_SHOWN
             else ""
         ),
@@ -55,7 +55,7 @@ rule sample_loras:
     shell:
         "python -m egara.loras.samples"
         " --base {input.base}"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --folder {params.folder}"
         " --rows {params.rows:q}"
         " --cell {wildcards.cell}"
         "{params.crops}"

@@ -9,15 +9,15 @@ rule score:
     """Score one representation of one cell."""
     input:
         unpack(linear_maps),
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
     output:
-        scores="results/{corpus}/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
-        nulls="results/{corpus}/scores/{cell}/{representation}_l2~{l2}/nulls.npz",
+        scores="<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
+        nulls="<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz",
     log:
-        "logs/{corpus}/scores/{cell}/{representation}_l2~{l2}.log",
+        "<logs>/scores/{cell}/{representation}_l2~{l2}.log",
     benchmark:
-        "results/{corpus}/benchmarks/scores/{cell}/{representation}_l2~{l2}.tsv"
+        "<results>/benchmarks/scores/{cell}/{representation}_l2~{l2}.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
@@ -43,13 +43,13 @@ rule score:
 rule score_layers:
     """Score every layer of one cell alone, and layers of one position or kind together."""
     input:
-        "results/{corpus}/vectors/{cell}/{representation}.layers.npz",
+        "<results>/vectors/{cell}/{representation}.layers.npz",
     output:
-        "results/{corpus}/scores/{cell}/{representation}.layers.tsv",
+        "<results>/scores/{cell}/{representation}.layers.tsv",
     log:
-        "logs/{corpus}/scores/{cell}/{representation}.layers.log",
+        "<logs>/scores/{cell}/{representation}.layers.log",
     benchmark:
-        "results/{corpus}/benchmarks/scores/{cell}/{representation}.layers.tsv"
+        "<results>/benchmarks/scores/{cell}/{representation}.layers.tsv"
     wildcard_constraints:
         representation="[a-z]+",
     conda:

@@ -7,11 +7,11 @@ Needs faces/{work}.tsv. Makes sets/{work}.tsv.
 rule draw_sets:
     """Draw the sets of one work."""
     input:
-        "results/{corpus}/faces/{work}.tsv",
+        "<results>/faces/{work}.tsv",
     output:
-        "results/{corpus}/sets/{work}.tsv",
+        "<results>/sets/{work}.tsv",
     log:
-        "logs/{corpus}/sets/{work}.log",
+        "<logs>/sets/{work}.log",
     conda:
         "../../envs/tables.yaml"
     params:

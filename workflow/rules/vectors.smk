@@ -10,24 +10,25 @@ rule flatten_loras:
     input:
         loras_of_cell,
     output:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
-        matrix="results/{corpus}/vectors/{cell}/{representation}.npy",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
+        matrix="<results>/vectors/{cell}/{representation}.npy",
     log:
-        "logs/{corpus}/vectors/{cell}/{representation}.log",
+        "<logs>/vectors/{cell}/{representation}.log",
     benchmark:
-        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.tsv"
+        "<results>/benchmarks/vectors/{cell}/{representation}.tsv"
     wildcard_constraints:
         representation="|".join(FLAT) if MATRIX else "none",
     conda:
         "../../envs/tables.yaml"
     params:
+        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
         works=list(WORKS),
         sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --folder {params.folder}"
         " --works {params.works}"
         " --sets {params.sets}"
         " --representation {wildcards.representation}"
@@ -38,7 +39,7 @@ rule flatten_loras:
         " 2> {log}"
 
 
-ruleorder: flatten_loras > compare_loras
+ruleorder: sum_layers > flatten_loras > compare_loras
 
 
 rule compare_loras:
@@ -46,21 +47,22 @@ rule compare_loras:
     input:
         loras_of_cell,
     output:
-        gram="results/{corpus}/vectors/{cell}/{representation}.gram.npy",
-        index="results/{corpus}/vectors/{cell}/{representation}.tsv",
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
     log:
-        "logs/{corpus}/vectors/{cell}/{representation}.log",
+        "<logs>/vectors/{cell}/{representation}.log",
     benchmark:
-        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.tsv"
+        "<results>/benchmarks/vectors/{cell}/{representation}.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
+        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
         works=list(WORKS),
         sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --folder {params.folder}"
         " --works {params.works}"
         " --sets {params.sets}"
         " --representation {wildcards.representation}"
@@ -75,24 +77,53 @@ rule compare_layers:
     input:
         loras_of_cell,
     output:
-        "results/{corpus}/vectors/{cell}/{representation}.layers.npz",
+        "<results>/vectors/{cell}/{representation}.layers.npz",
     log:
-        "logs/{corpus}/vectors/{cell}/{representation}.layers.log",
+        "<logs>/vectors/{cell}/{representation}.layers.log",
     benchmark:
-        "results/{corpus}/benchmarks/vectors/{cell}/{representation}.layers.tsv"
+        "<results>/benchmarks/vectors/{cell}/{representation}.layers.tsv"
     wildcard_constraints:
         representation="[a-z]+",
     conda:
         "../../envs/tables.yaml"
     params:
+        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
         works=list(WORKS),
         sets=len(SETS),
         code=fingerprint("egara.vectors.layers"),
     shell:
         "python -m egara.vectors.layers"
-        " --folder results/{wildcards.corpus}/loras/{wildcards.cell}"
+        " --folder {params.folder}"
         " --works {params.works}"
         " --sets {params.sets}"
         " --representation {wildcards.representation}"
+        " --cache results/store/products"
         " --output {output}"
+        " 2> {log}"
+
+
+rule sum_layers:
+    """Sum the inner products of layers where they are kept anyway."""
+    input:
+        "<results>/vectors/{cell}/delta.layers.npz",
+    output:
+        gram="<results>/vectors/{cell}/{representation}.gram.npy",
+        index="<results>/vectors/{cell}/{representation}.tsv",
+    log:
+        "<logs>/vectors/{cell}/{representation}.log",
+    benchmark:
+        "<results>/benchmarks/vectors/{cell}/{representation}.tsv"
+    wildcard_constraints:
+        cell="|".join(map(re.escape, CELLS)),
+        representation="delta|delta-layerwise|norms" if "delta" in LAYERS else "none",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        code=fingerprint("egara.vectors.sums"),
+    shell:
+        "python -m egara.vectors.sums"
+        " --layers {input}"
+        " --representation {wildcards.representation}"
+        " --gram {output.gram}"
+        " --index {output.index}"
         " 2> {log}"

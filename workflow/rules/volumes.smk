@@ -7,12 +7,12 @@ Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true 
 rule compose_volumes:
     """Compose all volumes of one work as CBZ with ComicInfo.xml."""
     output:
-        volumes=directory("results/{corpus}/volumes/{work}"),
-        boxes="results/{corpus}/volumes/{work}.boxes.tsv",
+        volumes=directory("<results>/volumes/{work}"),
+        boxes="<results>/volumes/{work}.boxes.tsv",
     log:
-        "logs/{corpus}/volumes/{work}.log",
+        "<logs>/volumes/{work}.log",
     benchmark:
-        "results/{corpus}/benchmarks/volumes/{work}.tsv"
+        "<results>/benchmarks/volumes/{work}.tsv"
     conda:
         "../../envs/pages.yaml"
     params:
@@ -37,9 +37,9 @@ rule compose_volumes:
 rule list_attributions:
     """List creator and licence of every drawing kit, evaluated or set aside."""
     output:
-        "results/{corpus}/volumes/attributions.tsv",
+        "<results>/volumes/attributions.tsv",
     log:
-        "logs/{corpus}/volumes/attributions.log",
+        "<logs>/volumes/attributions.log",
     conda:
         "../../envs/pages.yaml"
     params:

@@ -15,6 +15,7 @@ from egara.fingerprint import fingerprint
 from egara.loras.description import part_hash, read_description
 from egara.loras.formats import check_lora
 from egara.loras.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
+from egara.loras.losses import write_losses
 from egara.loras.parts import load_part
 from egara.loras.saving import save_lora
 from egara.loras.settings import Training
@@ -93,6 +94,7 @@ def _arguments() -> "object":
     arguments.add_argument("--stored-as", default="float32", choices=["float32", "float16"], help="type in the files")
     arguments.add_argument("--store", type=Path, required=True, help="folder of finished LoRAs, by content")
     arguments.add_argument("--output", type=Path, required=True, help="folder of the work's LoRAs in this cell")
+    arguments.add_argument("--losses", type=Path, help="losses of the work's LoRAs to write (.tsv)")
     return arguments
 
 
@@ -117,6 +119,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, key in keys.items():
         if name not in failed:
             link(stored(options.store, key), options.output / f"{name}.safetensors")
+    if options.losses and not failed:
+        write_losses(options.losses, [options.output / f"{name}.safetensors" for name in keys])
     if failed:
         log.error("%s: set %s diverged; lower the learning rate", options.work, ", ".join(failed))
     return 1 if failed else 0

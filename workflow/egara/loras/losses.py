@@ -1,6 +1,6 @@
-"""How training went: the losses of all LoRAs of a cell, from the headers of their files.
+"""How training went: the losses of all LoRAs of a work, from the headers of their files, and of all works of a cell.
 
-    python -m egara.loras.losses --folder results/demo/loras/<cell> --works lorelei-a --sets 5 --output losses.tsv
+    python -m egara.loras.losses --losses results/demo/losses/<cell>/*.tsv --output losses.tsv
 
 A file's header may hold, under `egara_losses`, the mean loss of consecutive blocks of steps and each block's last step.
 """
@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError, run
-from egara.files import write_tsv
+from egara.files import read_tsv, write_tsv
 from egara.progress import logger, parser
-from egara.sets import set_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,20 +70,25 @@ def gather_losses(paths: list[Path]) -> "tuple[pd.DataFrame, int]":
     return whole, len(found) - len(tables)
 
 
+def write_losses(path: Path, loras: list[Path]) -> None:
+    """Write the losses of LoRA files as one table."""
+    table, silent = gather_losses(loras)
+    write_tsv(path, table)
+    without = f", {silent} hold none" if silent else ""
+    logger("loras.losses").info("losses of %d LoRAs%s: %s", len(loras) - silent, without, path)
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Gather the losses of one cell in one table."""
+    """Gather the losses of a cell's works in one table."""
+    import pandas as pd
+
     arguments = parser(__doc__)
-    arguments.add_argument("--folder", type=Path, required=True, help="folder with {work}/{set}.safetensors")
-    arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
-    arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
+    arguments.add_argument("--losses", type=Path, required=True, nargs="+", help="losses of works (.tsv)")
     arguments.add_argument("--output", type=Path, required=True, help="losses to write (.tsv)")
     options = arguments.parse_args(argv)
-    names = [set_name(number) for number in range(options.sets)]
-    paths = [options.folder / work / f"{name}.safetensors" for work in options.works for name in names]
-    table, silent = gather_losses(paths)
-    write_tsv(options.output, table)
-    without = f", {silent} hold none" if silent else ""
-    logger("loras.losses").info("losses of %d LoRAs%s: %s", len(paths) - silent, without, options.output)
+    tables = [read_tsv(path, COLUMNS, text=COLUMNS[:3]) for path in options.losses]
+    write_tsv(options.output, pd.concat(tables, ignore_index=True))
+    logger("loras.losses").info("losses of %d works: %s", len(tables), options.output)
 
 
 if __name__ == "__main__":

@@ -81,42 +81,49 @@ def gram_of_loras(
     layouts: list[Layout],
     watch: Callable[[int], None] = lambda layers: None,
     cache: Path | None = None,
+    layered: bool = False,
 ) -> np.ndarray:
     """Exact Gram matrix (n, n) float64 of LoRA files, the sum of what the representation gives for each layer.
 
-    `watch` is told how many layers were added. With a `cache` (`egara.vectors.known`) only rows of LoRAs that are new
-    there are computed; sums of float32 products in another order differ by rounding, about 1e-7 of the largest. Exact
-    representations read all files again, a sketch only the new ones. Memory: `HELD` bytes of factors, and the blocks of
-    one layer.
+    `layered` keeps layers apart, in the order of their names: (layers, n, n). `watch` is told how many layers were
+    added. With a `cache` (`egara.vectors.known`) only rows of LoRAs that are new there are computed; sums of float32
+    products in another order differ by rounding, about 1e-7 of the largest. Exact representations read all files again,
+    a sketch only the new ones. Memory: `HELD` bytes of factors, and the blocks of one layer.
     """
-    if representation == SKETCH:
+    if representation == SKETCH and not layered:
         return _gram_of_sketches(paths, layouts, watch, cache)
     if cache is None:
-        return _whole_gram(paths, representation, layouts, watch)
-    ids = [identify(path) for path in paths]
-    known = recall(cache, representation, ids)
+        return _whole_gram(paths, representation, layouts, watch, layered)
+    ids, name = [identify(path) for path in paths], f"{representation}.layers" if layered else representation
+    known = recall(cache, name, ids)
     rows = {} if known is None else {name: row for row, name in enumerate(known.ids)}
     old = [row for row, name in enumerate(ids) if name in rows]
     new = [row for row, name in enumerate(ids) if name not in rows]
     if not old or FEW * len(new) > len(ids):
-        gram = _whole_gram(paths, representation, layouts, watch)
+        gram = _whole_gram(paths, representation, layouts, watch, layered)
     else:
         found = [rows[ids[row]] for row in old]
-        gram = np.zeros((len(ids), len(ids)))
-        gram[np.ix_(old, old)] = known.gram[np.ix_(found, found)]
+        gram = _empty(layouts, layered)
+        gram[..., np.array(old)[:, None], old] = known.gram[..., np.array(found)[:, None], found]
         if new:
             _add_rows(gram, paths, representation, layouts, old, new, watch)
     if new or not old:
-        remember(cache, representation, Known(ids, gram))
+        remember(cache, name, Known(ids, gram))
     return gram
 
 
+def _empty(layouts: list[Layout], layered: bool) -> np.ndarray:
+    shape = (len(layouts), len(layouts))
+    return np.zeros((len(layouts[0].shapes), *shape) if layered else shape)
+
+
 def _whole_gram(
-    paths: list[str], representation: str, layouts: list[Layout], watch: Callable[[int], None]
+    paths: list[str], representation: str, layouts: list[Layout], watch: Callable[[int], None], layered: bool
 ) -> np.ndarray:
-    gram = np.zeros((len(paths), len(paths)))
-    for _, share in layer_grams(paths, representation, layouts):
-        gram += share
+    gram = _empty(layouts, layered)
+    for place, (_, share) in enumerate(layer_grams(paths, representation, layouts)):
+        part = gram[place] if layered else gram
+        part += share
         watch(1)
     return gram
 
@@ -130,18 +137,19 @@ def _add_rows(
     new: list[int],
     watch: Callable[[int], None],
 ) -> None:
-    """Add to `gram` the rows and columns of LoRAs `new`, taken together with a few of the `old` at a time."""
+    """Add to `gram`, (n, n) or (layers, n, n), rows and columns of LoRAs `new`, a few of the `old` at a time."""
     measure, step = find(representation).gram, max(4, len(new))
-    for name, layer in _layers(paths, layouts):
+    for place, (name, layer) in enumerate(_layers(paths, layouts)):
+        part = gram if gram.ndim == 2 else gram[place]
         added = [layer[row] for row in new]
         for start in range(0, len(old), step):
             some = old[start : start + step]
             share = measure([*added, *(layer[row] for row in some)], name)
-            gram[np.ix_(new, some)] += share[: len(new), len(new) :]
+            part[np.ix_(new, some)] += share[: len(new), len(new) :]
         share = measure(added, name)
-        gram[np.ix_(new, new)] += (share + share.T) / 2
+        part[np.ix_(new, new)] += (share + share.T) / 2
         watch(1)
-    gram[np.ix_(old, new)] = gram[np.ix_(new, old)].T
+    gram[..., np.array(old)[:, None], new] = np.swapaxes(gram[..., np.array(new)[:, None], old], -1, -2)
 
 
 def _gram_of_sketches(

@@ -23,7 +23,7 @@ KEPT = 8  # files a representation: as many cells may grow side by side
 
 
 class Known(NamedTuple):
-    """LoRAs by identity, their inner products (n, n), and their vectors (n, d) where the representation has them."""
+    """LoRAs by identity, their inner products, (n, n) or (layers, n, n), and vectors (n, d) where there are some."""
 
     ids: list[str]
     gram: np.ndarray
@@ -102,7 +102,7 @@ def _read(path: Path) -> Known | None:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             note = file.metadata()
         known = Known(json.loads(note["ids"]), arrays["gram"], arrays.get("vectors"))
-        if note["hash"] != _hash(arrays) or known.gram.shape != (len(known.ids),) * 2:
+        if note["hash"] != _hash(arrays) or known.gram.shape[-2:] != (len(known.ids),) * 2:
             raise ValueError("its bytes were changed")
     except FileNotFoundError:
         return None

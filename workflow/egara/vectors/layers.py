@@ -1,6 +1,6 @@
 """The inner products of every layer of the LoRAs of a cell, kept apart, so that scores of layers read no LoRA again.
 
-One file, `.npz`: the Gram matrices, the layers' names, and author and work of each row.
+One file, `.npz`: the Gram matrices, the layers' names, and file, author, work and set of each row.
 """
 
 from pathlib import Path
@@ -11,22 +11,26 @@ import numpy as np
 from egara.errors import EgaraError, run
 from egara.files import UNREADABLE, replacing
 from egara.progress import bar, logger, parser
-from egara.vectors.gram import authors_of, layer_grams, lora_files, read_layouts
+from egara.vectors.gram import authors_of, gram_of_loras, lora_files, read_layouts
 from egara.vectors.representations import LAYERWISE, find, names
+
+TEXTS = ("layers", "loras", "authors", "works", "sets")
 
 
 class LayerGrams(NamedTuple):
-    """Gram matrices (layers, n, n) float64, names of the layers, and authors and works (n,) of the LoRAs."""
+    """Gram matrices (layers, n, n) float64, names of the layers, and file, author, work and set (n,) of the LoRAs."""
 
     grams: np.ndarray
     layers: list[str]
+    loras: list[str]
     authors: list[str]
     works: list[str]
+    sets: list[str]
 
 
 def write_layer_grams(path: str | Path, found: LayerGrams) -> None:
     """Write Gram matrices of layers as .npz."""
-    texts = {name: np.array(getattr(found, name), dtype=str) for name in ("layers", "authors", "works")}
+    texts = {name: np.array(getattr(found, name), dtype=str) for name in TEXTS}
     with replacing(path) as part, part.open("wb") as file:
         np.savez(file, grams=found.grams, **texts)
 
@@ -40,12 +44,12 @@ def read_layer_grams(path: str | Path) -> LayerGrams:
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            texts = [file[name].tolist() for name in ("layers", "authors", "works")]
-            found = LayerGrams(file["grams"], *texts)
+            found = LayerGrams(file["grams"], *(file[name].tolist() for name in TEXTS))
     except UNREADABLE as error:
         raise EgaraError(f"{path}: not a file of Gram matrices of layers ({error})") from error
     count = len(found.works)
-    if found.grams.shape != (len(found.layers), count, count) or len(found.authors) != count or not count:
+    whole = found.grams.shape == (len(found.layers), count, count) and count
+    if not whole or {len(getattr(found, name)) for name in TEXTS[1:]} != {count}:
         raise EgaraError(
             f"{path}: {len(found.layers)} layers of {count} LoRAs, but its matrices are {found.grams.shape}; "
             "expected layers x n x n"
@@ -63,6 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument(
         "--representation", required=True, choices=known, metavar="NAME", help=f"one of {', '.join(known)}"
     )
+    arguments.add_argument("--cache", type=Path, help="folder of inner products that are known already")
     arguments.add_argument("--output", required=True, help="Gram matrices to write (.npz)")
     options = arguments.parse_args(argv)
     if options.sets < 1:
@@ -71,13 +76,11 @@ def main(argv: list[str] | None = None) -> None:
     paths = files["lora"].tolist()
     layouts = read_layouts(paths, one_rank=find(options.representation).one_rank)
     layers = list(layouts[0].shapes)
-    grams = np.empty((len(layers), len(paths), len(paths)))
-    with bar(len(layers), "layer") as watched:
-        for name, gram in layer_grams(paths, options.representation, layouts):
-            grams[layers.index(name)] = gram
-            watched.update(1)
     authors = authors_of(files, layouts)
-    write_layer_grams(options.output, LayerGrams(grams, layers, authors, files["work"].tolist()))
+    with bar(len(layers), "layer") as watched:
+        grams = gram_of_loras(paths, options.representation, layouts, watched.update, options.cache, layered=True)
+    found = LayerGrams(grams, layers, paths, authors, files["work"].tolist(), files["set"].tolist())
+    write_layer_grams(options.output, found)
     logger("vectors").info("%s of %d layers, %d LoRAs: %s", options.representation, *grams.shape[:2], options.output)
 
 
