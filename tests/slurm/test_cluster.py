@@ -39,7 +39,7 @@ if {module!r} in sys.orig_argv and {work!r} in " ".join(sys.orig_argv) and not m
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A running SLURM; skipped where it cannot be installed, but for EGARA_NEEDS_SLURM=1, which makes that a failure."""
+    """A running SLURM; skipped where it cannot be installed, which is a failure with EGARA_NEEDS_SLURM=1."""
     leave = pytest.fail if os.environ.get("EGARA_NEEDS_SLURM") == "1" else pytest.skip
     if os.geteuid() != 0 or not (shutil.which("apt-get") or shutil.which("slurmctld")):
         leave("SLURM needs root and Debian's packages slurm-wlm and munge")
