@@ -11,6 +11,7 @@ from PIL import Image
 from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
 
 KEY = "a" * 64
+ROWS = ("loras", "authors", "works", "sets")
 COMIC = b"<ComicInfo><Series>A Work</Series><Writer>An Author, B</Writer><Penciller>C</Penciller></ComicInfo>"
 ANNOTATIONS = (
     b'<?xml version="1.0" encoding="utf-8"?><book title="v"><pages><page index="0" width="40" height="30">'
@@ -137,6 +138,13 @@ def network() -> list[bytes]:
     return [model.SerializeToString()]
 
 
+def saved(how: Callable, *values: object, **named: object) -> bytes:
+    """What one of NumPy's writers writes."""
+    file = BytesIO()
+    how(file, *values, **named)
+    return file.getvalue()
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "folder": lambda: [picture("PNG"), COMIC],
     "cbz": lambda: [written(write_zip, members())],
@@ -171,6 +179,13 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "captions-header": lambda: [header_of(data) for data in captions()],
     "entry": lambda: [stored({"mean": np.zeros((2, 1, 2, 2), np.float32)}, {"key": KEY})],
     "known": lambda: [stored({"gram": np.eye(1)}, {"ids": '["one"]', "hash": "x"})],
+    "gram": lambda: [saved(np.save, np.eye(2)), saved(np.save, np.eye(2, dtype=np.float32))],
+    "layer-grams": lambda: [saved(np.savez, grams=np.ones((1, 2, 2)), layers=["x"], **dict.fromkeys(ROWS, ["a", "b"]))],
+    "nulls": lambda: [
+        saved(kind, **{"work.observed": 0.5, "work.values": np.arange(3) / 4, "work.exact": True, "work.of": "ab"})
+        for kind in (np.savez, np.savez_compressed)
+    ],
+    "map": lambda: [b"author\twork\tset\tc01\tc02\nA\tw\t00\t0.5\t-1e-3\nB\tv\t00\t2\t3\n"],
     "description": lambda: [json.dumps(BASE).encode()],
     "onnx": network,
     "onnx-answer": lambda: [np.arange(20, dtype=np.float32).tobytes(), np.full(20, np.nan, np.float32).tobytes()],

@@ -3,7 +3,7 @@
 Refused means `EgaraError` with one line, or `Unreadable` where one page of many is meant. Nothing may be written.
 """
 
-from fuzz import tables, volumes, weights
+from fuzz import points, tables, volumes, weights
 from fuzz.harness import TARGETS, refused
 
-__all__ = ["TARGETS", "refused", "tables", "volumes", "weights"]
+__all__ = ["TARGETS", "refused", "points", "tables", "volumes", "weights"]

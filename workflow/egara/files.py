@@ -5,8 +5,6 @@ import hashlib
 import os
 import shutil
 import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +14,6 @@ from egara.errors import EgaraError
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
-
-# What NumPy raises at arrays and archives of arrays that are cut short, empty or something else.
-UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error)
 
 
 @contextlib.contextmanager
@@ -153,10 +148,27 @@ def read_array(path: str | Path, mapped: bool = False) -> "np.ndarray":
 
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
-        array.shape  # noqa: B018 - an archive of arrays has none
-    except UNREADABLE as error:
-        raise EgaraError(f"{path}: not a NumPy matrix ({error})") from error
+    except Exception as error:  # NumPy raises nearly anything at a file that was cut, changed or is something else
+        raise EgaraError(f"{path}: not a NumPy matrix ({type(error).__name__})") from error
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+        raise EgaraError(f"{path}: not a NumPy matrix (an archive, or no numbers)")
     return array
+
+
+def read_arrays(path: str | Path, what: str) -> "dict[str, np.ndarray]":
+    """Read an archive of NumPy arrays (.npz) as a whole; `what` names it in errors.
+
+    Raises
+    ------
+    EgaraError : no such file, or no archive.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # as above, and zipfile's and zlib's errors
+        raise EgaraError(f"{path}: not a file of {what} ({type(error).__name__})") from error
 
 
 def sha256(path: str | Path) -> str:

@@ -80,12 +80,13 @@ def write_losses(path: Path, loras: list[Path]) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Gather the losses of a cell's works in one table."""
-    import pandas as pd
-
     arguments = parser(__doc__)
     arguments.add_argument("--losses", type=Path, required=True, nargs="+", help="losses of works (.tsv)")
     arguments.add_argument("--output", type=Path, required=True, help="losses to write (.tsv)")
     options = arguments.parse_args(argv)
+
+    import pandas as pd
+
     tables = [read_tsv(path, COLUMNS, text=COLUMNS[:3]) for path in options.losses]
     write_tsv(options.output, pd.concat(tables, ignore_index=True))
     logger("loras.losses").info("losses of %d works: %s", len(tables), options.output)

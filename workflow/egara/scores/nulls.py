@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.files import UNREADABLE, replacing
+from egara.files import read_arrays, replacing
 from egara.scores.permutations import TIE, p_value
 
 if TYPE_CHECKING:
@@ -49,20 +49,20 @@ def write_nulls(path: str | Path, nulls: "dict[str, tuple[float, np.ndarray, Lev
 
 def read_nulls(path: str | Path) -> dict[str, Null]:
     """Read what `write_nulls` wrote, by level."""
+    kind = "null distributions"
+    file = read_arrays(path, kind)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            levels = [name.removesuffix(".values") for name in file.files if name.endswith(".values")]
-            return {
-                name: Null(
-                    float(file[f"{name}.observed"]),
-                    file[f"{name}.values"],
-                    bool(file[f"{name}.exact"]),
-                    str(file[f"{name}.of"]),
-                )
-                for name in levels
-            }
-    except UNREADABLE as error:
-        raise EgaraError(f"{path}: not a file of null distributions ({error})") from error
+        return {
+            name: Null(
+                float(file[f"{name}.observed"]),
+                file[f"{name}.values"].astype(np.float64).ravel(),
+                bool(file[f"{name}.exact"]),
+                str(file[f"{name}.of"]),
+            )
+            for name in (key.removesuffix(".values") for key in file if key.endswith(".values"))
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise EgaraError(f"{path}: not a file of {kind} ({type(error).__name__})") from error
 
 
 def correct(nulls: list[Null]) -> np.ndarray:

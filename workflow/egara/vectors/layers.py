@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.files import UNREADABLE, replacing
+from egara.files import read_arrays, replacing
 from egara.progress import bar, logger, parser
 from egara.vectors.gram import authors_of, gram_of_loras, lora_files, read_layouts
 from egara.vectors.representations import LAYERWISE, find, names
@@ -42,11 +42,14 @@ def read_layer_grams(path: str | Path) -> LayerGrams:
     ------
     EgaraError : no such file, or its parts do not belong together.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            found = LayerGrams(file["grams"], *(file[name].tolist() for name in TEXTS))
-    except UNREADABLE as error:
-        raise EgaraError(f"{path}: not a file of Gram matrices of layers ({error})") from error
+    kind = "Gram matrices of layers"
+    arrays = read_arrays(path, kind)
+    if missing := [name for name in ("grams", *TEXTS) if name not in arrays]:
+        raise EgaraError(f"{path}: not a file of {kind}; {', '.join(missing)} is missing")
+    if arrays["grams"].dtype.kind not in "biuf" or not np.isfinite(arrays["grams"]).all():
+        raise EgaraError(f"{path}: holds values that are not finite numbers")
+    texts = (list(map(str, arrays[name].ravel())) for name in TEXTS)
+    found = LayerGrams(arrays["grams"].astype(np.float64, copy=False), *texts)
     count = len(found.works)
     whole = found.grams.shape == (len(found.layers), count, count) and count
     if not whole or {len(getattr(found, name)) for name in TEXTS[1:]} != {count}:
