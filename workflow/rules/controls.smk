@@ -54,6 +54,7 @@ rule tabulate_controls:
         "<results>/tables/controls.tex",
     log:
         "<logs>/tables/controls.log",
+    priority: 1  # takes longer than others of its stage
     conda:
         "../../envs/tables.yaml"
     params:

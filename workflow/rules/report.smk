@@ -236,6 +236,7 @@ rule tabulate_clusters:
         "<results>/tables/clusters.tex",
     log:
         "<logs>/tables/clusters.log",
+    priority: 1  # takes longer than others of its stage
     conda:
         "../../envs/tables.yaml"
     params:
@@ -314,6 +315,7 @@ rule tabulate_pairs:
         "<results>/tables/pairs.tex",
     log:
         "<logs>/tables/pairs.log",
+    priority: 1  # takes longer than others of its stage
     conda:
         "../../envs/tables.yaml"
     params:
