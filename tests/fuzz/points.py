@@ -23,8 +23,9 @@ def read_layers(data: bytes) -> None:
     """Gram matrices of layers."""
     from egara.vectors.layers import read_layer_grams
 
+    path = placed("layers.npz", data)
     with reading():
-        found = read_layer_grams(placed("layers.npz", data))
+        found = read_layer_grams(path)
         assert found.grams.shape == (len(found.layers), len(found.works), len(found.works))
 
 
@@ -33,8 +34,9 @@ def read_null_distributions(data: bytes) -> None:
     """Null distributions."""
     from egara.scores.nulls import read_nulls
 
+    path = placed("nulls.npz", data)
     with reading():
-        for null in read_nulls(placed("nulls.npz", data)).values():
+        for null in read_nulls(path).values():
             assert null.values.ndim == 1
 
 
@@ -43,6 +45,7 @@ def read_map(data: bytes) -> None:
     """Coordinates of LoRAs."""
     from egara.vectors.geometry import read_maps
 
+    path = placed("map.tsv", data)
     with reading():
-        points, table = read_maps([f"pca={placed('map.tsv', data)}"])["pca"]
+        points, table = read_maps([f"pca={path}"])["pca"]
         assert len(points) == len(table) and np.isfinite(points).all()

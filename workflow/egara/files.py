@@ -166,9 +166,12 @@ def read_arrays(path: str | Path, what: str) -> "dict[str, np.ndarray]":
 
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+            arrays = {name: file[name] for name in file.files}
     except Exception as error:  # as above, and zipfile's and zlib's errors
         raise EgaraError(f"{path}: not a file of {what} ({type(error).__name__})") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise EgaraError(f"{path}: not a file of {what} (a member is no array)")
+    return arrays
 
 
 def sha256(path: str | Path) -> str:

@@ -90,7 +90,10 @@ def read_maps(pairs: list[str], index: "pd.DataFrame | None" = None) -> dict[str
             raise EgaraError(f"map {pair!r}: expected NAME=FILE, each name once")
         table = read_tsv(path, [*keys, "c01"], text=keys)
         columns = [c for c in table.columns if c[0] == "c" and c[1:].isdigit()]
-        points = table[columns].to_numpy(dtype=np.float64)
+        try:
+            points = table[columns].to_numpy(dtype=np.float64)
+        except ValueError as error:
+            raise EgaraError(f"{path}: a coordinate is no number; expected numbers in c01, c02, …") from error
         index = table if index is None else index
         if not table[keys].equals(index[keys].astype(table[keys].dtypes)):
             raise EgaraError(f"{path}: its LoRAs are not those of the index, in the same order")
