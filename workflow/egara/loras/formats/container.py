@@ -107,7 +107,7 @@ def open_container(path: Path) -> Iterator[Container]:
                 f"{path}: a pickle or zip archive by its content, which can run code; expected safetensors"
             ) from error
         reason = str(error).removeprefix("Error while deserializing header: ")
-        raise EgaraError(f"{path}: not a whole safetensors file ({reason})") from error
+        raise EgaraError(f"{path}: not a whole safetensors file ({reason}); {AGAIN}") from error
     with opened as file:
         container = Container(path, file)
         container.check_names()
