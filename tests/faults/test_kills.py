@@ -48,10 +48,10 @@ def run_and_kill(project, kills, chance):
         if not wanted:
             time.sleep(0.02)
             continue
-        number, module = wanted[0]
-        time.sleep(chance.uniform(0, 1.2 if kills[module] else 0.4))
+        number, module = min(wanted, key=lambda found: kills[found[1]])  # many jobs of a stage must hide no other
+        time.sleep(chance.uniform(0, 1.2 if kills[module] else 0.3))
         if not any(one == number for one, _ in processes(running.pid)):
-            kills[module] += chance.random() < 0.25  # it was quicker; not for ever
+            kills[module] += kills[module] > 0 and chance.random() < 0.25  # it was quicker; not for ever
             continue
         kills[module] += 1
         kills["in all"] += 1
@@ -74,5 +74,5 @@ def test_every_stage_survives_kill_9(undisturbed, disturbed):
     same_results(undisturbed, disturbed)
     assert "Nothing to be done" in disturbed.snakemake("-n")
     assert kills["in all"] >= 50, kills
-    assert all(kills[stage] for stage in STAGES), kills
+    assert not [stage for stage in STAGES if not kills[stage]]
     print(f"killed: {dict(kills)}")
