@@ -18,7 +18,7 @@ STAGES = (
     "egara.maps", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
     "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.explorer", "egara.report",
 )  # fmt: skip
-TIMES = 3  # kills a stage
+TIMES = 4  # kills a stage at most; a job may end before its kill
 
 
 def processes(group):
@@ -49,7 +49,7 @@ def run_and_kill(project, kills, chance):
             time.sleep(0.02)
             continue
         number, module = min(wanted, key=lambda found: kills[found[1]])  # many jobs of a stage must hide no other
-        time.sleep(chance.uniform(0, 1.2 if kills[module] else 0.3))
+        time.sleep(chance.uniform(0, 0.7 if kills[module] else 0.3))
         if not any(one == number for one, _ in processes(running.pid)):
             kills[module] += kills[module] > 0 and chance.random() < 0.25  # it was quicker; not for ever
             continue
