@@ -56,6 +56,24 @@ def test_an_added_lora_adds_a_row(study, representation, monkeypatch):
     assert np.array_equal(found[np.ix_(old, old)], first), "what was known is kept to the bit"
 
 
+def test_an_added_lora_adds_a_row_to_every_layer(study, monkeypatch):
+    paths = files(study)
+
+    def layers(cache):
+        layouts = read_layouts(paths, one_rank=False)
+        return gram_of_loras(paths, "delta", layouts, cache=cache, layered=True)
+
+    first = layers(study / "cache")
+    paths.insert(3, add(study))
+    whole = layers(None)
+    monkeypatch.setattr(grams, "_whole_gram", None)  # computing everything would fail
+    found = layers(study / "cache")
+    assert found.shape == (2, len(paths), len(paths)) and close(found, whole)
+    assert np.array_equal(found, np.swapaxes(found, 1, 2))
+    old = [row for row in range(len(paths)) if row != 3]
+    assert np.array_equal(found[:, np.array(old)[:, None], old], first), "what was known is kept to the bit"
+
+
 @pytest.mark.parametrize("representation", ["delta", "sketch"])
 def test_fewer_loras_in_another_order_are_not_read_at_all(study, representation, monkeypatch):
     paths = files(study)

@@ -15,6 +15,8 @@ from egara.scores.levels import describe_level
 from egara.tables import layers as tables
 from egara.tables import show
 from egara.vectors import layers as measure
+from egara.vectors import sums
+from egara.vectors.__main__ import main as vectorise
 from egara.vectors.gram import gram_of_loras, layer_grams
 from egara.vectors.layers import LayerGrams, read_layer_grams, write_layer_grams
 from egara.vectors.modules import KINDS, group_of, place_of
@@ -186,6 +188,26 @@ def test_bad_options_are_one_line(tmp_path, capsys, command, option, value, said
     with pytest.raises(SystemExit):
         command.main([part for pair in options.items() for part in pair])
     assert said in capsys.readouterr().err and not (tmp_path / "x.tsv").exists()
+
+
+@pytest.mark.parametrize("representation", sums.FROM_DELTA)
+def test_sums_of_layers_are_what_loras_give(tmp_path, representation):
+    train(tmp_path / "loras", INDEPENDENT, WORKS, 3)
+    folder = str(tmp_path / "loras" / INDEPENDENT)
+    options = ["--folder", folder, "--works", *(w for _, w, _ in WORKS), "--sets", "3"]
+    cache = ["--cache", str(tmp_path / "cache")]
+    measure.main([*options, "--representation", "delta", *cache, "--output", str(tmp_path / "l.npz")])
+
+    def files(name):
+        return ["--gram", str(tmp_path / f"{name}.npy"), "--index", str(tmp_path / f"{name}.tsv")]
+
+    sums.main(["--layers", str(tmp_path / "l.npz"), "--representation", representation, *files("summed")])
+    vectorise([*options, "--representation", representation, *files("whole")])
+    summed, whole = (np.load(tmp_path / f"{name}.npy") for name in ("summed", "whole"))
+    np.testing.assert_allclose(summed, whole, rtol=0, atol=2e-6 * np.abs(whole).max())
+    one, other = (pd.read_csv(tmp_path / f"{name}.tsv", sep="\t", dtype={"set": str}) for name in ("summed", "whole"))
+    keys = ["lora", "author", "work", "set"]
+    assert list(one) == list(other) and one[keys].equals(other[keys])
 
 
 def test_files_that_hold_no_layers_are_refused(tmp_path):

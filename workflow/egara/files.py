@@ -149,7 +149,7 @@ def read_array(path: str | Path, mapped: bool = False) -> "np.ndarray":
     try:
         array = np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except Exception as error:  # NumPy raises nearly anything at a file that was cut, changed or is something else
-        raise EgaraError(f"{path}: not a NumPy matrix ({type(error).__name__})") from error
+        raise EgaraError(f"{path}: not a NumPy matrix ({_reason(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
         raise EgaraError(f"{path}: not a NumPy matrix (an archive, or no numbers)")
     return array
@@ -168,10 +168,15 @@ def read_arrays(path: str | Path, what: str) -> "dict[str, np.ndarray]":
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except Exception as error:  # as above, and zipfile's and zlib's errors
-        raise EgaraError(f"{path}: not a file of {what} ({type(error).__name__})") from error
+        raise EgaraError(f"{path}: not a file of {what} ({_reason(error)})") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise EgaraError(f"{path}: not a file of {what} (a member is no array)")
     return arrays
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system says, or the kind of error: what parsers say may hold any byte of the file."""
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def sha256(path: str | Path) -> str:

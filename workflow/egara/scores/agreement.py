@@ -20,7 +20,6 @@ from egara.seeds import stream
 if TYPE_CHECKING:
     import pandas as pd
 
-LEVELS = ("work", "author", "author_across_works")
 AGREEMENTS = ("ami", "ari", "homogeneity", "completeness")
 
 

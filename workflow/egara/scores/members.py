@@ -15,7 +15,6 @@ METHODS = ("centroid", "probe", "silhouette")
 class Folds(NamedTuple):
     """Folds of n LoRAs and what does not depend on labels."""
 
-    codes: np.ndarray  # (n,) int
     sizes: np.ndarray  # (n,) LoRAs in the fold of each
     own: np.ndarray  # (n,) sum of cosines to the LoRAs of the fold, itself included
     apart: np.ndarray  # (n, n) cosines, 0 within folds
@@ -32,7 +31,7 @@ def make_folds(cosines: np.ndarray, codes: np.ndarray) -> Folds:
     within = indicator @ (indicator.T @ own)
     alone = indicator.shape[1] == len(codes)
     return Folds(
-        codes, together.sum(axis=1), own, cosines * ~together, leave_out(cosines, codes), within,
+        together.sum(axis=1), own, cosines * ~together, leave_out(cosines, codes), within,
         None if alone else indicator,
     )  # fmt: skip
 
@@ -100,7 +99,7 @@ def _judge(folds: Folds, labels: np.ndarray) -> dict[str, np.ndarray]:
         np.copyto(inside, far, where=mine)
         np.minimum(outside, np.where(mine, np.inf, far), out=outside)
         _keep_best(probe, answer, np.where(some, folds.smoother @ members / counts, -np.inf), mine, np.greater)
-        square = _squares(folds, (sums + folds.own[:, None]) * members, mine, size) / counts**2
+        square = _squares(folds, (sums + folds.own[:, None]) * members, mine) / counts**2
         _keep_best(centroid, distance, np.where(some, square - 2.0 * means, np.inf), mine, np.less)
     with np.errstate(invalid="ignore"):
         values = (outside - inside) / np.maximum(inside, outside)
@@ -115,7 +114,7 @@ def _keep_best(own: np.ndarray, best: np.ndarray, values: np.ndarray, mine: np.n
     np.copyto(own, mine, where=ahead)
 
 
-def _squares(folds: Folds, within: np.ndarray, mine: np.ndarray, size: np.ndarray) -> np.ndarray:
+def _squares(folds: Folds, within: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """‖sum of a label's vectors‖² (n, p), for a LoRA of the label without its fold.
 
     `within` (n, p) has, for LoRAs of the label, the sum of cosines to all of the label.

@@ -7,7 +7,8 @@ from egara.cells import parse_cell
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
-from egara.scores.agreement import LEVELS, compare
+from egara.scores.agreement import compare
+from egara.scores.levels import LEVELS
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
 from egara.tables.scores import CELL, place
 from egara.tables.writing import write_table
