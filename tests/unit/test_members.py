@@ -80,7 +80,7 @@ def test_batches_of_labellings_change_nothing(vectors, monkeypatch):
     cosines = vectors @ vectors.T
     folds = make_folds(cosines, np.arange(len(vectors)))
     whole = judge(folds, labellings(False, 10))
-    monkeypatch.setattr("egara.scores.members.BLOCK", 1)
+    monkeypatch.setattr("egara.scores.members.BATCH", 3)
     for name, values in judge(folds, labellings(False, 10)).items():
         assert np.allclose(values, whole[name], rtol=0, atol=1e-12, equal_nan=True), name
 
