@@ -19,6 +19,8 @@ include: "workflow/rules/maps.smk"
 include: "workflow/rules/clusters.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/controls.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/pretraining.smk"
 

@@ -1,6 +1,7 @@
 """Compose the demo's volumes from openly licensed drawings.
 
-Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes.
+Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes,
+volumes/groups.tsv and volumes/attributions.tsv.
 """
 
 
@@ -32,6 +33,20 @@ rule compose_volumes:
         " --output {output.volumes}"
         " --boxes {output.boxes}"
         " 2> {log}"
+
+
+rule list_groups:
+    """Say which works are casts of one drawing kit."""
+    input:
+        SETTINGS["casts"] or [],
+    output:
+        "<results>/volumes/groups.tsv",
+    log:
+        "<logs>/volumes/groups.log",
+    conda:
+        "../../envs/tables.yaml"
+    shell:
+        "cut -f 1,2 {input} | sed '1s/style/group/' > {output} 2> {log}"
 
 
 rule list_attributions:
