@@ -111,6 +111,19 @@ def test_only_the_new_row_is_computed(study, monkeypatch):
     assert max(sizes) == 5 and len(sizes) == 2 * (len(paths) // 4 + 1)  # two layers; one new beside four old ones
 
 
+@pytest.mark.parametrize(("held", "times"), [(2**20, 1), (1, 2)], ids=["all layers fit", "one layer at a time"])
+def test_rows_read_every_file_once_where_the_new_loras_fit(study, held, times, monkeypatch):
+    paths = files(study)
+    gram(study, paths, "delta")
+    paths += [add(study), add(study, "newer", 6)]
+    whole = gram(study, paths, "delta", cache=False)
+    read, real = [], grams.read_lora
+    monkeypatch.setattr(grams, "HELD", held)
+    monkeypatch.setattr(grams, "read_lora", lambda path, only: read.append(path) or real(path, only))
+    assert close(gram(study, paths, "delta"), whole)
+    assert sorted(read) == sorted(times * paths)  # of two layers
+
+
 def test_another_lora_under_the_same_name_is_new(study):
     paths = files(study)
     gram(study, paths, "delta")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 HELD = 768 * 2**20
 SKETCH = "sketch"
 FEW = 5  # one new LoRA in so many: taking old ones in small parts costs up to four times a row
+FEWEST = 4  # old LoRAs beside a new one at once
 
 
 def lora_files(folder: str | Path, works: list[str], sets: int) -> "pd.DataFrame":
@@ -137,18 +138,25 @@ def _add_rows(
     new: list[int],
     watch: Callable[[int], None],
 ) -> None:
-    """Add to `gram`, (n, n) or (layers, n, n), rows and columns of LoRAs `new`, a few of the `old` at a time."""
-    measure, step = find(representation).gram, max(4, len(new))
-    for place, (name, layer) in enumerate(_layers(paths, layouts)):
-        part = gram if gram.ndim == 2 else gram[place]
-        added = [layer[row] for row in new]
+    """Add to `gram`, (n, n) or (layers, n, n), rows and columns of LoRAs `new`.
+
+    New LoRAs stay in memory, and old ones pass by a few at a time: where the new ones fit, every file is opened once.
+    """
+    measure, step, count = find(representation).gram, max(FEWEST, len(new)), len(new)
+    places = {name: place for place, name in enumerate(layouts[0].shapes)}
+    for names in _groups([layouts[row] for row in new], HELD // 2):
+        parts = {name: gram if gram.ndim == 2 else gram[places[name]] for name in names}
+        added = [read_lora(paths[row], names).layers for row in new]
         for start in range(0, len(old), step):
             some = old[start : start + step]
-            share = measure([*added, *(layer[row] for row in some)], name)
-            part[np.ix_(new, some)] += share[: len(new), len(new) :]
-        share = measure(added, name)
-        part[np.ix_(new, new)] += (share + share.T) / 2
-        watch(1)
+            beside = [*added, *(read_lora(paths[row], names).layers for row in some)]
+            for name in names:
+                share = measure([layers[name] for layers in beside], name)
+                parts[name][np.ix_(new, some)] += share[:count, count:]
+        for name in names:
+            share = measure([layers[name] for layers in added], name)
+            parts[name][np.ix_(new, new)] += (share + share.T) / 2
+        watch(len(names))
     gram[..., np.array(old)[:, None], new] = np.swapaxes(gram[..., np.array(new)[:, None], old], -1, -2)
 
 
@@ -190,7 +198,7 @@ def layer_grams(paths: list[str], representation: str, layouts: list[Layout]) ->
 
 def _layers(paths: list[str], layouts: list[Layout]) -> Iterator[tuple[str, list[Factors]]]:
     """Yield each layer's name and its factors in all files, which are read a few layers at a time."""
-    for names in _groups(layouts):
+    for names in _groups(layouts, HELD):
         layers: dict[str, list[Factors]] = {name: [] for name in names}
         for path in paths:
             for name, pair in read_lora(path, names).layers.items():
@@ -199,12 +207,12 @@ def _layers(paths: list[str], layouts: list[Layout]) -> Iterator[tuple[str, list
             yield name, layers.pop(name)
 
 
-def _groups(layouts: list[Layout]) -> Iterator[list[str]]:
-    """Split the layers, in order, into groups whose factors fit into `HELD` bytes: few passes over the files."""
+def _groups(layouts: list[Layout], most: int) -> Iterator[list[str]]:
+    """Split the layers, in order, into groups whose factors take at most so many bytes: few passes over the files."""
     group, held = [], 0
     for name in layouts[0].shapes:
         size = sum(4 * s.rank * (s.inputs + s.outputs) for s in (layout.shapes[name] for layout in layouts))
-        if group and held + size > HELD:
+        if group and held + size > most:
             yield group
             group, held = [], 0
         group.append(name)
