@@ -1,5 +1,6 @@
 """What all rules share: checked settings, lists of works, sets and cells, and wildcard constraints."""
 
+import gc
 import json
 import re
 import sys
@@ -18,6 +19,9 @@ from egara.errors import EgaraError
 from egara.fingerprint import fingerprint
 from egara.sets import set_name
 from egara.works import read_works
+
+# A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
+gc.set_threshold(500_000)
 
 # Commands find the library, and the Python that runs Snakemake, without an installation or an activated environment;
 # where Snakemake itself deploys environments, their Python counts.
