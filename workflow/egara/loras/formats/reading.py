@@ -40,7 +40,7 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
     Parameters
     ----------
     path : safetensors file in the layout of diffusers, PEFT or kohya, or of diffusers' attention processors.
-    only : names of the layers to read; the others' tensors are not touched. All layers when None.
+    only : names of the layers to read, all when None; the others' tensors are neither read nor checked.
     flat : give factors of convolutions as matrices, (rank, inputs · height · width) and (outputs, rank).
 
     Raises
@@ -51,13 +51,15 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
     path = Path(path)
     with open_container(path) as file:
         parts = _parts(file)
-        shapes = _shapes(file, parts)
+        for layer in only or []:
+            if layer not in parts:
+                raise EgaraError(f"{path}: layer {layer} is missing; the file holds {len(parts)} other layers")
+        wanted = parts if only is None else {layer: parts[layer] for layer in sorted(only)}
+        shapes = _shapes(file, wanted)
         settings = json_of(file, "lora_adapter_metadata")
         layers = {}
-        for layer in shapes if only is None else sorted(only):
-            if layer not in shapes:
-                raise EgaraError(f"{path}: layer {layer} is missing; the file holds {len(shapes)} other layers")
-            names = parts[layer].names
+        for layer, part in wanted.items():
+            names = part.names
             down, up = (_factor(file.tensor(names[role]), flat) for role in ("down", "up"))
             if not (np.isfinite(down).all() and np.isfinite(up).all()):
                 raise EgaraError(f"{path}: layer {layer} holds values that are not finite numbers")
@@ -65,7 +67,7 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
             if "alpha" in names:
                 scale = _scale_beside(path, layer, file.tensor(names["alpha"]).item(), rank)
             else:
-                scale = _scale_in_header(path, settings, layer, parts[layer].module, rank)
+                scale = _scale_in_header(path, settings, layer, part.module, rank)
             layers[layer] = Factors(down, up, scale)
     return Lora(layers, json_of(file, "egara"))
 
