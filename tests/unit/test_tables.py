@@ -10,6 +10,7 @@ import pytest
 from small_study import INDEPENDENT, SHARED, WORKS, build
 
 from egara.errors import EgaraError
+from egara.report import answer
 from egara.scores.adjust import benjamini_hochberg
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import cosine_distances
@@ -173,6 +174,25 @@ def test_the_verdict_is_corrected_by_the_largest_score(tables, study):
         verdict.verdict_table(neighbours_read, None, nulls)
 
 
+def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study):
+    neighbours_read = verdict.read_neighbours(str(tables / "neighbours.tsv"))
+    nulls = verdict.gather_nulls([str(path) for path in study.glob("scores/*/*/nulls.npz")])
+    for levels in nulls.values():
+        levels["author_across_works"] = levels["author_across_works"]._replace(least=1 / 3)
+    table = verdict.verdict_table(neighbours_read, None, nulls)
+    assert set(table["author_across_works_verdict"]) == {verdict.TOO_FEW}
+    assert verdict.TOO_FEW not in set(table["work_verdict"])
+    assert "Author across works: too few to tell (Top-1 " in table["sentence"][0]
+    assert "which cannot fall below 0.333" in table["sentence"][0]
+    notes = " ".join(verdict.layout(table).notes)
+    assert "For the author so few labels can be exchanged that p cannot fall below 0.333" in notes
+    text = " ".join(answer.summary(table, None))
+    assert "cannot be told from so few works: p cannot fall below 0.333" in text and "too few to tell" in text
+    assert "not shown to carry the author" not in text
+    cells = [line.cells[1] for line in answer.lines(table)[1]]
+    assert all(cell.tone == "unknown" and "cannot fall below\u00a00.333" in cell.numbers for cell in cells)
+
+
 def test_methods_stand_beside_chance_and_the_majority(tables, study):
     table = read(tables, "methods")
     scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
@@ -243,9 +263,14 @@ def test_corrections_leave_out_what_was_not_tested():
 
 def test_holm():
     assert verdict.holm(np.array([0.01, 0.04, 0.03, np.nan])) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
-    assert verdict.judge(0.04, 0.06) == verdict.UNSURE
-    assert verdict.judge(0.04, 0.04) == verdict.YES
-    assert verdict.judge(0.05, 0.05) == verdict.NO
+
+
+def test_judgements():
+    assert verdict.judge(0.04, 0.06, 0.01) == verdict.UNSURE
+    assert verdict.judge(0.04, 0.04, np.nan) == verdict.YES
+    assert verdict.judge(0.05, 0.05, 0.01) == verdict.NO
+    assert verdict.judge(0.05, 0.05, 0.05) == verdict.TOO_FEW
+    assert verdict.judge(np.nan, np.nan, 0.05) == verdict.UNKNOWN
 
 
 def points_of(kits, authors, pull_kit, pull_author, sets=3, width=60):

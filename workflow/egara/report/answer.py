@@ -78,12 +78,10 @@ def _cell(part: "pd.DataFrame", level: str) -> Cell:
     p = part[f"{level}_p_corrected"]
     if level == "other_kit":
         numbers = f"distance {spread_of(part['other_kit'])}, to other authors {spread_of(part['other_author'])}"
-        if verdict == TOO_FEW:
-            return Cell(
-                verdict, tone, f"{numbers}; p cannot fall below\u00a0{probability(part['other_kit_p_least'].max())}"
-            )
     else:
         numbers = f"Top-1 {spread_of(part[level])}, chance\u00a0{spread_of(part[f'{level}_chance'])}"
+    if verdict == TOO_FEW:
+        return Cell(verdict, tone, f"{numbers}; p cannot fall below\u00a0{probability(part[f'{level}_p_least'].max())}")
     return Cell(verdict, tone, f"{numbers}, p\u00a0{_range(p.min(), p.max(), verdict)}")
 
 
@@ -139,6 +137,12 @@ def _best(verdict: "pd.DataFrame", level: str) -> str:
         f"{100 * float(gain[sure].max() if sure.any() else gain.max()):.0f} % of the way to perfect; "
         f"p {probability(row[f'{level}_p_corrected'])} corrected for {len(verdict)} settings"
     )
+    if (tested[f"{level}_verdict"] == TOO_FEW).all():
+        return (
+            f"Whether the weights carry {WHAT[level]} cannot be told from so few works: p cannot fall below "
+            f"{probability(tested[f'{level}_p_least'].max())}, however high the score. The highest, "
+            f"{name_setting(row)}: {numbers}."
+        )
     if not sure.any():
         return (
             f"The weights are not shown to carry {WHAT[level]}: no setting passes the correction. The highest, "
@@ -169,7 +173,7 @@ def _compare(verdict: "pd.DataFrame") -> list[str]:
 
 
 def _say(row: dict) -> str:
-    words = {YES: "above chance", NO: "at chance", UNSURE: "above chance only before correction"}
+    words = {YES: YES, NO: NO, UNSURE: "above chance only before correction", TOO_FEW: TOO_FEW}
     parts = []
     for level, name in (
         ("work", "the nearest LoRA is of the same work"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.files import read_arrays, replacing
-from egara.scores.permutations import TIE, p_value
+from egara.scores.permutations import TIE, Relabellings, least_p, p_value
 
 if TYPE_CHECKING:
     from egara.scores.levels import Level
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class Null(NamedTuple):
     """A score, the same under each relabelling (relabellings,), whether these are all, and what tells them apart.
 
-    The score stands here once more because a table rounds it, and a rounded score may lie above its own null.
+    The score stands here once more because a table rounds it, and a rounded score may lie above its own null. `least`
+    is the smallest p that these relabellings can give, however high the score.
     """
 
     observed: float
     values: np.ndarray
     exact: bool
     relabelled: str
+    least: float = 0.0
 
 
 def write_nulls(path: str | Path, nulls: "dict[str, tuple[float, np.ndarray, Level]]") -> None:
@@ -42,6 +44,7 @@ def write_nulls(path: str | Path, nulls: "dict[str, tuple[float, np.ndarray, Lev
             f"{name}.values": values,
             f"{name}.exact": np.array(level.exact),
             f"{name}.of": np.array(marks),
+            f"{name}.least": np.array(least_p(level.labels, Relabellings(level.relabelled, level.exact))),
         }
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
@@ -58,6 +61,7 @@ def read_nulls(path: str | Path) -> dict[str, Null]:
                 file[f"{name}.values"].astype(np.float64).ravel(),
                 bool(file[f"{name}.exact"]),
                 str(file[f"{name}.of"]),
+                float(file[f"{name}.least"]),
             )
             for name in (key.removesuffix(".values") for key in file if key.endswith(".values"))
         }

@@ -49,6 +49,18 @@ def _assignments(left: dict[int, int], length: int) -> Iterator[list[int]]:
                 yield [label, *rest]
 
 
+def least_p(labels: np.ndarray, null: Relabellings) -> float:
+    """The smallest p that relabellings of labels (items,) int can give.
+
+    Scores depend on who shares a label, so relabellings that part the items as the true labels do score the same.
+    """
+    true = np.asarray(labels)
+    pairs = np.sort(null.labels * (int(true.max()) + 1) + true, axis=1)
+    kinds = 1 + np.count_nonzero(np.diff(pairs, axis=1), axis=1)  # one a label where both part the items alike
+    equal = int(np.count_nonzero(kinds == len(np.unique(true))))
+    return equal / len(kinds) if null.exact else (1 + equal) / (1 + len(kinds))
+
+
 def p_value(null: np.ndarray, observed: float, exact: bool, low: bool = False) -> float:
     """One-sided p: the share of nulls at least as extreme, upwards, or downwards if `low`.
 

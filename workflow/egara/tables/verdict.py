@@ -26,16 +26,19 @@ LARGEST, HOLM = "largest score", "Holm"
 Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by level
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
 TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
+WORDS = {YES: "yes", UNSURE: "unsure", NO: "no", TOO_FEW: TOO_FEW, UNKNOWN: UNKNOWN}
 KIT_COLUMNS = [
     "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
     "other_kit_top1_chance",
 ]  # fmt: skip
 
 
-def judge(p: float, corrected: float) -> str:
-    """Say what a p-value and its corrected value allow to say."""
+def judge(p: float, corrected: float, least: float) -> str:
+    """Say what a p-value and its corrected value allow to say; `least` is the smallest that p could be, NaN unknown."""
     if not math.isfinite(p):
         return UNKNOWN
+    if least >= SIGNIFICANT:
+        return TOO_FEW
     if corrected < SIGNIFICANT:
         return YES
     return UNSURE if p < SIGNIFICANT else NO
@@ -49,9 +52,9 @@ def verdict_table(
     Returns
     -------
     The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p corrected for the number of
-    rows, and the judgement; the same for `other_kit` (distances) where `pairs` has it; and `sentence`. The correction
-    is by the largest score under each relabelling where `nulls` has all rows (`egara.scores.nulls`), else Holm's,
-    which for kits it always is; `correction` says so.
+    rows, the least p that any score could have (with `nulls`), and the judgement; the same for `other_kit`
+    (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each relabelling
+    where `nulls` has all rows (`egara.scores.nulls`), else Holm's, which for kits it always is; `correction` says so.
     """
     rows = whole(neighbours)
     table = rows[KEYS].copy()
@@ -62,14 +65,21 @@ def verdict_table(
         table[f"{level}_chance"] = missing[f"{stem}_chance"].to_numpy(dtype=float)
         table[f"{level}_p"] = missing[f"{stem}_p"].to_numpy(dtype=float)
         table[f"{level}_p_corrected"] = _correct(table, level, nulls)
-        table[f"{level}_verdict"] = [
-            judge(*both) for both in zip(table[f"{level}_p"], table[f"{level}_p_corrected"], strict=True)
+        table[f"{level}_p_least"] = [
+            (nulls or {})[key][level].least if level in (nulls or {}).get(key, {}) else math.nan
+            for key in table[CELL].itertuples(index=False, name=None)
         ]
+        table[f"{level}_verdict"] = _judge(table, level)
     table["correction"] = HOLM if nulls is None else LARGEST
     if pairs is not None:
         table = _add_kits(table, pairs)
     table["sentence"] = [sentence(row, len(table)) for row in table.to_dict("records")]
     return table
+
+
+def _judge(table: "pd.DataFrame", level: str) -> list[str]:
+    columns = (table[f"{level}_{name}"] for name in ("p", "p_corrected", "p_least"))
+    return [judge(*row) for row in zip(*columns, strict=True)]
 
 
 def _correct(table: "pd.DataFrame", level: str, nulls: Nulls | None) -> "np.ndarray":
@@ -93,12 +103,7 @@ def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
     whole = pairs[pairs["author"] == EVERYONE].drop(columns=["author", "kits"]).merge(several, on=CELL, how="left")
     table = table.merge(whole[[*CELL, "author", "kits", *KIT_COLUMNS]], on=CELL, how="left")
     table["other_kit_p_corrected"] = holm(table["other_kit_p"].to_numpy(dtype=float))
-    table["other_kit_verdict"] = [
-        TOO_FEW if least >= SIGNIFICANT else judge(p, corrected)
-        for p, corrected, least in zip(
-            table["other_kit_p"], table["other_kit_p_corrected"], table["other_kit_p_least"], strict=True
-        )
-    ]
+    table["other_kit_verdict"] = _judge(table, "other_kit")
     return table
 
 
@@ -113,11 +118,10 @@ def name_setting(row: dict) -> str:
 def sentence(row: dict, tests: int) -> str:
     """Say what one row of the verdict shows: first the work, then the author's other works, then other kits."""
     work, author = (_clause(row, level, tests) for level in LEVELS)
-    words = {YES: "yes", UNSURE: "unsure", NO: "no", UNKNOWN: "not tested"}
-    text = f"Work: {words[row['work_verdict']]} ({work}). "
+    text = f"Work: {WORDS[row['work_verdict']]} ({work}). "
     if row["author_across_works_verdict"] == UNKNOWN:
         return text + "Author across works: not tested (no author has two works)."
-    text += f"Author across works: {words[row['author_across_works_verdict']]} ({author})."
+    text += f"Author across works: {WORDS[row['author_across_works_verdict']]} ({author})."
     return text + (_kits(row) if math.isfinite(row.get("other_kit", math.nan)) else "")
 
 
@@ -127,6 +131,8 @@ def _clause(row: dict, level: str, tests: int) -> str:
     text = f"Top-1 {fixed(row[level])}, chance {fixed(row[f'{level}_chance'])}, p {probability(row[f'{level}_p'])}"
     if row[f"{level}_verdict"] == UNSURE:
         text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {tests} settings"
+    elif row[f"{level}_verdict"] == TOO_FEW:
+        text += f", which cannot fall below {probability(row[f'{level}_p_least'])}"
     return text
 
 
@@ -175,6 +181,11 @@ def layout(table: "pd.DataFrame") -> Layout:
             "p 0.05."
         )
     for level, name in (("work", "the work"), ("author_across_works", "the author")):
+        if TOO_FEW in set(table[f"{level}_verdict"]):
+            notes.append(
+                f"For {name} so few labels can be exchanged that p cannot fall below "
+                f"{probability(table[f'{level}_p_least'].max())}: too few to tell, however high the score."
+            )
         least = table[f"{level}_p"].min()
         if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT and by_holm:
             notes.append(
