@@ -17,11 +17,13 @@ from egara.cells import DRAWN, parse_cell
 from egara.config import complete_config, find_volumes, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
 from egara.fingerprint import fingerprint
+from egara.scheduling import share_timers
 from egara.sets import set_name
 from egara.works import read_works
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
+share_timers()
 
 # Commands find the library, and the Python that runs Snakemake, without an installation or an activated environment;
 # where Snakemake itself deploys environments, their Python counts.
