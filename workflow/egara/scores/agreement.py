@@ -9,12 +9,13 @@ construction. `author_across_works` has the same agreement with authors, but exc
 clusters that are works lie within authors whoever drew them, and that much agreement is its chance level.
 """
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.scores.labels import authors_by_work, codes
-from egara.scores.permutations import exchange, p_value, permute
+from egara.scores.permutations import Relabellings, exchange, p_value, permute
 from egara.seeds import stream
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def agreements(clusters: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray
     Parameters
     ----------
     clusters : (n,) int.
-    labels : (count, n) int.
+    labels : (count, n) int, not negative.
 
     Returns
     -------
@@ -37,7 +38,8 @@ def agreements(clusters: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray
     (Rosenberg & Hirschberg 2007), each (count,) and equal to scikit-learn's.
     """
     groups = (clusters[:, None] == np.unique(clusters)[None, :]).astype(float)  # (n, clusters)
-    tables = np.stack([(labels == label).astype(float) @ groups for label in np.unique(labels)], axis=1)
+    present = np.flatnonzero(np.bincount(labels.ravel()))
+    tables = np.stack([(labels == label).astype(float) @ groups for label in present], axis=1)
     total = float(len(clusters))
     sizes, classes = tables.sum(axis=1), tables.sum(axis=2)  # (count, clusters), (count, labels)
     of_clusters, of_labels = _entropy(sizes, total), _entropy(classes, total)
@@ -80,6 +82,18 @@ def _expected_information(tables: np.ndarray) -> np.ndarray:
     return np.array(values)
 
 
+@lru_cache(maxsize=8)
+def _relabel(
+    level: str, authors: tuple[int, ...], works: tuple[int, ...], permutations: int, seed: int
+) -> Relabellings:
+    """Labels (relabellings, n) under a level's null, drawn once for all maps of the same LoRAs."""
+    generator = stream(seed, "clusters", level)
+    if level != "author_across_works":
+        return permute(np.array(works if level == "work" else authors), permutations, generator)
+    relabelled, exact = exchange(authors_by_work(np.array(authors), np.array(works)), permutations, generator)
+    return Relabellings(relabelled[:, works], exact)
+
+
 def compare(clusters: np.ndarray, index: "pd.DataFrame", level: str, permutations: int, seed: int) -> dict:
     """Agreement of clusters (n,) with the works or authors of `index`, with chance levels and permutation p-values.
 
@@ -88,12 +102,7 @@ def compare(clusters: np.ndarray, index: "pd.DataFrame", level: str, permutation
     """
     authors, works = codes(index["author"]), codes(index["work"])
     labels = works if level == "work" else authors
-    generator = stream(seed, "clusters", level)
-    if level == "author_across_works":
-        relabelled, exact = exchange(authors_by_work(authors, works), permutations, generator)
-        relabelled = relabelled[:, works]
-    else:
-        relabelled, exact = permute(labels, permutations, generator)
+    relabelled, exact = _relabel(level, tuple(authors.tolist()), tuple(works.tolist()), permutations, seed)
     values = {name: float(value[0]) for name, value in agreements(clusters, labels[None, :]).items()}
     null = agreements(clusters, relabelled)
     row = {"level": level, **values, "noise": float(np.mean(clusters == -1))}

@@ -15,6 +15,7 @@ author_across_works
 import math
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -43,7 +44,11 @@ class Level:
     exact: bool  # whether `relabelled` are all possible ones
     counted_then: np.ndarray  # (relabellings, n) bool
     folds: np.ndarray  # (n,) int: what is left out together, LoRAs or works
-    pairs_then: np.ndarray  # (relabellings,) ordered pairs of one label
+
+    @cached_property
+    def pairs_then(self) -> np.ndarray:
+        """Ordered pairs of one label under each relabelling, (relabellings,)."""
+        return count_pairs(self.eligible, self.relabelled)
 
 
 def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutations: int, seed: int) -> Level:
@@ -55,15 +60,13 @@ def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutati
         relabelled, exact = permute(labels, permutations, generator)
         everyone = np.ones(count, dtype=bool)
         eligible, counted_then = ~np.eye(count, dtype=bool), np.ones_like(relabelled, bool)
-        pairs = count_pairs(eligible, relabelled)
-        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count), pairs)
+        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count))
     by_work = authors_by_work(authors, works)
     relabelled, exact = exchange(by_work, permutations, generator)
     relabelled = relabelled[:, works]
     several = np.bincount(by_work) > 1  # authors with several works: as many under the null
     eligible = works[:, None] != works[None, :]
-    pairs = count_pairs(eligible, relabelled)
-    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works, pairs)
+    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works)
 
 
 def score_level(

@@ -14,6 +14,7 @@ same
 
 import json
 import math
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from egara.errors import EgaraError, run
 from egara.progress import logger, parser
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import authors_by_work, codes
-from egara.scores.levels import describe_level, score_level
+from egara.scores.levels import NEIGHBOURS, describe_level, score_hits, score_level
 from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.scores import place
@@ -32,6 +33,8 @@ from egara.vectors.geometry import prepare, read_vectors
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
+
+    from egara.scores.levels import Level
 
 ACROSS = "author_across_works"
 SHUFFLED, NORMS = "shuffled labels", "norms"
@@ -74,16 +77,29 @@ def shuffle(index: "pd.DataFrame", level: str, seed: int) -> "pd.DataFrame":
 def score(
     gram: "np.ndarray", index: "pd.DataFrame", l2: str, asked: list[tuple[str, str]], permutations: int, seed: int
 ) -> dict[tuple[str, str], dict]:
-    """Return the rows of `egara.scores.levels.score_level` that are asked for, on the whole vectors."""
+    """Return the rows of `egara.scores.levels.score_level` that are asked for, on the whole vectors; no others are made."""
     distances = cosine_distances(prepare(gram, l2 == "on"))
     # Shuffled works have several authors, and the work level does not ask for them.
     works, authors = codes(index["work"]), codes(index["author"])
     found = {}
     for level in dict.fromkeys(level for level, _ in asked):
-        described = describe_level(level, authors, works, permutations, seed)
-        for row in score_level(distances, works, described, seed):
-            found[level, row["metric"]] = row
+        described = _describe(level, tuple(authors.tolist()), tuple(works.tolist()), permutations, seed)
+        metrics = tuple(metric for of, metric in asked if of == level)
+        rows = (
+            score_hits(distances, works, described, seed, metrics=metrics)
+            if NEIGHBOURS.keys() >= set(metrics)
+            else score_level(distances, works, described, seed)
+        )
+        found |= {(level, row["metric"]): row for row in rows}
     return {key: found[key] for key in asked}
+
+
+@lru_cache(maxsize=16)
+def _describe(level: str, authors: tuple[int, ...], works: tuple[int, ...], permutations: int, seed: int) -> "Level":
+    """Set up a level once for all spaces of the same LoRAs."""
+    import numpy as np
+
+    return describe_level(level, np.array(authors), np.array(works), permutations, seed)
 
 
 def first_sets(gram: "np.ndarray", index: "pd.DataFrame", names: set[str]) -> "tuple[np.ndarray, pd.DataFrame]":
