@@ -77,7 +77,7 @@ def shuffle(index: "pd.DataFrame", level: str, seed: int) -> "pd.DataFrame":
 def score(
     gram: "np.ndarray", index: "pd.DataFrame", l2: str, asked: list[tuple[str, str]], permutations: int, seed: int
 ) -> dict[tuple[str, str], dict]:
-    """Return the rows of `egara.scores.levels.score_level` that are asked for, on the whole vectors; no others are made."""
+    """Return the rows of `egara.scores.levels.score_level` that are asked for, on whole vectors; no others are made."""
     distances = cosine_distances(prepare(gram, l2 == "on"))
     # Shuffled works have several authors, and the work level does not ask for them.
     works, authors = codes(index["work"]), codes(index["author"])
