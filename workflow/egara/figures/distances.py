@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import add_title, describe_setting, save, set_theme
+from egara.figures.style import add_title, describe_setting, palette, save, set_theme
 from egara.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.scores.distances import cosine_distances
@@ -38,8 +38,8 @@ def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int, title: t
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    palette = seaborn.color_palette("colorblind")
-    colours = dict(zip(KINDS, (palette[2], palette[1], palette[0]), strict=True))
+    blue, orange, green = palette(3)[:3]
+    colours = dict(zip(KINDS, (green, orange, blue), strict=True))
     figure, panels = pyplot.subplots(
         1, len(pairs), figsize=(4.4 * len(pairs), 3.4), squeeze=False, layout="constrained"
     )

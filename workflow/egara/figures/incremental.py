@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import add_title, describe_setting, save, set_theme
+from egara.figures.style import add_title, describe_setting, palette, save, set_theme
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.distances import cosine_distances
@@ -46,10 +46,9 @@ def draw_incremental(
     alike: np.ndarray, inside: np.ndarray, ratios: tuple[np.ndarray, np.ndarray], count: int, title: tuple[str, str]
 ) -> "Figure":
     """Draw agreement of components left, shares of variance (incremental, exact) right; `count` LoRAs."""
-    import seaborn
     from matplotlib import pyplot
 
-    blue, orange, green = (seaborn.color_palette("colorblind")[place] for place in (0, 1, 2))
+    blue, orange, green = palette(3)[:3]
     numbers = np.arange(1, len(alike) + 1)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(9.6, 3.4), layout="constrained")
     left.plot(numbers, inside, color=blue, marker="o", markersize=3, linewidth=1, label="inside the first i exact ones")

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from egara.errors import run
-from egara.figures.style import save, set_theme
+from egara.figures.style import palette, save, set_theme
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import SIGNIFICANT, settings
@@ -36,7 +36,6 @@ def labels_of(table: "pd.DataFrame") -> list[str]:
 
 def draw_overview(table: "pd.DataFrame") -> "Figure":
     """Draw one panel a level; rows are settings, circles L2 on, squares L2 off, filled where p < 0.05."""
-    import seaborn
     from matplotlib import pyplot
     from matplotlib.lines import Line2D
 
@@ -45,9 +44,7 @@ def draw_overview(table: "pd.DataFrame") -> "Figure":
     rows = {name: place for place, name in enumerate(dict.fromkeys(names))}
     levels = [level for level in LEVELS if f"{level}_top1" in table and table[f"{level}_top1"].notna().any()]
     found = list(dict.fromkeys(table["representation"]))
-    kinds = dict(
-        zip(found, seaborn.color_palette("colorblind" if len(found) <= 10 else "husl", len(found)), strict=True)
-    )
+    kinds = dict(zip(found, palette(len(found)), strict=False))
     both = table["l2"].nunique() > 1
     figure, panels = pyplot.subplots(
         1, len(levels) or 1, figsize=(3.0 * max(len(levels), 1) + 1.6, 1.5 + 0.42 * len(rows)), sharey=True,
