@@ -172,3 +172,24 @@ def test_shorter_coordinates_do_not_touch_names():
     assert (
         style.shorten(svg) == '<title>x</title></metadata><path d="M 1.23 -2.35"/><text>rank 1.23456, v1.50000</text>'
     )
+
+
+def test_every_point_has_the_colour_of_its_author_and_the_marker_of_its_work():
+    from matplotlib.figure import Figure
+    from matplotlib.markers import MarkerStyle
+
+    works = [f"w{place}" for place in range(len(style.MARKERS))]
+    index = pd.DataFrame({"work": np.repeat(works, 3), "author": np.repeat(["a", "b"], 18)})
+    points = np.random.default_rng(0).normal(size=(len(index), 2))
+    hollow = np.arange(len(index)) % 3 == 2
+    axes = Figure().subplots()
+    components.scatter(axes, points, index, hollow)
+    colours, markers = style.author_colours(index["author"]), style.work_markers(index["work"])
+    solid, *outlines = axes.collections
+    order = [int(np.flatnonzero((points == place).all(axis=1))[0]) for place in solid.get_offsets()]
+    assert sorted(order) == np.flatnonzero(~hollow).tolist() != order, "no author on top"
+    for row, colour, path in zip(order, solid.get_facecolors(), solid.get_paths(), strict=True):
+        assert tuple(colour[:3]) == pytest.approx(colours[index["author"][row]])
+        marker = MarkerStyle(markers[index["work"][row]])
+        assert np.allclose(path.vertices, marker.get_path().transformed(marker.get_transform()).vertices)
+    assert sum(len(drawn.get_offsets()) for drawn in outlines) == hollow.sum()

@@ -18,6 +18,7 @@ from egara.figures.style import (
 )
 from egara.files import read_tsv
 from egara.progress import logger, parser
+from egara.seeds import stream
 from egara.vectors.geometry import read_maps
 
 if TYPE_CHECKING:
@@ -67,18 +68,21 @@ def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarra
 
 
 def scatter(axes: "Axes", points: np.ndarray, index: "pd.DataFrame", hollow: np.ndarray | None = None) -> None:
-    """Scatter points (n, 2); those in `hollow` (n,) bool as outlines."""
-    import seaborn
+    """Scatter points (n, 2), in mixed order so that no author lies on top; those in `hollow` (n,) bool as outlines."""
+    from matplotlib.markers import MarkerStyle
 
     hollow = np.zeros(len(points), bool) if hollow is None else hollow
     colours, markers = author_colours(index["author"]), work_markers(index["work"])
-    solid = index.loc[~hollow]
-    seaborn.scatterplot(
-        x=points[~hollow, 0], y=points[~hollow, 1], hue=solid["author"].to_numpy(), style=solid["work"].to_numpy(),
-        palette=colours, markers=markers, s=34, alpha=1.0, edgecolor="white", linewidth=0.35, legend=False, ax=axes,
+    rows = stream("figures", "order").permutation(np.flatnonzero(~hollow))
+    drawn = axes.scatter(
+        *points[rows].T, s=34, color=[colours[name] for name in index["author"].iloc[rows]],
+        edgecolors="white", linewidths=0.35,
     )  # fmt: skip
-    for (author, work), rows in index.loc[hollow].groupby(["author", "work"]).groups.items():
-        x, y = points[index.index.get_indexer(rows)].T
+    shapes = {work: MarkerStyle(marker) for work, marker in markers.items()}
+    paths = {work: shape.get_path().transformed(shape.get_transform()) for work, shape in shapes.items()}
+    drawn.set_paths([paths[work] for work in index["work"].iloc[rows]])
+    for (author, work), found in index.loc[hollow].groupby(["author", "work"]).groups.items():
+        x, y = points[index.index.get_indexer(found)].T
         axes.scatter(x, y, s=22, marker=markers[work], facecolors="none", edgecolors=[colours[author]], linewidths=0.9)
 
 
