@@ -146,3 +146,17 @@ def test_twins_are_cells_of_their_own_or_the_grids():
     assert list_controls(kinds, [TWINS["token"]], 30)["token"] == CELL
     with pytest.raises(EgaraError, match="controls.sets is 3; expected at most sets.count, 2"):
         list_controls(kinds, [CELL], 2)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (0.01, 0.01, "the work still shows"),
+        (0.01, 0.20, "the work no longer shows"),
+        (0.20, 0.01, "the work shows here only"),
+        (0.20, 0.20, "the work shows in neither"),
+    ],
+)
+def test_what_did_not_show_before_cannot_be_lost(before, after, words):
+    study, found = ({"value": 0.5, "p": p} for p in (before, after))
+    assert controls.say("disjoint", ("work", "top1"), study, found) == words

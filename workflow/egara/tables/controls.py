@@ -125,7 +125,9 @@ def say(control: str, key: tuple[str, str], study: dict, found: dict) -> str:
         return f"{fixed(value - base, 2, sign=True)} with the other token"
     if metric == "top1":
         what = "work" if level == "work" else "author"
-        return f"the {what} still shows" if above else f"the {what} no longer shows"
+        if study["p"] < SIGNIFICANT:
+            return f"the {what} still shows" if above else f"the {what} no longer shows"
+        return f"the {what} shows here only" if above else f"the {what} shows in neither"
     if metric == "cosine_intra" and base:
         return f"{100 * value / base:.0f} % of the study's distance"
     return ""
