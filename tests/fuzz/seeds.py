@@ -182,7 +182,11 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "gram": lambda: [saved(np.save, np.eye(2)), saved(np.save, np.eye(2, dtype=np.float32))],
     "layer-grams": lambda: [saved(np.savez, grams=np.ones((1, 2, 2)), layers=["x"], **dict.fromkeys(ROWS, ["a", "b"]))],
     "nulls": lambda: [
-        saved(kind, **{"work.observed": 0.5, "work.values": np.arange(3) / 4, "work.exact": True, "work.of": "ab"})
+        saved(
+            kind,
+            **{"work.observed": 0.5, "work.values": np.arange(3) / 4, "work.exact": True, "work.of": "ab"},
+            **{"work.least": 1 / 3},
+        )
         for kind in (np.savez, np.savez_compressed)
     ],
     "map": lambda: [b"author\twork\tset\tc01\tc02\nA\tw\t00\t0.5\t-1e-3\nB\tv\t00\t2\t3\n"],
