@@ -185,9 +185,12 @@ def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study)
     assert "Author across works: too few to tell (Top-1 " in table["sentence"][0]
     assert "which cannot fall below 0.333" in table["sentence"][0]
     notes = " ".join(verdict.layout(table).notes)
-    assert "For the author so few labels can be exchanged that p cannot fall below 0.333" in notes
+    assert "For the author, with so few exchanges of labels, p cannot fall below 0.333" in notes
     text = " ".join(answer.summary(table, None))
-    assert "cannot be told from so few works: p cannot fall below 0.333" in text and "too few to tell" in text
+    assert (
+        "cannot be told: with so few exchanges of labels p cannot fall below 0.333" in text
+        and "too few to tell" in text
+    )
     assert "not shown to carry the author" not in text
     cells = [line.cells[1] for line in answer.lines(table)[1]]
     assert all(cell.tone == "unknown" and "cannot fall below\u00a00.333" in cell.numbers for cell in cells)

@@ -139,8 +139,8 @@ def _best(verdict: "pd.DataFrame", level: str) -> str:
     )
     if (tested[f"{level}_verdict"] == TOO_FEW).all():
         return (
-            f"Whether the weights carry {WHAT[level]} cannot be told from so few works: p cannot fall below "
-            f"{probability(tested[f'{level}_p_least'].max())}, however high the score. The highest, "
+            f"Whether the weights carry {WHAT[level]} cannot be told: with so few exchanges of labels p cannot fall "
+            f"below {probability(tested[f'{level}_p_least'].max())}, however high the score. The highest, "
             f"{name_setting(row)}: {numbers}."
         )
     if not sure.any():

@@ -183,7 +183,7 @@ def layout(table: "pd.DataFrame") -> Layout:
     for level, name in (("work", "the work"), ("author_across_works", "the author")):
         if TOO_FEW in set(table[f"{level}_verdict"]):
             notes.append(
-                f"For {name} so few labels can be exchanged that p cannot fall below "
+                f"For {name}, with so few exchanges of labels, p cannot fall below "
                 f"{probability(table[f'{level}_p_least'].max())}: too few to tell, however high the score."
             )
         least = table[f"{level}_p"].min()
