@@ -139,7 +139,15 @@ def test_labels_that_may_be_meant_as_one_are_named_with_their_rows(one, other, d
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("jojo-1", "jojo-2"), ("か", "が"), ("ビル", "ビール"), ("1-11", "11-1"), ("v1.5", "v15"), ("二", "ニ"), ("!", "?")],
+    [
+        ("jojo-1", "jojo-2"),
+        ("か", "が"),
+        ("ビル", "ビール"),
+        ("1-11", "11-1"),
+        ("v1.5", "v15"),
+        ("二", "ニ"),
+        ("!", "?"),
+    ],
 )
 def test_labels_that_differ_are_left_alone(one, other):
     assert warned(one, other) == []

@@ -1,4 +1,4 @@
-"""What a study of this size allows: what is made, with which numbers, and what cannot be told whatever the weights hold.
+"""What a study of this size allows: what is made, with which numbers, and what nobody can tell from so few labels.
 
 A plan is made from the configuration and the works table alone, before any page is read.
 """
@@ -7,11 +7,11 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from egara.maps import LEAST_UMAP
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import SIGNIFICANT
 from egara.works import Work
 
-LEAST_UMAP = 4  # LoRAs; three points have no neighbourhoods to lay out
 QUESTIONS = {
     "work": "whether the weights carry the work",
     "author": "whether LoRAs of one author lie together",

@@ -109,9 +109,7 @@ def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None
     try:
         header = pd.read_csv(path, sep="\t", nrows=0).columns
         blank = {column: ["", "nan"] for column in header if column not in (text or [])}  # an author may be called nan
-        table = pd.read_csv(
-            path, sep="\t", dtype={c: str for c in text or []}, keep_default_na=False, na_values=blank
-        )
+        table = pd.read_csv(path, sep="\t", dtype={c: str for c in text or []}, keep_default_na=False, na_values=blank)
     except (ValueError, UnicodeDecodeError) as error:
         raise EgaraError(f"{path}: not a table of tab-separated values ({error})") from error
     if missing := [c for c in columns if c not in table.columns]:

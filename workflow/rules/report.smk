@@ -68,6 +68,7 @@ rule write_report:
     input:
         tables=collect("<results>/tables/{table}.tsv", table=TABLES, allow_missing=True),
         figures=figures_of,
+        skipped=of_works("<results>/pages/{work}.skipped.tsv") + of_works("<results>/faces/{work}.skipped.tsv"),
         config="<results>/config.json",
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
@@ -98,6 +99,7 @@ rule write_report:
         " --corpus {params.corpus}"
         " --tables {input.tables}"
         " --figures {input.figures}"
+        " --skipped {input.skipped}"
         " --config {input.config}"
         " --base {input.base}"
         " --samples {input.samples}"
