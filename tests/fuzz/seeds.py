@@ -3,7 +3,8 @@
 import json
 import tempfile
 from collections.abc import Callable
-from io import BytesIO
+from csv import writer
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,20 @@ from PIL import Image
 from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
 
 KEY = "a" * 64
+
+
+def works_tables() -> list[bytes]:
+    """The works table as an editor writes it, and as spreadsheets save it: quoted, by semicolons, in UTF-16."""
+    rows = [
+        ["author", "work", "volumes", "series"],
+        ["荒木", "jojo-1", ".; ..", ""],
+        ['B "C", D', "jojo-2", "./*", "s"],
+    ]
+    plain, quoted = "\r\n".join("\t".join(row).replace('"', "") for row in rows), StringIO()
+    writer(quoted, delimiter=";").writerows(rows)
+    return [plain.encode(), quoted.getvalue().encode("utf-8-sig"), quoted.getvalue().encode("utf-16")]
+
+
 ROWS = ("loras", "authors", "works", "sets")
 COMIC = b"<ComicInfo><Series>A Work</Series><Writer>An Author, B</Writer><Penciller>C</Penciller></ComicInfo>"
 ANNOTATIONS = (
@@ -161,7 +176,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "manga109": lambda: [ANNOTATIONS],
     "boxes": lambda: [b"volume\tpage\tleft\ttop\tright\tbottom\nv\t0.png\t1\t2\t20\t25.5\nv\t1.png\t0\t0\t9\t9\n"],
     "image": pictures,
-    "works": lambda: ["author\twork\tvolumes\n荒木\tjojo-1\t.; ..\n\nB\tjojo-2\t./*\n".encode()],
+    "works": works_tables,
     "casts": lambda: [b"work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\nw\tlorelei\t0\t2\t8\t1\t2\n"],
     "config": lambda: [CONFIG],
     "pages": lambda: [
@@ -190,6 +205,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         for kind in (np.savez, np.savez_compressed)
     ],
     "map": lambda: [b"author\twork\tset\tc01\tc02\nA\tw\t00\t0.5\t-1e-3\nB\tv\t00\t2\t3\n"],
+    "skipped": lambda: [b"source\tmember\tcause\tcount\treason\na.cbz\t1.png\tunreadable\t1\tcut short\n"],
     "description": lambda: [json.dumps(BASE).encode()],
     "onnx": network,
     "onnx-answer": lambda: [np.arange(20, dtype=np.float32).tobytes(), np.full(20, np.nan, np.float32).tobytes()],

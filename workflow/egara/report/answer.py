@@ -156,7 +156,9 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
     if tested.empty:
         notes = verdict[f"{level}_note"].dropna().unique() if f"{level}_note" in verdict else []
         why = ", ".join(note for note in notes if note)
-        return f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why.lower() not in said else ""
+        return (
+            f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why.lower() not in said else ""
+        )
     gain = (tested[level] - tested[f"{level}_chance"]) / (1 - tested[f"{level}_chance"])
     sure = tested[f"{level}_verdict"] == YES
     row = tested.loc[gain.where(sure).idxmax() if sure.any() else gain.idxmax()].to_dict()
