@@ -2,7 +2,6 @@
 
 import itertools
 import math
-import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -109,29 +108,20 @@ def list_controls(controls: dict, cells: list[str], count: int) -> dict[str, str
 
 
 def find_volumes(works: list[Work]) -> dict[str, list[str]]:
-    """Return the files and folders behind each work's volumes; globs are resolved in name order.
+    """Return the files and folders behind each work's volumes; globs are resolved in natural order.
 
     Raises
     ------
     EgaraError : nothing lies at a place that the works table names.
     """
-    import glob
+    from egara.corpus.sources import expand
 
-    found = {}
+    found: dict[str, list[str]] = {}
     for work in works:
-        found[work.work] = []
-        for place in work.volumes:
-            try:
-                paths = [place] if Path(place).exists() else sorted(glob.glob(str(Path(place).expanduser())))
-            except (OSError, RuntimeError, ValueError, re.error) as error:  # too long, nobody's home, a zero byte
-                raise EgaraError(
-                    f"work {work.work}: {place} is no place ({error}); expected a file or folder"
-                ) from error
-            if not paths:
-                raise EgaraError(
-                    f"work {work.work}: no volume at {place}; expected a file, a folder or a glob that fits"
-                )
-            found[work.work] += paths
+        try:
+            found[work.work] = [str(path) for place in work.volumes for path in expand(place)]
+        except EgaraError as error:
+            raise EgaraError(f"work {work.work}: no volume at {error}") from error
     return found
 
 

@@ -22,6 +22,8 @@ OTHER = {
     "system": "files of a system (thumbnails, recycle bins, hidden files)",
     "foreign": "files that are no page and no volume",
     "link": "links that are not followed",
+    "duplicate": "files and volumes that are there already",
+    "frames": "further pictures of an animation, which are not taken",
     "repeated": "faces that are there already",
     "faceless": "pages without a face",
 }

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from egara.corpus.limits import MEBIBYTE, Limits, key
 from egara.errors import EgaraError
-
-# The longest of Manga109 has 2 MiB; a tree of many small elements takes fifty times the bytes of its text.
-_XML_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,24 @@ def page_index(page: str) -> int | None:
     return int(stem) if stem.isascii() and stem.isdigit() and len(stem) <= 9 else None
 
 
-def read_annotations(file: Path) -> Book:
+def read_annotations(file: Path, limits: Limits | None = None) -> Book:
     """Read an annotation file; its boxes are of the kinds frame, face, body and text.
 
     Raises
     ------
-    EgaraError : no annotations of Manga109.
+    EgaraError : no annotations of Manga109, or more than `limits` allow: a tree of many small elements takes fifty
+        times the bytes of its text, and the longest of Manga109 has 2 MiB.
     """
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException, ElementTree
 
+    most = (limits or Limits()).annotations
     try:
         with open(file, "rb") as opened:
-            text = opened.read(_XML_BYTES + 1)
-        if len(text) > _XML_BYTES:
-            raise ValueError("more than 16 MiB")
+            text = opened.read(most * MEBIBYTE + 1)
+        if len(text) > most * MEBIBYTE:
+            raise ValueError(f"more than {most} MiB, {key('annotations')}")
         root = ElementTree.fromstring(text)
         pages = {int(page.attrib["index"]): page for page in root.iterfind("pages/page")}
         sizes = {index: (int(page.attrib["width"]), int(page.attrib["height"])) for index, page in pages.items()}
@@ -86,7 +86,7 @@ def read_annotations(file: Path) -> Book:
     return Book(root.get("title", ""), sizes, boxes)
 
 
-def check_book(volume: Path, sizes: dict[str, tuple[int, int]]) -> list[str]:
+def check_book(volume: Path, sizes: dict[str, tuple[int, int]], limits: Limits | None = None) -> list[str]:
     """Compare a book's pages (name → width, height) with its annotations; return a warning for each difference.
 
     Boxes are in pixels of the annotated size, so a page of another size would have its faces cut out elsewhere.
@@ -95,7 +95,7 @@ def check_book(volume: Path, sizes: dict[str, tuple[int, int]]) -> list[str]:
     if file is None:
         return []
     try:
-        stated = read_annotations(file).sizes
+        stated = read_annotations(file, limits).sizes
     except EgaraError as error:
         return [str(error)]
     found = {page_index(page): size for page, size in sizes.items()}

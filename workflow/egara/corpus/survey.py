@@ -1,0 +1,61 @@
+"""What a volume holds, told without decoding a page."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from egara.corpus.images import measure
+from egara.corpus.limits import DPI, Limits, Unreadable, check_pixels
+from egara.corpus.sources import open_volume
+from egara.skipped import skipped
+
+_MEASURED = 3
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a volume before its pages are decoded.
+
+    Attributes
+    ----------
+    kind : `CBZ`, `CBT`, `CB7`, `CBR`, `EPUB`, `PDF`, `folder of images` or `image`.
+    pages : their number; a file with several pictures counts as one.
+    sizes : width and height in pixels of the first pages, three at most.
+    skipped : rows of `egara.skipped` for what is left out, as far as names and headers tell.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    pages: int
+    sizes: tuple[tuple[int, int], ...] = ()
+    skipped: tuple[dict[str, str | int], ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+
+
+def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["default"]) -> Survey:
+    """Open a volume and tell what it holds.
+
+    Parameters
+    ----------
+    path : folder, archive, document or image.
+    limits : bounds on members and pages.
+    dpi : resolution at which a PDF is rendered.
+
+    Raises
+    ------
+    EgaraError : the volume cannot be opened.
+    """
+    path = Path(path)
+    with open_volume(path, limits or Limits(), dpi) as source:
+        members = source.members
+        sizes, rows = [], []
+        for member in members[:_MEASURED]:
+            try:
+                size = source.page_size(member) or measure(source.read(member))
+                check_pixels(*size, source.limits)
+                sizes.append(size)
+            except Unreadable as error:
+                rows.append(skipped(path, member, error.cause, str(error)))
+        return Survey(
+            path, path.name, source.kind, len(members), tuple(sizes), (*rows, *source.skipped), tuple(source.warnings)
+        )
