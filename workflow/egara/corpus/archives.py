@@ -138,12 +138,16 @@ class Source:
         return member, None
 
     def _blobs_within(self, outer: str, inner: list[str], file: Path) -> Iterator[tuple[str, bytes | Unreadable]]:
+        done = 0
         try:
             with self._within(outer, file) as source:
                 for name, data in source.blobs(inner):
                     yield f"{outer}/{name}", data
+                    done += 1
         except EgaraError as error:
-            yield from ((f"{outer}/{name}", Unreadable(str(error))) for name in inner)
+            yield from ((f"{outer}/{name}", Unreadable(str(error))) for name in inner[done:])
+        finally:
+            file.unlink(missing_ok=True)
 
     def _within(self, outer: str, file: Path) -> "Source":
         """Open a volume within this one."""
@@ -169,6 +173,7 @@ class Source:
                         for row in source.skipped
                     ]
                     self.warnings += source.warnings
+                found.unlink(missing_ok=True)
             except EgaraError as error:
                 cause = found.cause if isinstance(found, Unreadable) and found.cause == "limit" else "volume"
                 reason = str(error).removeprefix(f"{self.path / outer}: ")

@@ -76,6 +76,8 @@ class _Reader:
                     level.rows.append(skipped(self._top, label(path), "limit" if beyond else "link", reason))
                 else:
                     level.folders.append(self.read(path, depth + 1))
+            elif entry.is_symlink() and not os.path.exists(entry.path) and not (is_page(path) or is_volume(path)):
+                level.rows.append(skipped(self._top, label(path), "link", "a link that leads nowhere"))
             else:
                 self._note(1)
                 level.files.append(path)
@@ -162,7 +164,7 @@ def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, st
         if not mixed:
             return
         notes.append(
-            f"{top / level.name}: {len(images)} images ({images[0]}) beside volumes; both are read, the images as a volume"
+            f"{top / level.name}: {len(images)} images ({images[0]}) beside volumes; both are read, they as a volume"
         )
     else:
         rows += leftover_rows(top, [level])

@@ -16,9 +16,11 @@ class Leftovers:
     def note(self, name: str, count: int = 1) -> None:
         """Note a file that is no page and no volume, or a system's folder of so many files; documents are none."""
         parts = parts_of(name)
+        if is_document(name):
+            return
         if (place := system_part(name)) is not None:
             self._system["/".join(parts[: place + 1])] += count
-        elif not is_document(name):
+        else:
             self._foreign.setdefault(("/".join(parts[:-1]), suffix_of(name)), []).append(name)
 
     def rows(self, source: object) -> list[dict[str, str | int]]:

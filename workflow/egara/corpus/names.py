@@ -29,7 +29,10 @@ OTHER_VOLUMES = {
     ".zst": "archive packed with Zstandard",
 }
 
-_DOCUMENTS = frozenset(["comicinfo.xml", "metroninfo.xml", "comicbookinfo.json", "series.json", "details.json"])
+# ComicInfo.xml and its kin, and what Snakemake leaves in a folder that a rule makes.
+_DOCUMENTS = frozenset(
+    ["comicinfo.xml", "metroninfo.xml", "comicbookinfo.json", "series.json", "details.json", ".snakemake_timestamp"]
+)
 
 # Folders in which Windows, macOS and the makers of network disks keep thumbnails, indexes and what was deleted.
 _SYSTEM_FOLDERS = frozenset(
@@ -84,7 +87,7 @@ def is_volume(name: str) -> bool:
 
 def is_document(name: str) -> bool:
     """Tell whether a file describes its volume."""
-    return bool(parts := parts_of(name)) and parts[-1].lower() in _DOCUMENTS and not is_system(name)
+    return bool(parts := parts_of(name)) and parts[-1].lower() in _DOCUMENTS
 
 
 def is_comic_info(name: str) -> bool:

@@ -16,6 +16,10 @@ from egara.skipped import skipped
 _TWO_BYTES = re.compile(rb"[\x81-\x9f\xe0-\xfc][/\x40-\x7e\x80-\xfc]|.", re.DOTALL)
 
 
+# How often an archive is read on behind members that are damaged.
+_PASSES = 50
+
+
 class Stream(Source):
     """CB7 or CBR through libarchive, which reads an archive from its start to its end only."""
 
@@ -57,44 +61,54 @@ class Stream(Source):
         """Nothing: they were read on the way."""
 
     def _stored(self, names: list[str]) -> Iterator[tuple[str, bytes | Path | Unreadable]]:
-        """Yield files in the order asked for, from one pass; those that come too early wait in a temporary folder."""
-        places = {name: place for place, name in enumerate(names)}
-        failed: dict[int, Unreadable] = {}
-        turn, folder = 0, self._temporary()
-        lost = Unreadable(ABSENT, "missing")
-        try:
-            for name, entry in self._entries():
-                place = places.pop(name, None)
-                if place is None:
-                    continue
-                waiting = folder / str(place)
-                try:
-                    if place == turn and not is_volume(name):
-                        yield name, self._joined(self._unpack(name, entry))
-                        turn += 1
-                    else:
-                        self._spilled(self._unpack(name, entry), str(place))
-                except Unreadable as error:
-                    failed[place] = error
-                    waiting.unlink(missing_ok=True)
-                while turn < len(names) and ((waiting := folder / str(turn)).exists() or turn in failed):
-                    yield names[turn], failed.pop(turn, None) or self._given(names[turn], waiting)
-                    waiting.unlink(missing_ok=True)
-                    turn += 1
-                if not places:
-                    return
-        except EgaraError as error:
-            if not self._broken:
-                raise
-            lost = Unreadable(str(error).removeprefix(f"{self.path}: "))
-        for place in range(turn, len(names)):
-            waiting = folder / str(place)
-            found = failed.get(place, lost)
-            yield names[place], self._given(names[place], waiting) if waiting.exists() else found
-            waiting.unlink(missing_ok=True)
+        """Yield files in the order asked for, from one pass; those that come too early wait in a temporary folder.
 
-    def _given(self, name: str, waiting: Path) -> bytes | Path:
-        return waiting if is_volume(name) else waiting.read_bytes()
+        A member at which libarchive gives up is left out of another pass, which may read those behind it.
+        """
+        places = {name: place for place, name in enumerate(names)}
+        ready: dict[int, bytes | Path | Unreadable] = {}
+        turn, lost = 0, Unreadable(ABSENT, "missing")
+        for _ in range(_PASSES):
+            place = None
+            try:
+                for name, entry in self._entries():
+                    place = places.pop(name, None)
+                    if place is None:
+                        continue
+                    ready[place] = self._taken(name, entry, place, place == turn)
+                    place = None
+                    while turn in ready:
+                        yield names[turn], self._given(ready.pop(turn), names[turn])
+                        turn += 1
+                    if not places:
+                        return
+                break
+            except EgaraError as error:
+                if not self._broken:
+                    raise
+                lost = Unreadable(str(error).removeprefix(f"{self.path}: "))
+                if place is None:
+                    break
+                ready[place] = lost
+        for place in range(turn, len(names)):
+            yield names[place], self._given(ready.get(place, lost), names[place])
+
+    def _taken(self, name: str, entry, place: int, wanted: bool) -> bytes | Path | Unreadable:
+        """Read a member: a page whose turn it is into memory, anything else into a file."""
+        try:
+            if wanted and not is_volume(name):
+                return self._joined(self._unpack(name, entry))
+            return self._spilled(self._unpack(name, entry), str(place))
+        except Unreadable as error:
+            return error
+
+    def _given(self, found: bytes | Path | Unreadable, name: str) -> bytes | Path | Unreadable:
+        """Return a page's bytes where they waited in a file, which goes; a volume stays a file."""
+        if not isinstance(found, Path) or is_volume(name):
+            return found
+        data = found.read_bytes()
+        found.unlink()
+        return data
 
     def _entries(self) -> Iterator[tuple[str, object]]:
         """Yield all that is no folder in the archive, under the names that tables give; of one name the first."""
