@@ -72,6 +72,8 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         yield marker, data[place + 4 : place + 2 + length]
         place += 2 + max(length, 2)
         if marker == _SCAN:
+            if place >= len(data):
+                raise Unreadable("truncated, it ends before its first pixel")
             found = _MARKER.search(data, place)
             place = found.start() if found else len(data)
 
