@@ -3,11 +3,13 @@
 import json
 import tempfile
 from collections.abc import Callable
+from gzip import compress as packed
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
 
 KEY = "a" * 64
@@ -47,6 +49,64 @@ def picture(kind: str, mode: str = "L", side: int = 12) -> bytes:
 def members() -> dict[str, bytes]:
     """Return an archive's members."""
     return {"1.png": picture("PNG"), "b/2.jpg": picture("JPEG"), "ComicInfo.xml": COMIC, "notes.txt": b"words"}
+
+
+def pages_of(kind: str, **options: object) -> bytes:
+    """Return a file of three pictures."""
+    file = BytesIO()
+    frames = [Image.new("L", (12, 9), 60 * n) for n in range(3)]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
+    return file.getvalue()
+
+
+def nested() -> dict[str, bytes]:
+    """Return the members of an archive with volumes inside, one of them in another."""
+    inner = written(write_zip, members())
+    outer = written(write_zip, {"deep.cbz": inner, "1.png": picture("PNG")})
+    return {
+        "a.cbz": inner,
+        "b.cbt": written(write_tar, members()),
+        "c/d.zip": outer,
+        "e.pdf": documents()[0],
+        **members(),
+    }
+
+
+def odd_zips() -> list[bytes]:
+    """Return archives without their directory, behind other bytes, with other names in the members' headers."""
+    whole = written(write_zip, members())
+    place = whole.index(b"PK\x01\x02")
+    return [whole[:place], b"MZ" + bytes(70) + whole, whole[:place].replace(b"b/2.jpg", b"b\\2.jpg") + whole[place:]]
+
+
+def odd_pictures() -> list[bytes]:
+    """Return pictures with several frames, a progressive one, one cut at its end, and one with metadata."""
+    progressive = BytesIO()
+    Image.new("RGB", (20, 16), "red").save(progressive, "JPEG", progressive=True)
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 3000, zip=True)
+    labelled = BytesIO()
+    Image.new("P", (9, 7)).save(labelled, "PNG", pnginfo=text, transparency=0)
+    several = [pages_of(kind) for kind in ("TIFF", "GIF", "WEBP", "PNG", "MPO")]
+    jxl = [b"\xff\x0a" + bytes(40), b"\0\0\0\x18ftypheic" + bytes(40)]
+    return [
+        *several,
+        progressive.getvalue(),
+        picture("JPEG")[:-2],
+        b"\r\n" + picture("JPEG"),
+        labelled.getvalue(),
+        *jxl,
+    ]
+
+
+def shelf() -> dict[str, bytes]:
+    """Return an EPUB's members whose pages show their images by style sheets, objects and sources."""
+    sheet = b"p.a, #b > i {background: #fff url('../images/c.png')} /* {} */"
+    text = b"""<link rel="stylesheet" href="s.css"/><p class="a"/><object data="..\\images\\A.PNG"/><picture>
+        <source srcset="../images/b.png 2x, x.png"/><img/></picture><i style="background:url(/images/b.png)"/>"""
+    cipher = b'<EncryptionMethod Algorithm="x"/><CipherReference URI="OPS/x"/>'
+    lock = b"<encryption><EncryptedData>" + cipher + b"</EncryptedData></encryption>"
+    return book() | {"OPS/text/00.xhtml": text, "OPS/text/s.css": sheet, "META-INF/encryption.xml": lock}
 
 
 def pictures() -> list[bytes]:
@@ -146,21 +206,21 @@ def saved(how: Callable, *values: object, **named: object) -> bytes:
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
-    "folder": lambda: [picture("PNG"), COMIC],
-    "cbz": lambda: [written(write_zip, members())],
-    "cbt": lambda: [written(write_tar, members())],
-    "cb7": lambda: [written(write_7z, members())],
-    "cbr": lambda: [written(write_rar, members())],
-    "epub": lambda: [written(write_zip, book())],
+    "folder": lambda: [picture("PNG"), COMIC, pages_of("TIFF"), pages_of("GIF")],
+    "cbz": lambda: [written(write_zip, members()), written(write_zip, nested()), *odd_zips()],
+    "cbt": lambda: [written(write_tar, members()), written(write_tar, nested()), packed(written(write_tar, members()))],
+    "cb7": lambda: [written(write_7z, members()), written(write_7z, nested())],
+    "cbr": lambda: [written(write_rar, members()), written(write_rar, nested())],
+    "epub": lambda: [written(write_zip, book()), written(write_zip, shelf())],
     "epub-package": lambda: [book()["OPS/book.opf"]],
     "epub-container": lambda: [book()["META-INF/container.xml"]],
-    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")],
+    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")] + [shelf()["OPS/text/00.xhtml"]],
     "pdf": documents,
     "any-volume": lambda: [*SEEDS["cbz"](), *SEEDS["cbt"](), *SEEDS["cb7"](), *SEEDS["cbr"](), *documents()],
     "comicinfo": lambda: [COMIC, book()["OPS/book.opf"]],
     "manga109": lambda: [ANNOTATIONS],
     "boxes": lambda: [b"volume\tpage\tleft\ttop\tright\tbottom\nv\t0.png\t1\t2\t20\t25.5\nv\t1.png\t0\t0\t9\t9\n"],
-    "image": pictures,
+    "image": lambda: pictures() + odd_pictures(),
     "works": lambda: ["author\twork\tvolumes\n荒木\tjojo-1\t.; ..\n\nB\tjojo-2\t./*\n".encode()],
     "casts": lambda: [b"work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\nw\tlorelei\t0\t2\t8\t1\t2\n"],
     "config": lambda: [CONFIG],

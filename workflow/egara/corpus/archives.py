@@ -87,6 +87,8 @@ class Source:
         if self._archive is not None:
             self._archive.close()
         if self._folder is not None:
+            for file in Path(self._folder.name).iterdir():
+                file.unlink()
             self._folder.cleanup()
 
     @property

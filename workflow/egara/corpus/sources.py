@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, natural
 from egara.corpus.pdf import Pdf
 from egara.corpus.signatures import is_image
 from egara.corpus.streams import Stream
-from egara.corpus.tars import PACKED, Tar
+from egara.corpus.tars import PACKED, Tar, is_tar
 from egara.corpus.zips import Zip, is_zip
 from egara.errors import EgaraError
 from egara.skipped import skipped
@@ -113,9 +112,7 @@ def _open_file(file: Path, path: Path, opening: Opening) -> Source:
     suffix = path.suffix.lower()
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")):
         return Stream(file, path, opening)
-    if head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and tarfile.is_tarfile(file)):
-        return Tar(file, path, opening)
-    if head.startswith(tuple(PACKED)):
+    if head.startswith(tuple(PACKED)) or head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and is_tar(file)):
         return Tar(file, path, opening)
     if (head.startswith(b"PK") or not (b"%PDF-" in head or is_image(head))) and is_zip(head, tail):
         return Epub(file, path, opening) if is_epub(file) else Zip(file, path, opening)
