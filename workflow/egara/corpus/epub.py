@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from egara.corpus.archives import ABSENT
 from egara.corpus.limits import Unreadable, check_bytes
-from egara.corpus.names import is_address, is_page, is_system, resolve, same_name, suffix_of
+from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
 from egara.corpus.shown import Shown
 from egara.corpus.zips import Zip
 from egara.errors import EgaraError
@@ -65,7 +65,7 @@ class Epub(Zip):
             self.skipped.append(skipped(self.path, "", "system", reason, len(system)))
 
     def _lose(self, member: str, cause: str, reason: str) -> None:
-        self.skipped.append(skipped(self.path, member, cause, reason))
+        self.skipped.append(skipped(self.path, label(member), cause, reason))
 
     def _encrypted(self) -> set[str]:
         """Return the members that are encrypted, fonts aside."""
@@ -161,7 +161,7 @@ class Epub(Zip):
 
     def _missing(self, base: str, link: str) -> str:
         """Return the name of an image that is not there, which `_check` then says."""
-        return resolve(base, _path(link))
+        return label(resolve(base, _path(link)))
 
     def _check(self, name: str):
         if same_name(name) in self._locked:

@@ -82,7 +82,8 @@ def measure(data: bytes) -> tuple[int, int]:
     Unreadable : no image.
     """
     image, _ = _opened(data, None)
-    with image:
+    with image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         width, height = image.size
         return (height, width) if _orientation(image) >= 5 else (width, height)
 
