@@ -1,5 +1,6 @@
 """Valid small files of every kind that Egara reads: what fuzzing starts from."""
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -79,6 +80,21 @@ def odd_zips() -> list[bytes]:
     return [whole[:place], b"MZ" + bytes(70) + whole, whole[:place].replace(b"b/2.jpg", b"b\\2.jpg") + whole[place:]]
 
 
+def added_formats() -> list[bytes]:
+    """Return pictures of the formats whose packages are installed."""
+    found = []
+    with contextlib.suppress(ImportError):
+        import pillow_jxl  # noqa: F401
+
+        found.append(picture("JXL"))
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        found.append(picture("HEIF", side=40))
+    return found
+
+
 def odd_pictures() -> list[bytes]:
     """Return pictures with several frames, a progressive one, one cut at its end, and one with metadata."""
     progressive = BytesIO()
@@ -88,14 +104,13 @@ def odd_pictures() -> list[bytes]:
     labelled = BytesIO()
     Image.new("P", (9, 7)).save(labelled, "PNG", pnginfo=text, transparency=0)
     several = [pages_of(kind) for kind in ("TIFF", "GIF", "WEBP", "PNG", "MPO")]
-    jxl = [b"\xff\x0a" + bytes(40), b"\0\0\0\x18ftypheic" + bytes(40)]
     return [
         *several,
         progressive.getvalue(),
         picture("JPEG")[:-2],
         b"\r\n" + picture("JPEG"),
         labelled.getvalue(),
-        *jxl,
+        *added_formats(),
     ]
 
 
