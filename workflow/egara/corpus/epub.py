@@ -2,11 +2,12 @@
 
 import posixpath
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
 from egara.corpus.archives import ABSENT
-from egara.corpus.limits import Unreadable, check_bytes
+from egara.corpus.limits import Limits, Unreadable, check_bytes
 from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
 from egara.corpus.shown import Shown
 from egara.corpus.zips import Zip
@@ -217,7 +218,7 @@ class Epub(Zip):
             raise EgaraError(f"{self.path}: {name} is no XML that can be read ({error}); expected an EPUB's") from error
 
 
-def is_epub(file: Path) -> bool:
+def is_epub(file: Path, limits: Limits) -> bool:
     """Tell whether a ZIP archive is an EPUB; a damaged one is not, and `Zip` then says what is wrong."""
     import mmap
 
@@ -226,7 +227,8 @@ def is_epub(file: Path) -> bool:
     try:
         with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
             entries, _ = read_directory(content)
-            return any(same_name(entry.text) == "meta-inf/container.xml" for entry in entries)
+            names = (entry.name.replace(b"\\", b"/").lstrip(b"/").lower() for entry in islice(entries, limits.members))
+            return b"meta-inf/container.xml" in names
     except (OSError, ValueError):
         return False
 

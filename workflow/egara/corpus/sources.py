@@ -13,7 +13,7 @@ from egara.corpus.epub import Epub, is_epub
 from egara.corpus.folders import Folder, read_tree, search
 from egara.corpus.limits import DPI, Budget, Limits
 from egara.corpus.manga109 import is_collection
-from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, natural_order
+from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order
 from egara.corpus.pdf import Pdf
 from egara.corpus.signatures import is_image
 from egara.corpus.streams import Stream
@@ -51,6 +51,10 @@ def find_volumes(values: list[str], limits: Limits | None = None) -> Found:
         for path in expand(value):
             inside = _inside(path, limits, found) if path.is_dir() else [path]
             for volume in inside:
+                if (shown := label(str(volume))) != str(volume):
+                    reason = "its name is no text; expected one line of UTF-8, without control characters"
+                    found.skipped.append(skipped(shown, "", "volume", reason))
+                    continue
                 real = os.path.realpath(volume)
                 if (other := seen.setdefault(real, volume)) is volume:
                     found.volumes.append(volume)
@@ -115,7 +119,7 @@ def _open_file(file: Path, path: Path, opening: Opening) -> Source:
     if head.startswith(tuple(PACKED)) or head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and is_tar(file)):
         return Tar(file, path, opening)
     if (head.startswith(b"PK") or not (b"%PDF-" in head or is_image(head))) and is_zip(head, tail):
-        return Epub(file, path, opening) if is_epub(file) else Zip(file, path, opening)
+        return Epub(file, path, opening) if is_epub(file, opening.limits) else Zip(file, path, opening)
     if b"%PDF-" in head:
         return Pdf(file, path, opening)
     if is_image(head) or suffix in PAGES:
