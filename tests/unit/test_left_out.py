@@ -89,6 +89,7 @@ def test_links_to_folders_are_followed_or_named(tmp_path):
         "circle": "..",
         "me": ".",
         "gone": "x",
+        "self": "self",
     }.items():
         (tmp_path / "work" / name).symlink_to(target)
     (tmp_path / "work" / "9.jpg").symlink_to("nowhere.jpg")
@@ -96,6 +97,7 @@ def test_links_to_folders_are_followed_or_named(tmp_path):
     assert list(shown(volume).items()) == [("1.jpg", 41), ("a/7.jpg", 47), ("a/8.jpg", 48), ("sub/2.jpg", 42)]
     assert rows(volume.skipped) == {
         "b": ("link", 1), "c": ("link", 1), "circle": ("link", 1), "me": ("link", 1), "gone": ("link", 1),
+        "self": ("link", 1),
         "9.jpg": ("missing", 1),
     }  # fmt: skip
 

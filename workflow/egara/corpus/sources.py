@@ -111,6 +111,8 @@ def _open_file(file: Path, path: Path, opening: Opening) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise EgaraError(f"{path}: cannot be read ({reason}); expected {EXPECTED}") from error
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        raise EgaraError(f"{path}: packed with Zstandard; expected {EXPECTED}, or a tar packed with gzip, bzip2 or xz")
     if not head:
         raise EgaraError(f"{path}: empty file; expected {EXPECTED}")
     suffix = path.suffix.lower()
