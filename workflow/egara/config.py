@@ -8,7 +8,7 @@ from pathlib import Path
 
 from egara.cells import format_cell, parse_cell
 from egara.errors import EgaraError
-from egara.files import read_text
+from egara.spreadsheets import read_sheet
 from egara.works import Work
 
 SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
@@ -132,16 +132,11 @@ def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str
     """Read the table of volumes to compose, a row a work; no table means that all volumes are the user's own."""
     if path is None:
         return {}
-    path = Path(path)
-    if not path.is_file():
-        raise EgaraError(f"{path}: no such table of casts; expected columns {', '.join(CAST_COLUMNS)}")
-    lines = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
-    if not lines or tuple(lines[0]) != CAST_COLUMNS:
-        raise EgaraError(f"{path}, line 1: expected tab-separated columns {', '.join(CAST_COLUMNS)}")
-    for number, row in enumerate(lines[1:], start=2):
-        if len(row) != len(CAST_COLUMNS):
-            raise EgaraError(f"{path}, row {number}: {len(row)} cells; expected {len(CAST_COLUMNS)}, parted by tabs")
-    casts = {row[0]: dict(zip(CAST_COLUMNS, row, strict=True)) for row in lines[1:]}
+    casts: dict[str, dict[str, str]] = {}
+    for number, cells in read_sheet(path, CAST_COLUMNS).rows:
+        if cells["work"] in casts:
+            raise EgaraError(f"{path}, row {number}: work {cells['work']} stands there twice; expected one row a work")
+        casts[cells["work"]] = cells
     if missing := sorted({work.work for work in works} - set(casts)):
         raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")
     return casts
