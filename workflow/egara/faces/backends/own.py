@@ -9,7 +9,8 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.faces.backends.graphs import open_graph
-from egara.faces.boxes import best_first, clip, empty, suppress
+from egara.faces.boxes import best_first, empty, suppress
+from egara.faces.protocol import Detector
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -25,7 +26,7 @@ AT_ONCE = 3_000_000  # working pixels in one run of the network, about 100 bytes
 LIMIT = 0.4  # overlap above which the lower of two boxes goes
 
 
-class OwnDetector:
+class OwnDetector(Detector):
     """The network in `weights`; `provenance` is its header: who drew what it was trained on, and how."""
 
     def __init__(self, weights: str | Path, threshold: float = 0.5, threads: int = 1) -> None:
@@ -56,13 +57,16 @@ class OwnDetector:
                     boxes[:, 1:4:2] += start
                     found[number].append(boxes)
         return [
-            self._finish(np.concatenate(boxes), scale, page.image.shape)
-            for boxes, scale, page in zip(found, scales, pages, strict=True)
+            suppress(np.concatenate(boxes) / [scale, scale, scale, scale, 1], LIMIT)
+            for boxes, scale in zip(found, scales, strict=True)
         ]
 
-    def _finish(self, boxes: np.ndarray, scale: float, shape: tuple[int, ...]) -> np.ndarray:
-        boxes[:, :4] /= scale
-        return clip(suppress(boxes, LIMIT), shape[1], shape[0])
+    def describe(self) -> str:
+        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        return (
+            f"egara, trained on {len(self.provenance['styles'])} styles of drawing; pages at {WORKING_WIDTH} x"
+            f" {WORKING_HEIGHT} pixels; threshold {self.threshold:g}"
+        )
 
 
 def working_scale(height: int, width: int) -> float:
