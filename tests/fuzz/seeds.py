@@ -138,7 +138,7 @@ def detectors() -> list[bytes]:
 
     return [
         written(partial(write, lying=True, metadata=named)),
-        written(partial(write, box="grid", tail="objectness", bgr=True)),
+        written(partial(write, box="grid", tail="objectness", fit="corner")),
         written(partial(write, box="corners", tail="label", rows=30, metadata=named | {"end2end": "True"})),
         written(
             partial(write, unit="shares", rows=30, shape=("n", 3, "h", "w"), metadata=named | {"head": "RTDETRDecoder"})

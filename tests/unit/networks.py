@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 128
 SCORE = 0.9
+SURE = 0.8  # objectness of the face
 FACE = (40, 30, 110, 90)
 
 
@@ -53,15 +54,28 @@ class Graph:
         first, last = (self.add("ReduceMax", end, axes=[1], keepdims=0) for end in (first, last))
         return self.add("Sub", whole, first), last, whole
 
-    def find(self, image, bgr=False):
+    def fits(self, image, fit):
+        """Return 1 where a white page lies in the input as it should, else 0: grey beside it, or none; (1,)."""
+        full, grey = (255, 114) if fit == "corner" else (1, 114 / 255)
+        first, last = {"letterbox": (grey, grey), "stretch": (full, full), "corner": (full, grey)}[fit]
+        right = []
+        for place, value in ((0, first), (-1, last)):
+            row = self.add("Gather", self.channel(image, 1), self.constant(place, np.int64), axis=1)
+            pixel = self.add("Gather", row, self.constant(place, np.int64), axis=1)
+            off = self.add("Abs", self.add("Sub", pixel, self.constant([value])))
+            right.append(self.add("Cast", self.add("Less", off, self.constant([full / 100])), to=TensorProto.FLOAT))
+        return self.add("Mul", *right)
+
+    def find(self, image, fit="letterbox"):
         """Return left, top, right, bottom, whether there is red, width and height of the input, each (1,)."""
+        bgr = fit == "corner"
         red, blue = (2, 0) if bgr else (0, 2)
         more = self.add("Sub", self.channel(image, red), self.channel(image, blue))
         mask = self.add("Greater", more, self.constant(128 if bgr else 0.5))
         mask = self.add("Cast", mask, to=TensorProto.FLOAT)
         left, right, width = self.extent(mask, 2)
         top, bottom, height = self.extent(mask, 1)
-        there = self.add("ReduceMax", mask, axes=[1, 2], keepdims=0)
+        there = self.add("Mul", self.add("ReduceMax", mask, axes=[1, 2], keepdims=0), self.fits(image, fit))
         return left, top, right, bottom, there, width, height
 
     def row(self, values):
@@ -86,7 +100,7 @@ def network(
     rows="cells",  # fillers: cells (one a cell), anchors (three a cell), or their number
     lying=False,  # boxes in columns
     extras=0,
-    bgr=False,
+    fit="letterbox",
     half=False,
     shape=(1, 3, SIDE, SIDE),
     objectness=0.01,  # of fillers
@@ -98,7 +112,7 @@ def network(
     kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
     first = graph.add("Gather", "images", graph.constant([0], np.int64), axis=0)
     image = graph.add("Cast", first, to=TensorProto.FLOAT)
-    left, top, right, bottom, there, width, height = graph.find(image, bgr)
+    left, top, right, bottom, there, width, height = graph.find(image, fit)
     two = graph.constant([2])
     if box == "corners":
         sides = [left, top, right, bottom]
@@ -121,7 +135,9 @@ def network(
     zero = graph.add("Sub", there, there)
     one_hot = [score if number == face else zero for number in range(classes)]
     label = graph.add("Add", zero, graph.constant([face]))
-    tails = {"scores": one_hot, "label": [score, label], "objectness": [there, *one_hot]}
+    sure = graph.add("Mul", there, graph.constant([1 if objectness == 1 else SURE]))
+    sure = graph.add("Max", sure, graph.constant([objectness]))
+    tails = {"scores": one_hot, "label": [score, label], "objectness": [sure, *one_hot]}
     row = graph.row([*sides, *tails[tail], *[graph.add("Add", zero, graph.constant([7])) for _ in range(extras)]])
 
     draw = np.random.default_rng(0)
@@ -156,7 +172,7 @@ def network(
 def original_rtdetr(path: Path, metadata=None, label=0):
     """Write a graph with RT-DETR's own inputs and outputs and return how the detector is called."""
     graph = Graph()
-    left, top, right, bottom, there, width, height = graph.find("images")
+    left, top, right, bottom, there, width, height = graph.find("images", "stretch")
     shares = [graph.add("Div", *pair) for pair in ((left, width), (top, height), (right, width), (bottom, height))]
     sizes = graph.add("Cast", "orig_target_sizes", to=TensorProto.FLOAT)  # width, height of the page
     sizes = graph.add("Reshape", graph.add("Concat", sizes, sizes, axis=1), graph.constant([1, 1, 4], np.int64))

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from networks import FACE, SIDE, cells, network, original_rtdetr, red_page
+from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
 
 from egara.errors import EgaraError
 from egara.faces.backends.layouts import Facts, decide
@@ -15,7 +15,7 @@ from egara.faces.protocol import Page
 FACES = {"names": "{0: 'face'}", "author": "Ultralytics"}
 MANGA109 = {"names": "{0: 'body', 1: 'face', 2: 'frame', 3: 'text'}"}
 END2END = {"box": "corners", "tail": "label", "rows": 300}
-RTDETR = {"unit": "shares", "rows": 300}
+RTDETR = {"unit": "shares", "rows": 300, "fit": "stretch"}
 OPEN = ("batch", 3, "height", "width")
 STRETCHED = (1, 3, SIDE, 2 * SIDE)  # a shape that no letterbox of the page fills
 
@@ -43,8 +43,8 @@ CASES = {
     "RT-DETR without metadata": ("rtdetr", RTDETR | {"tail": "label", "face": 3}, {"names": "['a', 'b', 'c', 'Face']"}),
     "older RT-DETR": ("rtdetr", RTDETR, FACES),
     "older RT-DETR of Manga109": ("rtdetr", RTDETR | {"classes": 4, "face": 1}, MANGA109),
-    "YOLOX": ("yolox", {"box": "grid", "tail": "objectness", "bgr": True}, None),
-    "YOLOX, decoded": ("yolox", {"tail": "objectness", "bgr": True}, None),
+    "YOLOX": ("yolox", {"box": "grid", "tail": "objectness", "fit": "corner"}, None),
+    "YOLOX, decoded": ("yolox", {"tail": "objectness", "fit": "corner"}, None),
 }  # fmt: skip
 
 
@@ -66,6 +66,8 @@ def test_layout_is_told_and_read(case, tmp_path):
     detector, boxes = found(network(tmp_path / "a.onnx", **options, metadata=metadata))
     assert is_face(boxes), boxes
     assert f"layout {layout} (" in detector.describe()
+    objectness = 1 if options.get("tail") != "objectness" or options.get("objectness") == 1 else SURE
+    assert boxes[0, 4] == pytest.approx(SCORE * objectness, abs=1e-3)
     # What one page told holds for others, one without a face among them.
     wide, blank = red_page((10, 5, 60, 35), 60, 180), np.full((90, 40), 255, np.uint8)
     boxes, none = detector.detect([Page("v", "2", wide), Page("v", "3", blank)])
@@ -124,6 +126,8 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
         EgaraError, match=r"no class nose \(faces\.classes\); expected one of body \(0\), Head_Front \(1\)"
     ):
         load_detector(spec, looking=Looking(classes=("nose",)))
+    labelled = network(tmp_path / "c.onnx", **END2END, metadata=MANGA109)  # a sure body
+    assert len(found(labelled)[1]) == 0 and is_face(found(labelled, classes=("body",))[1])
     alone = network(tmp_path / "b.onnx", lying=True, metadata={"names": "{0: 'head'}"})
     detector, boxes = found(alone)
     assert is_face(boxes) and "classes head" in detector.describe()

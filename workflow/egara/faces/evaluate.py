@@ -71,8 +71,9 @@ def main(argv: list[str] | None = None) -> None:
 
     write_tsv(options.output, pd.DataFrame([dict(zip(COLUMNS, values, strict=True))]))
     log.info(
-        "work %s: %d faces, precision %.3f, recall %.3f, AP %.3f", options.work, sure.faces, *np.round(values[3:6], 3)
-    )
+        "work %s: %d faces, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
+        options.work, sure.faces, threshold, sure.precision, sure.recall, whole.ap, low,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

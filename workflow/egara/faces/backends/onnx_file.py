@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.errors import EgaraError, one_line
 from egara.faces.backends.answers import read_answer
 from egara.faces.backends.canvas import FITS, Canvas
 from egara.faces.backends.classes import choose, read_names
@@ -105,7 +105,8 @@ class OnnxDetector(Detector):
         else:
             threshold = f"{self.usual:g} (usual for its layout)" if self.settled else "usual for its layout"
         size = f"{self._facts.width} x {self._facts.height}"
-        return f"onnx {self.path}, layout {layout}; classes {classes}; input {size} pixels; threshold {threshold}"
+        line = f"onnx {self.path}, layout {layout}; classes {classes}; input {size} pixels; threshold {threshold}"
+        return one_line(line)  # the file chooses what its classes are called
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
         """Return boxes of faces, see `egara.faces.protocol.Detector`."""
@@ -120,16 +121,13 @@ class OnnxDetector(Detector):
         return canvas.to_page(self._read(self._answer(canvas), self._layout))
 
     def _tell(self, image: np.ndarray) -> bool:
-        """Tell the layout by a page: letterboxed, and if that shows no box stretched, for either may be right."""
-        for fit in ("letterbox", "stretch"):
-            try:
-                answer = self._answer(self._fit(image, fit)).astype(np.float64)
-                self._layout = decide(answer, self._facts, self.settings.layout)
-            except EgaraError as error:
-                raise type(error)(f"{self._where} {error}" if self._where not in str(error) else str(error)) from error
-            if self._layout is not None:
-                return True
-        return False
+        """Tell the layout by a page, however it lies in the input: boxes look alike wherever they are."""
+        answer = self._answer(self._fit(image, "letterbox")).astype(np.float64)
+        try:
+            self._layout = decide(answer, self._facts, self.settings.layout)
+        except EgaraError as error:
+            raise EgaraError(f"{self._where} {error}") from error
+        return self._layout is not None
 
     def _read(self, answer: np.ndarray, layout: Layout) -> np.ndarray:
         threshold = self.usual if self.threshold is None else self.threshold
