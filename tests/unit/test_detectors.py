@@ -1,5 +1,6 @@
 """Every detector keeps the protocol: a batch of pages in, boxes (n, 5) out, best first; bad files are one line."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -7,12 +8,21 @@ import sys
 import numpy as np
 import pytest
 
+from egara.config import complete_config
 from egara.errors import EgaraError
 from egara.faces.backends import own
 from egara.faces.backends.anime import as_pillow_image, known_face
 from egara.faces.backends.canvas import corner, letterbox, stretch
 from egara.faces.boxes import clip, overlap, suppress
-from egara.faces.detectors import WEIGHTS, Looking, describe_detector, load_detector
+from egara.faces.detectors import (
+    WEIGHTS,
+    Looking,
+    add_arguments,
+    describe_detector,
+    list_arguments,
+    load_detector,
+    read_arguments,
+)
 from egara.faces.protocol import Page, PageFailed
 
 BLANK = np.full((90, 120), 255, np.uint8)
@@ -213,8 +223,26 @@ def test_every_detector_is_described_in_a_line(tmp_path):
         ("whole", "every picture"),
     ):
         assert says in describe_detector(spec)
-    assert "threshold 0.7" in describe_detector("egara", Looking(threshold=0.7))
-    assert "threshold 0.7; double pages" in describe_detector("egara", Looking(threshold=0.7, tiles="yes"))
+    assert "threshold 0.7" in describe_detector("egara", threshold=0.7)
+    assert "threshold 0.7; double pages" in describe_detector("egara", 0.7, tiles=True)
+
+
+def test_the_configuration_reaches_the_commands():
+    settings = complete_config({"corpus": "c", "works": "w.tsv"})["faces"]
+    parsed = argparse.ArgumentParser()
+    add_arguments(parsed)
+    assert read_arguments(parsed.parse_args(list_arguments(settings))) == Looking()
+    settings |= {"threshold": 0.3, "layout": "yolox", "classes": ["--x {y}", 3], "side": 320, "tiles": True}
+    looking = read_arguments(parsed.parse_args(list_arguments(settings)))
+    assert looking == Looking(0.3, "yolox", ("--x {y}", "3"), 320, "yes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("threshold", 2), ("threshold", "much"), ("side", 100), ("tiles", "some"), ("layout", "v8")]
+)
+def test_faces_of_the_configuration_are_checked(key, value):
+    with pytest.raises(EgaraError, match=rf"config: faces\.{key} is {value!r}; expected: "):
+        complete_config({"corpus": "c", "works": "w.tsv", "faces": {key: value}})
 
 
 def test_help_needs_no_heavy_library():

@@ -161,7 +161,7 @@ def test_answer_without_a_box_tells_nothing():
 def test_side_is_the_graphs_then_the_configurations_then_the_files(tmp_path):
     spec = network(tmp_path / "a.onnx", lying=True, shape=OPEN, rows=84, metadata=FACES | {"imgsz": "[96, 160]"})
     assert "input 160 x 96 pixels" in describe_detector(spec)
-    assert "input 320 x 320 pixels" in describe_detector(spec, Looking(side=320))
+    assert "input 320 x 320 pixels" in describe_detector(spec, side=320)
     assert "input 640 x 640" in describe_detector(network(tmp_path / "b.onnx", lying=True, shape=OPEN, rows=84))
     assert is_face(found(spec, side=320)[1])
     fixed = network(tmp_path / "c.onnx", lying=True)

@@ -11,6 +11,7 @@ What a detector is called on the command line:
 """
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ LAYOUTS = ("auto", "yolo", "yolov5", "yolox", "end2end", "rtdetr")
 # A network trained on double pages knows faces of their size, and the papers' least crop is 39 pixels wide in 640 of a
 # page of Manga109: so tiles `auto` cuts only what would be lost, and only for networks that see a page at one size.
 TILES = ("auto", "yes", "no")
+_TILES = {True: "yes", False: "no"}  # what the configuration calls them
 _WITH_PATH = ("onnx", "cascade", "annotations")
 
 
@@ -79,11 +81,32 @@ def load_detector(
     return TiledDetector(detector, doubles=looking.tiles == "yes")
 
 
-def describe_detector(spec: str, looking: Looking | None = None) -> str:
+def describe_detector(
+    spec: str,
+    threshold: float | str = "auto",
+    side: int | str = "auto",
+    layout: str = "auto",
+    classes: Sequence[str | int] = (),
+    tiles: bool | str = "auto",
+) -> str:
     """Return in one line what is known of a detector before it has seen a page; errors are `load_detector`'s.
 
-    Said are its layout where the file states it, its classes, the size of its input, its threshold and its tiles.
+    Parameters
+    ----------
+    spec : kind, or kind and path with a colon between.
+    threshold, side, layout, classes, tiles : as the configuration's `faces` has them.
+
+    Returns
+    -------
+    Its layout where the file states it, its classes, the size of its input, its threshold and its tiles.
     """
+    looking = Looking(
+        None if threshold == "auto" else float(threshold),
+        layout,
+        tuple(map(str, classes)),
+        None if side == "auto" else int(side),
+        _TILES.get(tiles, "auto"),
+    )
     return load_detector(spec, looking=looking).describe()
 
 
@@ -117,7 +140,7 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
 
 def list_arguments(settings: dict) -> list[str]:
     """Return the configuration's `faces` as arguments of a command, but for the detector's name."""
-    tiles = {True: "yes", False: "no"}.get(settings["tiles"], "auto")
+    tiles = _TILES.get(settings["tiles"], "auto")
     arguments = [f"--threshold={settings['threshold']}", f"--layout={settings['layout']}", f"--tiles={tiles}"]
     arguments += [f"--side={settings['side']}"] if settings["side"] != "auto" else []
     return arguments + [f"--class={one}" for one in settings["classes"]]

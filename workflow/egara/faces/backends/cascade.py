@@ -8,7 +8,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.faces.boxes import best_first
-from egara.faces.protocol import Detector
+from egara.faces.protocol import Detector, PageFailed
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -47,9 +47,12 @@ class CascadeDetector(Detector):
     def _detect(self, grey: np.ndarray) -> np.ndarray:
         import cv2
 
-        corners, windows = self._cascade.detectMultiScale2(
-            cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
-        )
+        try:
+            corners, windows = self._cascade.detectMultiScale2(
+                cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
+            )
+        except cv2.error as error:
+            raise PageFailed(f"detector cascade: {self.path} cannot look at a page ({error.err or error})") from error
         left, top, width, height = np.array(corners, float).reshape(-1, 4).T
         windows = np.array(windows, float).reshape(-1)
         boxes = np.column_stack([left, top, left + width, top + height, windows / (windows + USUAL)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.faces.backends.graphs import open_graph
+from egara.faces.backends.graphs import open_graph, run_graph
 from egara.faces.boxes import best_first, empty, suppress
 from egara.faces.protocol import Detector
 
@@ -51,7 +51,8 @@ class OwnDetector(Detector):
             count = max(1, AT_ONCE // (height * width))
             for first in range(0, len(alike), count):
                 together = alike[first : first + count]
-                maps = self._session.run(None, {"pages": np.stack([ink for _, _, ink in together])[:, None]})[0]
+                ink = {"pages": np.stack([ink for _, _, ink in together])[:, None]}
+                maps = run_graph(self._session, ink, "detector egara")[0]
                 for (number, start, _), answer in zip(together, maps, strict=True):
                     boxes = decode(answer, self.threshold)
                     boxes[:, 1:4:2] += start
