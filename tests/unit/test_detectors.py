@@ -47,6 +47,16 @@ def test_annotations_from_a_table(tmp_path):
         detector.detect([Page("1", "p1", BLANK)])
 
 
+def test_a_box_of_a_table_that_is_none_costs_itself(tmp_path):
+    table = tmp_path / "boxes.tsv"
+    table.write_text(
+        "volume\tpage\tleft\ttop\tright\tbottom\n001\tp1\t10\t5\t40\t35\n001\tp1\t9\t5\tx\t35\n"
+        f"001\tp1\t9\t5\t9\t35\n001\tp1\t1\t1\t1{'0' * 400}\t9\n"
+    )
+    boxes = load_detector(f"annotations:{table}").detect([Page("001", "p1", BLANK)])[0]
+    assert len(boxes) == 4 and clip(boxes, 120, 90).tolist() == [[10, 5, 40, 35, 1]]
+
+
 BOOK = (
     '<book title="Book"><pages><page index="3" width="120" height="90">'
     '<face id="0" xmin="10" ymin="20" xmax="30" ymax="45" character="c"/>'

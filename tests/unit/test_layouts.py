@@ -190,3 +190,11 @@ def test_grids_have_a_row_for_every_cell():
 def test_settings_of_onnx_files_are_for_no_other_detector(setting):
     with pytest.raises(EgaraError, match=rf"detector egara: faces\.{next(iter(setting))} is for detectors onnx"):
         load_detector("egara", looking=Looking(**setting))
+
+
+def test_boxes_of_rtdetr_may_leave_the_page():
+    """Three sure boxes, the last one over the right edge by a fifth: no layout but RT-DETR's."""
+    answer = np.zeros((300, 6))
+    answer[:3] = [[0.3, 0.3, 0.1, 0.2, 0.9, 0], [0.5, 0.7, 0.1, 0.2, 0.6, 0], [0.95, 0.5, 0.5, 0.3, 0.5, 0]]
+    answer[3:, :5] = [0.9, 0.9, 0.8, 0.8, 0.001]
+    assert decide(answer, Facts(SIDE, SIDE, 1)).name == "rtdetr"

@@ -134,7 +134,7 @@ def read_annotations(file: Path) -> Book:
             Box(
                 index,
                 box.tag,
-                *(_number(box.get(side, "")) for side in ("xmin", "ymin", "xmax", "ymax")),
+                *(as_number(box.get(side, "")) for side in ("xmin", "ymin", "xmax", "ymax")),
                 box.get("character", ""),
             )
             for index, page in pages.items()
@@ -146,11 +146,13 @@ def read_annotations(file: Path) -> Book:
     return Book(root.get("title", ""), sizes, boxes)
 
 
-def _number(text: str) -> float:
+def as_number(text: object) -> float:
+    """Return a side of a box, NaN where it is no finite number."""
     try:
-        return float(text)
-    except ValueError:
+        value = float(text)
+    except (ValueError, TypeError, OverflowError):
         return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def check_book(volume: Path, sizes: dict[str, tuple[int, int]]) -> list[str]:

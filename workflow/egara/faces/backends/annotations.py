@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.corpus.manga109 import Book, annotation_folders, page_index, read_annotations, scale_to
+from egara.corpus.manga109 import Book, annotation_folders, as_number, page_index, read_annotations, scale_to
 from egara.errors import EgaraError
 from egara.faces.boxes import empty
 from egara.faces.protocol import Detector, PageFailed
@@ -102,11 +102,9 @@ def read_boxes(path: str | Path) -> dict[tuple[str, str], np.ndarray]:
     ------
     EgaraError : the table is missing or lacks a column.
     """
-    import pandas as pd
-
     table = read_tsv(path, ["volume", "page", *SIDES], text=["volume", "page"])
     for side in SIDES:
-        table[side] = pd.to_numeric(table[side], errors="coerce")
+        table[side] = [as_number(value) for value in table[side]]
     return {
         names: np.column_stack([rows[list(SIDES)].to_numpy(float), np.ones(len(rows))])
         for names, rows in table.groupby(["volume", "page"], sort=False)

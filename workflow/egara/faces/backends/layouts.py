@@ -187,6 +187,10 @@ class Evidence:
         """Tell whether every box has an objectness of 1, as YOLOv6 writes it: a box a cell, else like YOLOv5."""
         return bool((self.table[:, 4] == 1).all())
 
+    def corners(self) -> bool:
+        """Tell whether the sides may be left, top, right, bottom."""
+        return _mostly((self.told[:, 2:4] > self.told[:, :2]).all(axis=1))
+
     def sized(self) -> bool:
         """Tell whether the third and fourth number may be a width and a height."""
         return bool(len(self.table)) and _mostly((self.table[:, 2:4] >= 0).all(axis=1))
@@ -231,10 +235,7 @@ def _yolox(seen: Evidence) -> list[Layout]:
 
 
 def _end2end(seen: Evidence) -> list[Layout]:
-    if not seen.labelled():
-        return []
-    sides = seen.told[:, :4]
-    if not _mostly((sides[:, 2] > sides[:, 0]) & (sides[:, 3] > sides[:, 1])):
+    if not seen.labelled() or not seen.corners():
         return []
     return [Layout("end2end", labelled=True, corners=True, shares=seen.shares())]
 
@@ -244,14 +245,15 @@ def _rtdetr(seen: Evidence) -> list[Layout]:
         return []
     if "rtdetr" not in seen.facts.says and (seen.cells(1) or seen.cells(3)):
         return []
-    middle, half = seen.told[:, :2], seen.told[:, 2:4] / 2
-    inside = ((middle - half > -0.1) & (middle + half < 1.1) & (half >= 0)).all(axis=1)
-    if not _mostly(inside):
+    if not _mostly(((seen.told[:, :4] >= -0.01) & (seen.told[:, :4] <= 1.01)).all(axis=1)):
         return []
     layout = Layout("rtdetr", fit="stretch", shares=True)
-    if seen.labelled():
-        return [replace(layout, labelled=True)]
-    return [layout] if seen.classes(4) and seen.scores(4) else []
+    if not seen.labelled():
+        return [layout] if seen.classes(4) and seen.scores(4) else []
+    # Corners, read as middle and size, make boxes that leave the page.
+    middle, half = seen.told[:, :2], seen.told[:, 2:4] / 2
+    inside = ((middle - half > -0.1) & (middle + half < 1.1)).all(axis=1).mean() > 0.9
+    return [replace(layout, labelled=True)] if inside or not seen.corners() else []
 
 
 def _mostly(holds: np.ndarray) -> bool:
