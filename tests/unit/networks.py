@@ -105,7 +105,8 @@ def network(
     shape=(1, 3, SIDE, SIDE),
     objectness=0.01,  # of fillers
     metadata=None,
-    masks=False,
+    beside=None,  # shape of a second output
+    taken=None,  # type of the input, where it is not the output's
 ):
     """Write a graph and return how the detector is called."""
     graph = Graph()
@@ -163,10 +164,11 @@ def network(
         answer = graph.add("Transpose", answer, perm=[0, 2, 1])
     graph.nodes.append(helper.make_node("Cast", [answer], ["output0"], to=kind))
     outputs = [helper.make_tensor_value_info("output0", kind, ["batch", "a", "b"])]
-    if masks:
-        graph.nodes.append(helper.make_node("Identity", [graph.constant(np.zeros((1, 32, 8, 8)))], ["output1"]))
-        outputs.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, [1, 32, 8, 8]))
-    return save(path, graph, [helper.make_tensor_value_info("images", kind, list(shape))], outputs, metadata)
+    if beside:
+        graph.nodes.append(helper.make_node("Identity", [graph.constant(np.zeros(beside))], ["output1"]))
+        outputs.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, beside))
+    inputs = [helper.make_tensor_value_info("images", taken or kind, list(shape))]
+    return save(path, graph, inputs, outputs, metadata)
 
 
 def original_rtdetr(path: Path, metadata=None, label=0):

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
+from onnx import TensorProto
 
 from egara.errors import EgaraError
 from egara.faces.backends.layouts import Facts, decide
@@ -27,7 +28,7 @@ CASES = {
     "YOLOv8 of any batch": ("yolo", {"lying": True, "shape": ("batch", 3, SIDE, SIDE)}, FACES),
     "YOLOv8 of open sides": ("yolo", {"lying": True, "shape": OPEN, "rows": 84}, FACES | {"imgsz": "[256, 256]"}),
     "YOLOv8 with shares": ("yolo", {"lying": True, "unit": "shares"}, FACES),
-    "YOLOv8 with masks": ("yolo", {"lying": True, "extras": 32, "masks": True}, FACES | {"task": "segment"}),
+    "YOLOv8 with masks": ("yolo", {"lying": True, "extras": 32, "beside": (1, 32, 8, 8)}, FACES | {"task": "segment"}),
     "YOLOv8 with joints": ("yolo", {"lying": True, "extras": 15}, FACES | {"task": "pose"}),
     "YOLOv8 in rows": ("yolo", {"classes": 2, "face": 1}, {"names": "['body', '顔']"}),
     "YOLOv5": ("yolov5", {"tail": "objectness", "rows": "anchors"}, None),
@@ -95,6 +96,9 @@ def test_original_rtdetr_is_told_by_its_inputs(tmp_path):
 
 REFUSED = {
     "channels last": ({"shape": (1, SIDE, SIDE, 3)}, None, "channels last"),
+    "Transformers' RT-DETR": ({"rows": 300, "beside": (1, 300, 4)}, None, "answers .*; expected one table"),
+    "numbers of bytes": ({"taken": TensorProto.UINT8}, None, "expected numbers of float32 or float16"),
+    "one grey channel": ({"shape": (1, 1, SIDE, SIDE)}, None, "expected colour"),
     "batch of four": ({"shape": (4, 3, SIDE, SIDE)}, None, "takes 4 pages at once"),
     "turned boxes": ({"lying": True, "extras": 1}, FACES | {"task": "obb"}, "for the task obb"),
     "classes without names": ({"lying": True, "classes": 3}, None, r"scores of 3 classes and names none; .*classes"),
