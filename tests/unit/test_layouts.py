@@ -8,6 +8,7 @@ from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, r
 from onnx import TensorProto
 
 from egara.errors import EgaraError
+from egara.faces.backends.classes import choose, read_names
 from egara.faces.backends.layouts import Facts, decide
 from egara.faces.boxes import clip, overlap
 from egara.faces.detectors import Looking, describe_detector, load_detector
@@ -135,6 +136,21 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
     alone = network(tmp_path / "b.onnx", lying=True, metadata={"names": "{0: 'head'}"})
     detector, boxes = found(alone)
     assert is_face(boxes) and "classes head" in detector.describe()
+
+
+@pytest.mark.parametrize(
+    ("names", "faces"),
+    [
+        ("{0: 'FACE_FEMALE', 1: 'hand', 2: 'FACE_MALE'}", [0, 2]),
+        ("['human face', 'Human eye']", [0]),
+        ("{0: 'ｆａｃｅ', 1: '顔', 2: 'surface', 3: 'face mask'}", [0, 1]),
+        ("{3: 'anime-face', 0: 'x'}", [3]),
+        ("{0: 'person'}", [0]),
+        ("'face'", None), ("{-1: 'face'}", None), ("{0:", None),
+    ],
+)  # fmt: skip
+def test_faces_are_told_by_their_names(names, faces):
+    assert choose(read_names(names), (), "a.onnx") == faces
 
 
 def test_sure_box_of_two_meanings_is_settled_by_the_configuration(tmp_path):

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from egara.errors import EgaraError
 
 KEY = "faces.classes"
-# Names that exporters' users give to faces; a person's, an animal's mask or a head is none of them.
-_FACE = re.compile(
-    r"((human|person|people|character|anime|manga|comic|cartoon|drawn|girl|boy) ?)?faces?|(人の)?顔|かお"
-)
+# Names that people give to the class of faces; `face mask`, `head` and `person` are none of them.
+_WHOSE = "human|person|people|character|anime|manga|comic|cartoon|drawn|female|male|girl|boy"
+_FACE = re.compile(rf"(({_WHOSE}) ?)?faces?( ({_WHOSE}))?|(人の|人間の)?顔|かお")
 
 
 def read_names(text: str) -> dict[int, str]:
