@@ -182,7 +182,7 @@ def test_what_is_left_out_is_counted_by_cause(work):
     (folder / "annotations").mkdir()
     (folder / "annotations" / f"{volume}.xml").write_text(f"<book><pages>{rows}</pages></book>")
     detector = f"annotations:{folder}"
-    call(work, "--min-pixels", "1000", "--batch", "3", detector=detector)
+    call(work, "--min-pixels", "1000", "--batch", "4", detector=detector)
     skipped = pd.read_csv(folder / "faces/w.skipped.tsv", sep="\t")
     assert list(skipped.columns) == SKIPPED_COLUMNS
     assert sorted(zip(skipped["member"], skipped["cause"], skipped["count"], strict=True)) == [
