@@ -4,10 +4,12 @@ import contextlib
 import json
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from gzip import compress as packed
 from io import BytesIO
 from pathlib import Path
 
+import networks
 import numpy as np
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -20,6 +22,11 @@ ANNOTATIONS = (
     b'<?xml version="1.0" encoding="utf-8"?><book title="v"><pages><page index="0" width="40" height="30">'
     b'<face id="1" xmin="1" ymin="2" xmax="20" ymax="25" character="2"/><text id="3" xmin="0" ymin="0" xmax="9" '
     b'ymax="9">words</text></page><page index="1" width="40" height="30"/></pages></book>'
+)
+# Pages of twice the size, with boxes that are none, and pages of another shape.
+RESIZED = (
+    ANNOTATIONS.replace(b'"40" height="30"', b'"80" height="60"').replace(b'xmin="1"', b'xmin="70"'),
+    ANNOTATIONS.replace(b'"40" height="30"', b'"40" height="60"').replace(b'ymax="25"', b'ymax="-2.5e1"'),
 )
 CONFIG = (
     b"corpus: c\nworks: w.tsv\nseed: 3\npages: {unreadable: skip, dpi: 100}\nfaces: {detector: 'onnx:a.onnx'}\n"
@@ -196,21 +203,31 @@ def captions() -> list[bytes]:
     return [stored({"c": np.zeros((3, 2), np.float32), ids_name("c"): np.zeros(3, np.int64)}, note)]
 
 
-def network() -> list[bytes]:
-    """Return an ONNX file that answers with fixed boxes, in the shape of YOLO's answers."""
-    from onnx import TensorProto, helper, numpy_helper
+def detectors() -> list[bytes]:
+    """Return ONNX files of detectors: YOLOv8 and YOLOX, answers with classes, RT-DETR with its two inputs."""
+    named = {"names": "{0: 'face'}", "task": "detect", "imgsz": "[32, 32]", "stride": "32", "args": "{'nms': False}"}
+    small = (1, 3, 32, 32)
 
-    boxes = np.arange(40, dtype=np.float32).reshape(1, 5, 8)
-    graph = helper.make_graph(
-        [helper.make_node("ReduceMax", ["x"], ["m"], keepdims=0), helper.make_node("Add", ["m", "c"], ["y"])],
-        "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 5, 8])],
-        [numpy_helper.from_array(boxes, "c")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    helper.set_model_props(model, {"names": "{0: 'face'}"})
-    return [model.SerializeToString()]
+    def write(path: Path, **options: object) -> None:
+        networks.network(path, **{"shape": small, **options})
+
+    return [
+        written(partial(write, lying=True, metadata=named)),
+        written(partial(write, box="grid", tail="objectness", fit="corner")),
+        written(partial(write, box="corners", tail="label", rows=30, metadata=named | {"end2end": "True"})),
+        written(
+            partial(write, unit="shares", rows=30, shape=("n", 3, "h", "w"), metadata=named | {"head": "RTDETRDecoder"})
+        ),
+        written(networks.original_rtdetr),
+    ]
+
+
+def answers() -> list[bytes]:
+    """Return what detectors answer, as bare numbers."""
+    row = [0.3, 0.3, 0.4, 0.5, 0.9, 0.0]
+    pixels = [3, 3, 14, 15, 0.9, 0.0]
+    boxes = [np.arange(20), np.full(20, np.nan), np.tile(row, 30), np.tile(pixels, 21), np.tile(pixels[:5], (21, 1)).T]
+    return [np.asarray(values, np.float32).tobytes() for values in boxes]
 
 
 def saved(how: Callable, *values: object, **named: object) -> bytes:
@@ -233,7 +250,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "pdf": documents,
     "any-volume": lambda: [*SEEDS["cbz"](), *SEEDS["cbt"](), *SEEDS["cb7"](), *SEEDS["cbr"](), *documents()],
     "comicinfo": lambda: [COMIC, book()["OPS/book.opf"]],
-    "manga109": lambda: [ANNOTATIONS],
+    "manga109": lambda: [ANNOTATIONS, *RESIZED],
     "boxes": lambda: [b"volume\tpage\tleft\ttop\tright\tbottom\nv\t0.png\t1\t2\t20\t25.5\nv\t1.png\t0\t0\t9\t9\n"],
     "image": lambda: pictures() + odd_pictures(),
     "works": lambda: ["author\twork\tvolumes\n荒木\tjojo-1\t.; ..\n\nB\tjojo-2\t./*\n".encode()],
@@ -266,6 +283,6 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     ],
     "map": lambda: [b"author\twork\tset\tc01\tc02\nA\tw\t00\t0.5\t-1e-3\nB\tv\t00\t2\t3\n"],
     "description": lambda: [json.dumps(BASE).encode()],
-    "onnx": network,
-    "onnx-answer": lambda: [np.arange(20, dtype=np.float32).tobytes(), np.full(20, np.nan, np.float32).tobytes()],
+    "onnx": detectors,
+    "onnx-answer": answers,
 }  # fmt: skip

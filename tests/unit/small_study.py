@@ -10,6 +10,7 @@ from egara.clusters import main as cluster
 from egara.maps import main as draw_map
 from egara.scores.__main__ import main as score
 from egara.sets import draw_sets
+from egara.skipped import COLUMNS, skipped
 from egara.vectors.__main__ import main as vectorise
 
 INDEPENDENT = "rank~2_alpha~2_resolution~64_init~independent_token~none"
@@ -76,6 +77,11 @@ def build(root, cells=(INDEPENDENT, SHARED), works=WORKS, sets=SETS, l2=("on", "
     return root
 
 
+def left_of(path, rows):
+    """Write a table of what a stage left out."""
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(path, sep="\t", index=False)
+
+
 def write_material(root, works=WORKS, sets=SETS):
     """Write pages, faces, sets and the detector's evaluation of every work, and the groups."""
     for folder in ("pages", "faces", "sets"):
@@ -83,8 +89,13 @@ def write_material(root, works=WORKS, sets=SETS):
     for place, (author, work, _) in enumerate(works):
         pages = pd.DataFrame({"author": author, "work": work, "volume": ["v1"] * 6 + ["v2"] * 4, "page": range(10)})
         pages.to_csv(root / f"pages/{work}.tsv", sep="\t", index=False)
-        skipped = pd.DataFrame({"source": ["a.cbz"] * (place == 0), "member": "x.png", "reason": "cut short"})
-        skipped.to_csv(root / f"pages/{work}.skipped.tsv", sep="\t", index=False)
+        left = [
+            skipped("a.cbz", "x.png", "unreadable", "cut short"),
+            skipped("b", "Thumbs.db", "system", "by its name"),
+        ]
+        left_of(root / f"pages/{work}.skipped.tsv", left if place == 0 else [])
+        small = [skipped("v1", "3", "small", "at most 40 x 40; faces.min_pixels is 10000", 10 + place)]
+        left_of(root / f"faces/{work}.skipped.tsv", small)
         faces = pd.DataFrame({"face": [f"{n:05d}" for n in range(40)], "file": "x.png", "sha256": "0"})
         faces.to_csv(root / f"faces/{work}.tsv", sep="\t", index=False)
         draw_sets(faces, work, sets, 10, 0).to_csv(root / f"sets/{work}.tsv", sep="\t", index=False)

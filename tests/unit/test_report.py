@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from small_study import INDEPENDENT, SHARED, WORKS, build
+from small_study import INDEPENDENT, SHARED, WORKS, build, left_of
 
 from egara.errors import EgaraError
 from egara.figures import overview
 from egara.report import __main__ as report
-from egara.report import answer, images, notice, timings
+from egara.report import account, answer, images, notice, timings
+from egara.skipped import skipped
 from egara.tables import clusters, cosine, environment, neighbours, overlap, pairs, verdict, works
 from egara.volumes.artists import STYLES
 from egara.volumes.notice import attributions
@@ -74,7 +75,10 @@ def study(tmp_path_factory):
     verdict.main(
         ["--neighbours", str(tables / "neighbours.tsv"), "--pairs", str(tables / "pairs.tsv"), *out("verdict")]
     )
-    works.main(["--pages", *files("pages"), "--faces", *files("faces"), "--sets", *files("sets"), *out("works")])
+    works.main(
+        ["--pages", *files("pages"), "--faces", *files("faces"), "--sets", *files("sets"), *out("works")]
+        + ["--skipped", *files("pages", ".skipped.tsv"), "--faces-skipped", *files("faces", ".skipped.tsv")]
+    )
     overlap.main(["--faces", *files("faces"), "--sets", *files("sets"), *out("overlap")])
     artist = {"style": "micah", "title": "Kit <M>", "creator": "Micah & Co", "licence": "CC BY 4.0"}
     provenance = {"trained_on": [artist], "heads": 12000, "steps": 900}
@@ -86,7 +90,9 @@ def study(tmp_path_factory):
     noise = np.random.default_rng(0).integers(0, 255, (600, 1600), dtype=np.uint8)
     for name in ("samples", "pen-a"):
         Image.fromarray(noise).save(root / f"{name}.png")
-    (root / "config.json").write_text(json.dumps({"corpus": "tiny", "note": "</pre><script>alert(1)</script> 絵柄"}))
+    (root / "config.json").write_text(
+        json.dumps({"corpus": "tiny", "faces": {"min_pixels": 10000}, "note": "</pre><script>alert(1)</script> 絵柄"})
+    )
     (root / "benchmarks/loras").mkdir(parents=True)
     for name, seconds in (("a", 60.0), ("b", 120.0)):
         (root / f"benchmarks/loras/{name}.tsv").write_text(f"s\th:m:s\tmax_rss\n{seconds}\t0:01:00\t{seconds * 10}\n")
@@ -99,6 +105,7 @@ def write(study, output, *extra):
         + ["--figures", str(study / "overview.svg"), "--config", str(study / "config.json")]
         + ["--base", str(study / "base.json"), "--samples", str(study / "samples.png")]
         + ["--sheets", str(study / "pen-a.png"), "--groups", str(study / "groups.tsv")]
+        + ["--skipped", *map(str, sorted(study.glob("*/*.skipped.tsv")))]
         + ["--benchmarks", str(study / "benchmarks"), "--seed", "7", "--output", str(output), *extra]
     )
     return output.read_text(encoding="utf-8")
@@ -224,8 +231,8 @@ def test_the_verdict_names_the_best_setting_or_says_that_there_is_none(study):
         f"The weights carry the author across works: detected in 1 of {len(table)} settings, best as "
     )
     assert verdict.name_setting(table.loc[row].to_dict()) in text and "Top-1 0.600" in text and "50\u00a0% of" in text
-    untested = table.assign(author_across_works_p=np.nan)
-    assert answer.summary(untested, None)[1].endswith("was not tested: no author has two works.")
+    untested = table.assign(author_across_works_p=np.nan, author_across_works_note="no author has two works")
+    assert answer.summary(untested, None)[1].endswith("cannot be told: no author has two works.")
 
 
 def test_limits_name_what_was_run(study):
@@ -274,3 +281,32 @@ def test_an_author_whom_the_base_has_seen_is_named():
     assert "None of them is under study" in report.describe_training(base, {"Cas"})
     assert "Ben stands under study too" in report.describe_training(base, {"Ben", "Cas"})
     assert report.describe_training({"provenance": None}, {"Ann"}) == ""
+
+
+def test_what_was_left_out_is_told_by_cause_and_row_by_row(page):
+    text = Page(page).text
+    total = sum(range(10, 18))
+    assert (
+        f"25 % of the faces found ({total} of {total + 320}) have fewer than 10,000 pixels (faces.min_pixels)" in text
+    )
+    assert "1 images that cannot be read (pen-a 1) were left out (pages.unreadable)." in text
+    assert "1 files of a system (thumbnails, recycle bins, hidden files) (pen-a 1) were passed over." in text
+    assert re.search(r"\d+ of 320 faces in use lie in no set, so that no LoRA saw them", text)
+    assert "at most 40 x 40; faces.min_pixels is 10000" in text and "pages/pen-a.skipped.tsv" in text
+
+
+def test_most_of_a_loss_is_traced_to_its_works_and_long_lists_are_cut(tmp_path):
+    table = pd.DataFrame(
+        {"corpus": "this run", "work": ["a", "b", "c", "d"], "faces": 10, "small": [0, 90, 1, 0], "unused": 0}
+    ).assign(found=lambda t: t["faces"] + t["small"], lost=0, limit=[0, 5, 0, 7])
+    texts = account.sentences(table, None)
+    assert texts[0] == "12 pages beyond a limit (d 7, b 5) were left out."
+    assert "too few pixels (faces.min_pixels) and were left out; most in b, 90 %." in texts[1] and len(texts) == 2
+    nothing = account.sentences(table.assign(small=0, limit=0), None)
+    assert nothing == ["No page and no face was left out: all volumes were read whole."]
+    left_of(tmp_path / "b.skipped.tsv", [skipped("v", f"{n}", "link", "a link") for n in range(150)])
+    left_of(tmp_path / "a.skipped.tsv", [skipped("v", "x", "volume", "no archive")])
+    found = account.skipped_rows([tmp_path / "b.skipped.tsv", tmp_path / "a.skipped.tsv"])
+    assert found["total"] == 151 and len(found["rows"]) == account.SHOWN and found["rows"][0][0] == "a"
+    left_of(tmp_path / "a.skipped.tsv", [])
+    assert account.skipped_rows([tmp_path / "a.skipped.tsv"]) is None

@@ -10,7 +10,7 @@ import pytest
 from egara.errors import EgaraError
 from egara.scores.__main__ import main
 from egara.scores.chance import chance_of_hit, noise_distance
-from egara.scores.distances import cosine_distances, count_pairs, null_of_labels, pairs_of_labels
+from egara.scores.distances import NoDirections, cosine_distances, count_pairs, null_of_labels, pairs_of_labels
 from egara.scores.labels import codes
 from egara.scores.levels import LEVELS, describe_level, score_level
 from egara.scores.neighbours import hits, nearest
@@ -200,9 +200,11 @@ def test_the_same_seed_gives_the_same_scores_in_any_order_of_levels():
     assert score(vectors, authors, works, "author", seed=6) != first
 
 
-def test_a_vector_without_direction_is_refused():
-    with pytest.raises(EgaraError, match="LoRA 2 "):
-        cosine_distances(np.diag([1.0, 1, 0]))
+def test_vectors_without_direction(caplog):
+    np.testing.assert_array_equal(cosine_distances(np.diag([1.0, 1, 0])), 1 - np.eye(3))
+    assert "1 of 3 LoRAs lie at the mean of all, the first is number 3" in caplog.text
+    with pytest.raises(NoDirections, match="do not differ"):
+        cosine_distances(np.zeros((3, 3)))
     with pytest.raises(EgaraError, match="second author"):
         describe_level("author_across_works", np.array([0, 1]), np.array([0, 0]), 9, 0)
 
@@ -221,7 +223,18 @@ def test_the_command_writes_every_score_once(tmp_path):
     main([*arguments, "--cell", CELL, "--maps", f"pca={tmp_path}/m.tsv"])
     table = pd.read_csv(tmp_path / "s.tsv", sep="\t")
     keys = ["rank", "alpha", "resolution", "init", "token", "representation", "l2", "space", "metric", "level"]
-    assert table.columns.tolist() == [*keys, "value", "chance", "p", "low", "high", "n", "null_mean", "majority"]
+    assert table.columns.tolist() == [
+        *keys,
+        "value",
+        "chance",
+        "p",
+        "low",
+        "high",
+        "n",
+        "null_mean",
+        "majority",
+        "note",
+    ]
     assert len(table) == 2 * (8 * 3 + 2) and not table.duplicated(keys).any()
     assert table["value"].notna().all() and table["p"].between(0, 1).all()
     expected = score(vectors, authors, works, "work", 99, l2=False)["cosine_intra"]

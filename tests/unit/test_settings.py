@@ -26,8 +26,8 @@ def test_works_table_is_all_that_a_user_writes(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "line 1"),
-        ("author\twork\nA\tw\n", "line 1"),
+        ("", "row 1: found nothing"),
+        ("author\twork\nA\tw\n", "row 1: found author, work; column volumes is missing"),
         ("author\twork\tvolumes\n", "no work"),
         ("author\twork\tvolumes\nA\tw\t\n", "row 2: volumes is empty"),
         ("author\twork\tvolumes\nA\ta/b\tx\n", "no file name"),

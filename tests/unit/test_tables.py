@@ -226,6 +226,9 @@ def test_verdict_without_other_works_says_not_tested():
     found = verdict.verdict_table(table).iloc[0]
     assert found["work_verdict"] == verdict.YES
     assert found["author_across_works_verdict"] == verdict.UNKNOWN and "not tested" in found["sentence"]
+    found = verdict.verdict_table(table.assign(author_across_works_top1_note="one author")).iloc[0]
+    assert found["author_across_works_verdict"] == verdict.NOTHING
+    assert found["sentence"].endswith("Author across works: nothing to tell (one author).")
 
 
 def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, study):
@@ -338,15 +341,23 @@ def test_works_table(study, tmp_path):
     published = str(pytest_root() / PUBLISHED / "works.tsv")
     table = works.work_table(
         of_work(study, "pages"), of_work(study, "pages", ".skipped.tsv"), of_work(study, "faces"),
-        of_work(study, "sets"), published,
+        of_work(study, "sets"), published, of_work(study, "faces", ".skipped.tsv"),
     )  # fmt: skip
     run = table[table["corpus"] == "this run"]
     assert run["work"].tolist() == [work for _, work, _ in WORKS]
     assert set(run["volumes"]) == {2} and set(run["pages"]) == {10} and set(run["faces"]) == {40}
-    assert run["skipped"].tolist() == [1] + [0] * 7 and set(run["sets"]) == {4} and set(run["set_size"]) == {10}
+    assert run["lost"].tolist() == run["passed"].tolist() == [1] + [0] * 7
+    assert run["unreadable"].tolist() == run["system"].tolist() == [1] + [0] * 7
+    assert set(run["sets"]) == {4} and set(run["set_size"]) == {10}
+    assert run["small"].tolist() == list(range(10, 18)) and (run["found"] == run["small"] + 40).all()
+    assert (run["unused"] < 40).all() and run["unused"].sum() > 0
     assert (table["corpus"] == "published").sum() == 11
     text = plain(works.layout(table))
-    assert re.search(r"together +16 +80 +1 +320 +32", text) and re.search(r"together +39 +9,725 +–", text)
+    assert re.search(rf"together +16 +80 +1 +1 +320 +108 \(25 %\) +{run['unused'].sum():.0f} +32", text)
+    assert re.search(r"together +39 +9,725 +–", text)
+    (tmp_path / "w.skipped.tsv").write_text("source\tmember\tcause\tcount\treason\na\tb\tlost\t1\tc\n")
+    with pytest.raises(EgaraError, match="cause 'lost'; expected one of unreadable, limit"):
+        works.read_skipped(tmp_path / "w.skipped.tsv")
     with pytest.raises(EgaraError, match="expected one file a work"):
         works.work_table(of_work(study, "pages")[:1] * 2, [], [], [])
 

@@ -15,7 +15,7 @@ from egara.scores.labels import codes
 from egara.scores.levels import describe_level, score_level
 from egara.vectors import products
 from egara.vectors.__main__ import main
-from egara.vectors.geometry import centre, coordinates, normalise, prepare, read_maps, read_vectors
+from egara.vectors.geometry import all_equal, centre, coordinates, normalise, prepare, read_maps, read_vectors
 from egara.vectors.products import gram_of_columns
 from egara.vectors.representations import factors
 from egara.vectors.updates import delta, delta_by_ranks, delta_by_rows
@@ -183,11 +183,23 @@ def test_geometry_equals_geometry_on_vectors():
     points, values = coordinates(middle @ middle.T)
     np.testing.assert_allclose(points @ points.T, middle @ middle.T, atol=1e-9)
     assert points.shape == (6, 5) and (np.diff(values) <= 0).all()
-    with pytest.raises(EgaraError, match="LoRA 1 "):
-        normalise(np.diag([1.0, 0.0]))
+    np.testing.assert_array_equal(normalise(np.diag([4.0, 0.0])), np.diag([1.0, 0.0]))
 
 
-def test_gram_matrix_and_index_must_fit(tmp_path):
+def test_vectors_that_do_not_differ_have_no_geometry_but_rounding():
+    row = np.random.default_rng(0).normal(size=(1, 5000)).astype(np.float32)
+    same, near = np.repeat(row, 7, axis=0), np.repeat(row, 7, axis=0)
+    near[0, 0] += 0.01
+    same, near = same.astype(float), near.astype(float)
+    for l2 in (True, False):
+        assert all_equal(same @ same.T, l2) and not prepare(same @ same.T, l2).any()
+        assert all_equal(np.zeros((3, 3)), l2)
+        assert not all_equal(near @ near.T, l2)
+    scaled = np.arange(1.0, 4.0)[:, None] * row.astype(float)
+    assert all_equal(scaled @ scaled.T, True) and not all_equal(scaled @ scaled.T, False)
+
+
+def test_gram_matrix_and_index_must_fit(tmp_path, caplog):
     pd.DataFrame({"author": ["a"], "work": ["001"], "set": ["00"]}).to_csv(tmp_path / "i.tsv", sep="\t", index=False)
     np.save(tmp_path / "k.npy", np.eye(2))
     with pytest.raises(EgaraError, match="lists 1 LoRAs"):
@@ -195,7 +207,10 @@ def test_gram_matrix_and_index_must_fit(tmp_path):
     np.save(tmp_path / "k.npy", np.eye(1))
     assert read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")[1]["work"].tolist() == ["001"]
     np.save(tmp_path / "k.npy", np.zeros((1, 1)))
-    with pytest.raises(EgaraError, match="LoRA 001/00 is zero"):
+    read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")
+    assert "1 of 1 LoRAs are zero, the first 001/00" in caplog.text
+    np.save(tmp_path / "k.npy", -np.eye(1))
+    with pytest.raises(EgaraError, match="LoRA 001/00 has a negative square"):
         read_vectors(tmp_path / "k.npy", tmp_path / "i.tsv")
     np.savez(tmp_path / "archive.npz", np.eye(1))
     for content in (b"no", b"", (tmp_path / "archive.npz").read_bytes()):

@@ -10,9 +10,9 @@ from egara.vectors.geometry import read_maps
 def find_clusters(points: np.ndarray, min_cluster_size: int, min_samples: int) -> tuple[np.ndarray, np.ndarray]:
     """HDBSCAN of points (n, k), Euclidean: cluster (n,) int, -1 for noise, and membership probability (n,).
 
-    With fewer points than `min_cluster_size` or `min_samples` everything is noise.
+    With fewer points than `min_cluster_size` or `min_samples`, or points that are one, everything is noise.
     """
-    if len(points) < max(min_cluster_size, min_samples + 1):
+    if len(points) < max(min_cluster_size, min_samples + 1) or not np.ptp(points, axis=0).any():
         return np.full(len(points), -1), np.zeros(len(points))
     from hdbscan import HDBSCAN
 
@@ -39,13 +39,22 @@ def main(argv: list[str] | None = None) -> None:
     labelled = []
     for name, (points, index) in read_maps(options.maps).items():
         clusters, probabilities = find_clusters(points, options.min_cluster_size, options.min_samples)
-        if len(points) < options.min_cluster_size:
-            log.info("%s: %d LoRAs, fewer than a cluster needs: all are noise", name, len(points))
         table = index.assign(cluster=clusters, probability=probabilities)
         table.insert(0, "map", name)
         labelled.append(table)
         found = len(set(clusters.tolist()) - {-1})
-        log.info("%s: %d clusters, noise %.2f", name, found, float(np.mean(clusters == -1)))
+        noise = int(np.count_nonzero(clusters == -1))
+        log.info(
+            "%s: %d clusters, %d of %d LoRAs are noise (%.0f %%)",
+            name,
+            found,
+            noise,
+            len(points),
+            100 * noise / len(points),
+        )
+        if not found:
+            sizes = (options.min_cluster_size, options.min_samples)
+            log.warning("%s: no cluster with a least size of %d and %d samples", name, *sizes)
     write_tsv(options.output, pd.concat(labelled))
 
 

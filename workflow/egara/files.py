@@ -88,26 +88,6 @@ def write_tsv(path: str | Path, table: "pd.DataFrame") -> None:
         table.to_csv(part, sep="\t", index=False, float_format="%.9g", lineterminator="\n")
 
 
-def read_text(path: str | Path) -> str:
-    """Read a text in UTF-8, with or without a byte order mark.
-
-    Raises
-    ------
-    EgaraError : the file cannot be read, or is in another encoding.
-    """
-    path = Path(path)
-    try:
-        content = path.read_bytes()
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise EgaraError(
-            f"{path}, line {line}: byte 0x{content[error.start]:02x} is no UTF-8; expected UTF-8"
-        ) from error
-    except OSError as error:
-        raise EgaraError(f"{path}: cannot be read ({error.strerror or error}); expected a text in UTF-8") from error
-
-
 def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None) -> "pd.DataFrame":
     """Read a table of tab-separated values.
 
@@ -127,9 +107,9 @@ def read_tsv(path: str | Path, columns: list[str], text: list[str] | None = None
     if not path.is_file():
         raise EgaraError(f"{path}: no such file; expected a table with the columns {', '.join(columns)}")
     try:
-        table = pd.read_csv(
-            path, sep="\t", dtype={c: str for c in text or []}, keep_default_na=False, na_values=["", "nan"]
-        )
+        header = pd.read_csv(path, sep="\t", nrows=0).columns
+        blank = {column: ["", "nan"] for column in header if column not in (text or [])}  # an author may be called nan
+        table = pd.read_csv(path, sep="\t", dtype={c: str for c in text or []}, keep_default_na=False, na_values=blank)
     except (ValueError, UnicodeDecodeError) as error:
         raise EgaraError(f"{path}: not a table of tab-separated values ({error})") from error
     if missing := [c for c in columns if c not in table.columns]:

@@ -15,7 +15,9 @@ from egara.errors import EgaraError, run
 from egara.files import read_array
 from egara.progress import logger, parser
 from egara.seeds import derive_seed
-from egara.vectors.geometry import coordinates, normalise, prepare, read_vectors, turn
+from egara.vectors.geometry import all_equal, coordinates, normalise, prepare, read_vectors, turn
+
+LEAST_UMAP = 4  # LoRAs; three points have no neighbourhoods to lay out
 
 
 def exact_pca(gram: np.ndarray, l2: bool, components: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -25,18 +27,25 @@ def exact_pca(gram: np.ndarray, l2: bool, components: int) -> tuple[np.ndarray, 
     ----------
     gram : (n, n) inner products of the vectors as they are.
     l2 : give each vector length 1 before centring.
-    components : wanted; at most n - 1 and the rank of the centred vectors are given.
+    components : wanted; at most n - 1 and the rank of the centred vectors are given. Of vectors that do not differ all
+        scores are 0, and no share of the variance is defined.
 
     Returns
     -------
     Scores (n, k), variance of each component (k,), and its share of the whole variance (k,).
     """
+    if all_equal(gram, l2):
+        return _one_place(len(gram), components)
     centred = prepare(gram, l2)
     scores, values = coordinates(centred)
     count = min(components, len(gram) - 1, scores.shape[1])
-    if count < 1:
-        raise EgaraError(f"{len(gram)} LoRAs do not differ; a map needs at least two different ones")
     return scores[:, :count], values[:count] / (len(gram) - 1), values[:count] / np.trace(centred)
+
+
+def _one_place(loras: int, components: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The map of LoRAs that do not differ."""
+    count = max(1, min(components, loras - 1))
+    return np.zeros((loras, count)), np.zeros(count), np.full(count, np.nan)
 
 
 def batches(count: int, size: int, least: int) -> list[slice]:
@@ -52,14 +61,14 @@ def incremental_pca(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """IncrementalPCA of `rows` (n, d), fitted and applied in batches; `rows` may be memory-mapped.
 
-    `size` is raised to the number of components where it is smaller, for a batch must hold as many rows. Returns
-    what `exact_pca` returns.
+    `size` is raised to the number of components where it is smaller, for a batch must hold as many rows. Rows that are
+    zero stay so with `l2`. Returns what `exact_pca` returns.
     """
     from sklearn.decomposition import IncrementalPCA
 
     count = min(components, len(rows) - 1, rows.shape[1])
     if count < 1:
-        raise EgaraError(f"{len(rows)} LoRAs; a map needs at least two")
+        return _one_place(len(rows), components)
     model = IncrementalPCA(n_components=count)
     parts = batches(len(rows), max(size, count), count)
     for part in parts:
@@ -72,20 +81,19 @@ def _batch(rows: np.ndarray, part: slice, l2: bool) -> np.ndarray:
     batch = np.array(rows[part])
     if l2:
         lengths = np.linalg.norm(batch.astype(np.float64, copy=False), axis=1, keepdims=True)
-        if not lengths.all():
-            row = part.start + int(np.argmin(lengths != 0))
-            raise EgaraError(f"LoRA {row} (counted from 0 in the index) is zero; it has no direction to normalise")
-        batch /= lengths.astype(batch.dtype)
+        batch /= np.where(lengths > 0, lengths, 1.0).astype(batch.dtype)
     return batch
 
 
 def umap_coordinates(points: np.ndarray, seed: int, n_neighbors: int = 15, min_dist: float = 0.1) -> np.ndarray:
-    """UMAP of `points` (n, k) to two dimensions (n, 2), the same for the same seed.
+    """UMAP of `points` (n, k) to two dimensions (n, 2), the same for the same seed; of points that are one, zeros.
 
     `n_neighbors` is lowered to n - 1. Below five LoRAs, too few for a spectral start, the start is random.
     """
-    if len(points) < 3:
-        raise EgaraError(f"{len(points)} LoRAs; a UMAP map needs at least three")
+    if len(points) < LEAST_UMAP:
+        raise EgaraError(f"{len(points)} LoRAs; a UMAP map needs at least {LEAST_UMAP}")
+    if not np.ptp(points, axis=0).any():
+        return np.zeros((len(points), 2))
     from umap import UMAP
 
     _keep_compiled_code()
@@ -150,7 +158,10 @@ def main(argv: list[str] | None = None) -> None:
     log = logger("maps")
     l2 = options.l2 == "on"
     gram, index = read_vectors(options.gram, options.index)
-    if options.map == "ipca":
+    if all_equal(gram, l2):
+        log.warning("%d LoRAs that do not differ: all coordinates are 0", len(index))
+        points, variance, ratio = _one_place(len(index), options.components)
+    elif options.map == "ipca":
         if options.matrix:
             rows, normal = _load_matrix(options.matrix, len(index)), l2
         else:

@@ -91,7 +91,10 @@ def main(argv: list[str] | None = None) -> None:
     except EgaraError as error:
         raise EgaraError(f"{error} ({options.faces})") from None
     write_tsv(options.output, sets)
-    logger("sets").info("work %s: %d sets of %d from %d faces", options.work, options.count, options.size, len(faces))
+    log, unused = logger("sets"), int((~faces["face"].isin(sets["face"])).sum())
+    log.info("work %s: %d sets of %d from %d faces", options.work, options.count, options.size, len(faces))
+    if unused:
+        log.info("work %s: %d of %d faces lie in no set", options.work, unused, len(faces))
 
 
 if __name__ == "__main__":

@@ -1,66 +1,134 @@
 """The works table: the one file that a user writes, a row a work."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from egara.errors import EgaraError
-from egara.files import read_text
+from egara.labels import describe_difference, tidy
+from egara.spreadsheets import read_sheet
 
 COLUMNS = ("author", "work", "volumes")
+OPTIONAL = ("series",)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
+LONGEST = 100
+# Files beside a work's own: `x.tsv` and `x.skipped.tsv` of a work x, its boxes, sheets and logs.
+ENDINGS = ("skipped", "boxes", "detector", "tsv", "png", "log", "safetensors")
 
 
 @dataclass(frozen=True)
 class Work:
-    """One work of the corpus.
+    """One work of the corpus; labels are as `egara.labels.tidy` leaves them.
 
     Attributes
     ----------
     author : the artist who drew it, in any script.
     work : short name for files and figures: letters, digits, dot and hyphen.
     volumes : files, folders or globs, in the order given.
+    series : works of one story or style share it; empty where the table has none.
+    row : its row in the table, the header being 1; 0 where it comes from no table.
     """
 
     author: str
     work: str
     volumes: tuple[str, ...]
+    series: str = ""
+    row: int = field(default=0, compare=False)
 
 
-def read_works(path: str | Path) -> list[Work]:
-    """Read a works table: tab-separated `author`, `work`, `volumes`; several volumes are parted by `;`.
+def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: list[str] | None = None) -> list[Work]:
+    """Read a works table: `author`, `work`, `volumes` and, if wanted, `series`; several volumes are parted by `;`.
+
+    Parameters
+    ----------
+    path : a table as `egara.spreadsheets` reads it.
+    remarks : if given, takes lines for a person on how the table was read.
+    mistakes : if given, takes a line for each row at fault, and the others are returned.
 
     Raises
     ------
     EgaraError : the file is missing, a column or cell is missing, a name is unfit, or two works share one name.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise EgaraError(f"{path}: no such works table; expected tab-separated columns {', '.join(COLUMNS)}")
-    lines = [line.split("\t") for line in read_text(path).splitlines() if line.strip()]
-    if not lines or missing_columns(lines[0]):
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise EgaraError(f"{path}, line 1: found {found}; expected tab-separated columns {', '.join(COLUMNS)}")
-    header, works, seen = lines[0], [], {}
-    for number, cells in enumerate(lines[1:], start=2):
-        row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-        if empty := [column for column in COLUMNS if not row.get(column)]:
-            raise EgaraError(f"{path}, row {number}: {', '.join(empty)} is empty; expected a value in each column")
-        name = row["work"]
-        if not NAME.fullmatch(name):
-            raise EgaraError(f"{path}, row {number}: work {name!r} is no file name; expected letters, digits, . and -")
-        if name.lower() in seen:
-            raise EgaraError(
-                f"{path}, row {number}: work {name} stands in row {seen[name.lower()]} too; names must differ"
-            )
-        seen[name.lower()] = number
-        volumes = tuple(part.strip() for part in row["volumes"].split(";") if part.strip())
-        works.append(Work(row["author"], name, volumes))
-    if not works:
+    sheet = read_sheet(path, COLUMNS, OPTIONAL)
+    works, seen = [], {}
+    for number, cells in sheet.rows:
+        try:
+            works.append(_read_row(cells, number, f"{path}, row {number}", seen))
+        except EgaraError as error:
+            if mistakes is None:
+                raise
+            mistakes.append(str(error))
+    if not works and not mistakes:
         raise EgaraError(f"{path}: no work in the table; expected at least one row below the header")
+    if remarks is not None:
+        remarks += sheet.remarks
     return works
 
 
-def missing_columns(header: list[str]) -> list[str]:
-    """Return the expected columns that a header lacks."""
-    return [column for column in COLUMNS if column not in header]
+def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, int]) -> Work:
+    author, name, series = (tidy(cells[column], f"{where}, {column}") for column in ("author", "work", "series"))
+    if empty := [column for column, label in (("author", author), ("work", name)) if not label]:
+        raise EgaraError(f"{where}: {empty[0]} holds characters that nobody sees; expected a name")
+    _check_name(name, where)
+    if name.lower() in seen:
+        raise EgaraError(f"{where}: work {name} stands in row {seen[name.lower()]} too; names must differ")
+    seen[name.lower()] = number
+    volumes = split_volumes(cells["volumes"])
+    if not volumes:
+        raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, parted by ;")
+    return Work(author, name, volumes, series, number)
+
+
+def _check_name(name: str, where: str) -> None:
+    if not NAME.fullmatch(name):
+        raise EgaraError(f"{where}: work {name!r} is no file name; expected letters, digits, . and -")
+    if len(name) > LONGEST:
+        raise EgaraError(f"{where}: work {name} has {len(name)} letters; expected at most {LONGEST}")
+    if (ending := name.rpartition(".")[2].lower()) in ENDINGS and "." in name:
+        raise EgaraError(
+            f"{where}: work {name!r} ends as files of the project do; expected a name that does not end in .{ending}"
+        )
+
+
+def split_volumes(cell: str) -> tuple[str, ...]:
+    """Split the places of a work at `;`, except where pieces together are a path that exists: `A;B.cbz`."""
+    pieces, places = cell.split(";"), []
+    while pieces:
+        joined = (";".join(pieces[:count]).strip() for count in range(len(pieces), 1, -1))
+        place = next((path for path in joined if _exists(path)), pieces[0].strip())
+        pieces = pieces[place.count(";") + 1 :]
+        if place:
+            places.append(place)
+    return tuple(places)
+
+
+def _exists(place: str) -> bool:
+    try:
+        return bool(place.strip("; ")) and Path(place).exists()
+    except (OSError, ValueError):  # too long for a path, or no path at all
+        return False
+
+
+def look_alikes(works: list[Work]) -> list[str]:
+    """Return one line for each two authors, works or series that a person may take for one, or have meant as one.
+
+    They count as two. Both spellings and their rows are named; `egara.labels` says what makes labels look alike.
+    """
+    lines = []
+    for kind in ("author", "series", "work"):
+        rows: dict[str, list[int]] = {}
+        for work in works:
+            if label := getattr(work, kind):
+                rows.setdefault(label, []).append(work.row)
+        for one, other, difference in describe_difference(list(rows), reorder=kind != "work"):
+            plural = {"author": "two authors", "work": "two works", "series": "two series"}[kind]
+            lines.append(
+                f"{kind} {one!r} ({_in_rows(rows[one])}) and {other!r} ({_in_rows(rows[other])}) differ only in "
+                f"{difference}; they count as {plural}"
+            )
+    return lines
+
+
+def _in_rows(rows: list[int]) -> str:
+    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+    return f"row {shown}" if len(rows) == 1 else f"rows {shown}"

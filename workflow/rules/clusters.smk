@@ -5,10 +5,9 @@ Needs maps/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representati
 
 
 rule cluster_maps:
-    """Cluster exact PCA and UMAP coordinates."""
+    """Cluster exact PCA coordinates, and UMAP's where there are enough LoRAs for it."""
     input:
-        pca="<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
-        umap="<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        unpack(clustered_maps),
     output:
         "<results>/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
     log:
@@ -18,12 +17,13 @@ rule cluster_maps:
     conda:
         "../../envs/tables.yaml"
     params:
+        maps=lambda wildcards: [f"{name}={path}" for name, path in clustered_maps(wildcards).items()],
         min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
         min_samples=SETTINGS["clusters"]["min_samples"],
         code=fingerprint("egara.clusters"),
     shell:
         "python -m egara.clusters"
-        " --maps pca={input.pca} umap={input.umap}"
+        " --maps {params.maps}"
         " --min-cluster-size {params.min_cluster_size}"
         " --min-samples {params.min_samples}"
         " --output {output}"

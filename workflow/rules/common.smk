@@ -11,15 +11,17 @@ LIBRARY = Path(workflow.basedir) / "workflow"
 sys.path.insert(0, str(LIBRARY))
 
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 from egara.captions import check_caption, make_caption
 from egara.cells import DRAWN, parse_cell
 from egara.config import complete_config, find_volumes, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
+from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
 from egara.scheduling import share_timers
 from egara.sets import set_name
-from egara.works import read_works
+from egara.works import look_alikes, read_works
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
@@ -30,9 +32,10 @@ share_timers()
 PYTHON = "" if workflow.deployment_settings.deployment_method else f" PATH='{Path(sys.executable).parent}':$PATH"
 shell.prefix(f"export PYTHONPATH='{LIBRARY}'{PYTHON}; ")
 
+REMARKS = []
 try:
     SETTINGS = complete_config(config)
-    WORKS = {work.work: work for work in read_works(SETTINGS["works"])}
+    WORKS = {work.work: work for work in read_works(SETTINGS["works"], REMARKS)}
     CASTS = read_casts(SETTINGS["casts"], list(WORKS.values()))
     VOLUMES = {} if CASTS else find_volumes(list(WORKS.values()))
     AUTHORS = list(dict.fromkeys(work.author for work in WORKS.values()))
@@ -51,6 +54,10 @@ try:
     CONTROLS = list_controls(SETTINGS["controls"], CELLS, len(SETS))
 except EgaraError as error:
     raise WorkflowError(str(error)) from None
+PLAN = plan_study(SETTINGS, list(WORKS.values()))
+if workflow.is_main_process:  # jobs in processes of their own read this file, too
+    for remark in [*REMARKS, *look_alikes(list(WORKS.values())), *PLAN.remarks]:
+        logger.warning(f"egara: {remark}")
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
 FLAT = ["factors", "sketch"]  # representations with a vector of numbers for IncrementalPCA
@@ -88,6 +95,11 @@ def volumes_of(wildcards):
     if CASTS:
         return f"{RESULTS}/volumes/{wildcards.work}"
     return VOLUMES[wildcards.work]
+
+
+def kits_of_casts():
+    """Return each composed work and its drawing kit."""
+    return [(work, cast["style"]) for work, cast in CASTS.items()]
 
 
 def caption_of(token, name):
@@ -159,6 +171,12 @@ def linear_maps(wildcards):
     return {name: f"{folder}/{name}.tsv" for name in names}
 
 
+def clustered_maps(wildcards):
+    """Return the maps that are clustered: exact PCA, and UMAP where there are enough LoRAs for it."""
+    folder = f"{RESULTS}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    return {name: f"{folder}/{name}.tsv" for name in (["pca", "umap"] if PLAN.umap else ["pca"])}
+
+
 def control_vectors(pattern):
     """Return vectors of all cells, and of the controls, for each representation and the norms."""
     kinds = list(dict.fromkeys([*REPRESENTATIONS, "norms"]))
@@ -181,8 +199,10 @@ def figures_of(wildcards):
     distances = collect("<results>/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
     linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
     linear += [f"{folder}incremental.svg" for folder in spaces if Path(folder).name.partition("_l2~")[0] in FLAT]
-    umap = [f"{folder}umap.svg" for folder in spaces]
+    umap = [f"{folder}umap.svg" for folder in spaces] if PLAN.umap else []
     losses = collect("<results>/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
+    if not PLAN.compared:
+        return losses
     layers = collect(
         "<results>/figures/{cell}/layers_{representation}_l2~{l2}.svg",
         cell=CELLS,

@@ -18,26 +18,18 @@ rule write_config:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
 
 
-TABLES = [
-    "works",
-    "environment",
-    "cosine",
-    "neighbours",
-    "methods",
-    "controls",
-    "grid",
-    "clusters",
-    "overlap",
-    "verdict",
-]
-TABLES += ["detector", "pairs"] if CASTS else []
-TABLES += ["layers"] if LAYERS else []
+TABLES = ["works", "environment", "overlap"]
+TABLES += ["detector"] if CASTS else []
+if PLAN.compared:
+    TABLES += ["cosine", "neighbours", "methods", "controls", "grid", "clusters", "verdict"]
+    TABLES += ["pairs"] if CASTS else []
+    TABLES += ["layers"] if LAYERS else []
 
 
 rule gather_maps:
     """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
     input:
-        maps=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv"),
+        maps=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
         exact=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
         incremental=collect(
             "<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
@@ -57,12 +49,14 @@ rule gather_maps:
         "../../envs/tables.yaml"
     params:
         vectors=lambda wildcards: f"{RESULTS}/vectors",
-        spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.maps],
+        spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.exact],
+        names=["pca", "ipca", "umap"] if PLAN.umap else ["pca", "ipca"],
         faces=lambda wildcards, input: (f" --sets {input.sets} --crops {input.crops}" if input.sets else ""),
         code=fingerprint("egara.explorer"),
     shell:
         "python -m egara.explorer"
         " --spaces {params.spaces}"
+        " --maps {params.names}"
         " --vectors {params.vectors}"
         "{params.faces}"
         " --output {output}"
@@ -74,12 +68,13 @@ rule write_report:
     input:
         tables=collect("<results>/tables/{table}.tsv", table=TABLES, allow_missing=True),
         figures=figures_of,
+        skipped=of_works("<results>/pages/{work}.skipped.tsv") + of_works("<results>/faces/{work}.skipped.tsv"),
         config="<results>/config.json",
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=["<results>/volumes/groups.tsv"] if CASTS else [],
-        explorer="<results>/explorer.json",
+        explorer="<results>/explorer.json" if PLAN.compared else [],
         parts=collect("workflow/egara/explorer/explorer.{ending}", ending=["css", "html", "js"]),
     output:
         "<results>/report.html",
@@ -95,6 +90,7 @@ rule write_report:
         sheets=lambda wildcards, input: (
             f"--show-faces --sheets {input.sheets}" if SETTINGS["report"]["show_faces"] else ""
         ),
+        explorer=lambda wildcards, input: f"--explorer {input.explorer}" if PLAN.compared else "",
         groups=lambda wildcards, input: f"--groups {input.groups}" if CASTS else "",
         seed=SEED,
         code=fingerprint("egara.report"),
@@ -103,12 +99,13 @@ rule write_report:
         " --corpus {params.corpus}"
         " --tables {input.tables}"
         " --figures {input.figures}"
+        " --skipped {input.skipped}"
         " --config {input.config}"
         " --base {input.base}"
         " --samples {input.samples}"
         " {params.sheets}"
         " {params.groups}"
-        " --explorer {input.explorer}"
+        " {params.explorer}"
         " --benchmarks {params.benchmarks}"
         " --seed {params.seed}"
         " --output {output}"

@@ -5,11 +5,12 @@ Needs pages, faces, sets, Gram matrices, clusters and scores. Makes tables/*.{ts
 
 
 rule tabulate_works:
-    """Tabulate works, volumes, pages and faces (the paper's Table 1)."""
+    """Tabulate volumes, pages, faces and sets of each work, and what was left out (the paper's Table 1)."""
     input:
         pages=of_works("<results>/pages/{work}.tsv"),
         skipped=of_works("<results>/pages/{work}.skipped.tsv"),
         faces=of_works("<results>/faces/{work}.tsv"),
+        faces_skipped=of_works("<results>/faces/{work}.skipped.tsv"),
         sets=of_works("<results>/sets/{work}.tsv"),
         published="resources/published/works.tsv",
     output:
@@ -27,6 +28,7 @@ rule tabulate_works:
         " --pages {input.pages}"
         " --skipped {input.skipped}"
         " --faces {input.faces}"
+        " --faces-skipped {input.faces_skipped}"
         " --sets {input.sets}"
         " --published {input.published}"
         " --output {output}"

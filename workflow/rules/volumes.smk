@@ -45,8 +45,10 @@ rule list_groups:
         "<logs>/volumes/groups.log",
     conda:
         "../../envs/tables.yaml"
+    params:
+        groups="".join(f"{work}\t{group}\n" for work, group in [("work", "group"), *kits_of_casts()]),
     shell:
-        "cut -f 1,2 {input} | sed '1s/style/group/' > {output} 2> {log}"
+        "printf %s {params.groups:q} > {output} 2> {log}"
 
 
 rule list_attributions:

@@ -11,7 +11,7 @@ from egara.corpus.pdf import Pdf
 from egara.corpus.sources import open_volume
 from egara.skipped import skipped
 
-_MEASURED = 3
+MEASURED = 3
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Survey:
     ----------
     kind : `CBZ`, `CBT`, `CB7`, `CBR`, `EPUB`, `PDF`, `folder of images` or `image`.
     pages : their number; a file with several pictures counts as one.
-    sizes : width and height in pixels of the first pages, three at most.
+    sizes : width and height in pixels of some pages: spread over the volume, or its first ones where an archive can
+        only be read from its start.
     skipped : rows of `egara.skipped` for what is left out, as far as names and headers tell.
     """
 
@@ -35,7 +36,7 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
-def _first(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int, int] | bytes | Unreadable]]:
+def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int, int] | bytes | Unreadable]]:
     """Yield members with their sizes where these are known without their bytes, else with their bytes."""
     if not isinstance(source, Pdf):
         yield from source.blobs(members)
@@ -47,7 +48,9 @@ def _first(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int,
             yield member, error
 
 
-def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["default"]) -> Survey:
+def survey_volume(
+    path: Path, limits: Limits | None = None, dpi: float = DPI["default"], measured: int = MEASURED
+) -> Survey:
     """Open a volume and tell what it holds.
 
     Parameters
@@ -55,6 +58,7 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
     path : folder, archive, document or image.
     limits : bounds on members and pages.
     dpi : resolution at which a PDF is rendered.
+    measured : most pages to measure.
 
     Raises
     ------
@@ -64,7 +68,8 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
     with open_volume(path, limits or Limits(), dpi) as source:
         members = source.members
         sizes, rows = [], []
-        for member, found in _first(source, members[:_MEASURED]):
+        chosen = members[:measured] if source.one_way else _spread(members, measured)
+        for member, found in _found(source, chosen):
             try:
                 if isinstance(found, Unreadable):
                     raise found
@@ -76,3 +81,10 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
         return Survey(
             path, path.name, source.kind, len(members), tuple(sizes), (*rows, *source.skipped), tuple(source.warnings)
         )
+
+
+def _spread(members: list[str], count: int) -> list[str]:
+    """Return at most `count` members at equal distances, the first and the last among them."""
+    if len(members) <= count or count < 2:
+        return members[:count]
+    return [members[round(place * (len(members) - 1) / (count - 1))] for place in range(count)]

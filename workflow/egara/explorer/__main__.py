@@ -4,15 +4,20 @@ The report puts it on its page, where a person chooses cell, representation, L2 
 """
 
 import json
+import math
 from pathlib import Path
+
+import numpy as np
 
 from egara.errors import EgaraError, run
 from egara.explorer.faces import read_sheets
 from egara.explorer.points import choose, describe_neighbours, quantise
 from egara.files import read_tsv, write_text
 from egara.progress import logger, parser
-from egara.scores.distances import cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances
 from egara.vectors.geometry import prepare, read_maps, read_vectors
+
+MAPS = ["pca", "ipca", "umap"]
 
 
 def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -> tuple[dict[str, object], list]:
@@ -38,10 +43,15 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
         variance = folder / f"{name}.variance.tsv"
         if variance.is_file():
             ratios = read_tsv(variance, ["component", "ratio"])["ratio"].tolist()
-            maps[name]["ratios"] = [round(ratios[number - 1], 5) for number in kept]
+            if all(map(math.isfinite, ratios)):
+                maps[name]["ratios"] = [round(ratios[number - 1], 5) for number in kept]
     if not maps:
         raise EgaraError(f"{folder}: no map there; expected one of {', '.join(f'{name}.tsv' for name in names)}")
-    distances = cosine_distances(prepare(gram, l2 == "on"))
+    try:
+        distances = cosine_distances(prepare(gram, l2 == "on"))
+    except NoDirections as reason:
+        logger("explorer").warning("%s: no neighbours, %s", folder, reason)
+        distances = np.zeros((len(index), 0))
     found = {"cell": folder.parent.name, "representation": representation, "l2": l2, "maps": maps}
     rows = index[["author", "work", "set"]].to_numpy().tolist()
     return found | {"neighbours": describe_neighbours(distances)}, rows
@@ -51,6 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read maps, Gram matrices and, if asked, faces, and write the file."""
     arguments = parser(__doc__)
     arguments.add_argument("--spaces", required=True, nargs="+", help="folders <cell>/<representation>_l2~<l2> of maps")
+    arguments.add_argument("--maps", nargs="+", default=MAPS, choices=MAPS, help="maps to show, where they are there")
     arguments.add_argument("--vectors", required=True, help="folder with <cell>/<representation>.gram.npy and .tsv")
     arguments.add_argument("--sets", nargs="*", default=[], help="tables of sets of the works, to show faces (.tsv)")
     arguments.add_argument("--crops", nargs="*", default=[], help="folders of the works' faces, in the same order")
@@ -64,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     spaces, loras = [], None
     for path in map(Path, options.spaces):
         vectors = Path(options.vectors) / path.parent.name
-        space, rows = describe_space(path, vectors, ["pca", "ipca", "umap"], len(options.spaces))
+        space, rows = describe_space(path, vectors, options.maps, len(options.spaces))
         if loras is not None and rows != loras:
             raise EgaraError(f"{path}: other LoRAs than in {options.spaces[0]}, or in another order")
         loras = rows

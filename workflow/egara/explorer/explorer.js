@@ -90,7 +90,7 @@
     const pairs = map.components.map((c) => [c, component(c, map)]);
     fill(choices.x, pairs, wanted.x);
     fill(choices.y, pairs, wanted.y ?? (choices.y.value || map.components[1]));
-    if (choices.x.value === choices.y.value) choices.y.value = String(map.components.find((c) => String(c) !== choices.x.value));
+    if (choices.x.value === choices.y.value) choices.y.value = String(map.components.find((c) => String(c) !== choices.x.value) ?? "");
     const flat = choices.map.value === "umap" || map.components.length < 3;
     for (const part of root.querySelectorAll(".pair")) part.hidden = flat;
     for (const preset of root.querySelectorAll(".preset"))
@@ -102,6 +102,7 @@
     const values = integers(map.data, true);
     const column = (name) => {
       const place = map.components.indexOf(Number(name));
+      if (place < 0) return loras.map(() => 0); // two LoRAs have one component
       return loras.map((_, i) => values[place * loras.length + i] * map.scale[place]);
     };
     const axes = choices.map.value === "umap" ? map.components.slice(0, 2) : [choices.x.value, choices.y.value];
@@ -126,7 +127,7 @@
     if (!flat && x0 < 0 && x1 > 0) element("line", { class: "axis", x1: place.x(0), x2: place.x(0), y1: 8, y2: SIZE.height - 26 }, svg);
     if (!flat && y0 < 0 && y1 > 0) element("line", { class: "axis", x1: 26, x2: SIZE.width - 8, y1: place.y(0), y2: place.y(0) }, svg);
     const map = here.maps[choices.map.value];
-    const label = (name) => (flat ? "" : `component ${component(Number(name), map)}`);
+    const label = (name) => (flat || !map.components.includes(Number(name)) ? "" : `component ${component(Number(name), map)}`);
     element("text", { x: SIZE.width / 2, y: SIZE.height - 9, "text-anchor": "middle" }, svg).textContent = label(choices.x.value);
     element("text", { x: 15, y: SIZE.height / 2, "text-anchor": "middle", transform: `rotate(-90 15 ${SIZE.height / 2})` }, svg).textContent = label(choices.y.value);
     element("g", { class: "threads" }, svg);
@@ -196,7 +197,7 @@
     }
     html("h4", named(focus), box).dir = "auto";
     html("p", focus.author, box).dir = "auto";
-    html("p", "Nearest by cosine distance, in all dimensions:", box);
+    html("p", found.length ? "Nearest by cosine distance, in all dimensions:" : "The LoRAs do not differ: none is nearer.", box);
     const list = html("ol", "", box);
     for (const { row, distance } of found) {
       const other = loras[row];

@@ -30,9 +30,14 @@ def quantise(points: np.ndarray) -> dict[str, object]:
 
 
 def describe_neighbours(distances: np.ndarray, count: int = NEIGHBOURS) -> dict[str, object]:
-    """Store the nearest `count` LoRAs of each, nearest first, and their cosine distances in 1/30000: (n, count)."""
+    """Store the nearest `count` LoRAs of each, nearest first, and their cosine distances in 1/30000: (n, count).
+
+    Nothing of distances (n, 0).
+    """
     from egara.scores.neighbours import nearest
 
+    if not distances.size:  # LoRAs that do not differ have no distances
+        return {"count": 0, "rows": "", "distances": ""}
     found = nearest(distances, ~np.eye(len(distances), dtype=bool), min(count, len(distances) - 1))
     near = np.take_along_axis(distances, found, axis=1)
     return {"count": found.shape[1], "rows": pack(found, "u2"), "distances": pack(np.rint(near * 30000), "u2")}

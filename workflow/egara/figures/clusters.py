@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.components import scatter
+from egara.figures.components import EQUAL, scatter
 from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
 from egara.files import read_tsv
 from egara.progress import logger, parser
@@ -94,11 +94,17 @@ def main(argv: list[str] | None = None) -> None:
     setting = describe_setting(options.cell, options.representation, options.l2)
     method = METHODS.get(options.name, options.name)
     found, noise = len(set(clusters.tolist()) - {-1}), float(np.mean(clusters == -1))
-    caption = (
-        f"{method} of {len(index)} LoRAs of {index['work'].nunique()} works; outlines: {found} clusters of HDBSCAN, "
-        f"hollow: the {100 * noise:.0f} % that it leaves out; colour: author, marker: work. Gaps between far groups "
-        "have no scale."
+    clustered = (
+        f"outlines: {found} clusters of HDBSCAN, hollow: the {100 * noise:.0f} % that it leaves out"
+        if found
+        else "HDBSCAN finds no cluster and leaves all out, so all are hollow"
     )
+    caption = (
+        f"{method} of {len(index)} LoRAs of {index['work'].nunique()} works; {clustered}; colour: author, marker: "
+        "work. Gaps between far groups have no scale."
+    )
+    if not points.any():
+        caption = f"{EQUAL.format(count=len(index))}. {caption}"
     title = f"{method} and HDBSCAN: {setting}"
     figure = draw_clusters(points[:, :2], index, clusters, (f"{method} and clusters of HDBSCAN", setting))
     save(figure, options.output, title, caption, ["clusters", options.name, setting])

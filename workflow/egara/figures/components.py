@@ -11,6 +11,7 @@ from egara.figures.style import (
     add_title,
     author_colours,
     describe_setting,
+    draw_words,
     save,
     set_theme,
     undrawable,
@@ -27,17 +28,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PUBLISHED = ((1, 2), (41, 42))
+EQUAL = "The {count} LoRAs do not differ: they lie at one point"
 
 
 def choose_components(count: int) -> list[tuple[int, int]]:
-    """Return the two pairs of components, counted from 1: the published ones, or the last two where there are fewer.
+    """Return the pairs of components to draw, counted from 1: the published ones, or the last two of fewer.
 
-    Raises
-    ------
-    EgaraError : fewer than two components.
+    Of one component there is one pair, whose second is 0 for all LoRAs.
     """
     if count < 2:
-        raise EgaraError(f"{count} component; a scatter plot needs two")
+        return [PUBLISHED[0]]
     return [pair if pair[1] <= count else (count - 1, count) for pair in PUBLISHED]
 
 
@@ -53,14 +53,19 @@ def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarra
     """
     from matplotlib import pyplot
 
-    figure, panels = pyplot.subplots(1, 2, figsize=(9.6, 4.3), layout="constrained")
-    for axes, pair, wanted in zip(panels, choose_components(points.shape[1]), PUBLISHED, strict=True):
+    pairs, single = choose_components(points.shape[1]), points.shape[1] == 1
+    if single:
+        points, ratios = np.pad(points, ((0, 0), (0, 1))), np.pad(ratios, (0, 1))
+    figure, panels = pyplot.subplots(
+        1, len(pairs), figsize=(4.8 * len(pairs) + 1.4 * single, 4.3), squeeze=False, layout="constrained"
+    )
+    for axes, pair, wanted in zip(panels[0], pairs, PUBLISHED, strict=False):
         first, second = pair
         scatter(axes, points[:, [first - 1, second - 1]], index)
         note = "" if pair == wanted else f" (the last two; published: {wanted[0]} and {wanted[1]})"
-        axes.set_title(f"Components {first} and {second}{note}")
+        axes.set_title("The only component" if single else f"Components {first} and {second}{note}")
         axes.set_xlabel(f"component {first} ({100 * ratios[first - 1]:.1f} % of variance)")
-        axes.set_ylabel(f"component {second} ({100 * ratios[second - 1]:.1f} %)")
+        axes.set_ylabel("no second component" if single else f"component {second} ({100 * ratios[second - 1]:.1f} %)")
         axes.ticklabel_format(style="sci", scilimits=(-2, 3), useMathText=True)
     add_title(figure, *title)
     add_legend(figure, list(zip(index["author"], index["work"], strict=True)))
@@ -108,12 +113,18 @@ def main(argv: list[str] | None = None) -> None:
     setting = describe_setting(options.cell, options.representation, options.l2)
     method = METHODS[options.method]
     pairs = " and ".join(f"{a}–{b}" for a, b in choose_components(points.shape[1]))
+    what = f"Components {pairs}" if points.shape[1] > 1 else "The only component"
     caption = (
-        f"Components {pairs} of {method}: {len(index)} LoRAs of {index['work'].nunique()} works by "
+        f"{what} of {method}: {len(index)} LoRAs of {index['work'].nunique()} works by "
         f"{index['author'].nunique()} authors; colour: author, marker: work."
     )
     title = f"{method}: {setting}"
-    figure = draw_components(points, index, ratios, (method, setting))
+    if points.any():
+        figure = draw_components(points, index, ratios, (method, setting))
+    else:
+        caption = f"{EQUAL.format(count=len(index))}, so that no component is defined."
+        figure = draw_words(caption, (method, setting))
+        log.warning("%s", caption)
     save(figure, options.output, title, caption, ["components", options.method, setting])
     log.info("components %s: %s", pairs, options.output[0])
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import add_title, describe_setting, palette, save, set_theme
+from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
 from egara.progress import logger, parser
 from egara.scores.chance import noise_distance
-from egara.scores.distances import cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances
 from egara.vectors.geometry import prepare, read_vectors
 from egara.vectors.words import in_words
 
@@ -80,25 +80,28 @@ def main(argv: list[str] | None = None) -> None:
     grams, indexes = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (options.gram, options.index))
     if grams.keys() != indexes.keys() or not all([*grams, *grams.values(), *indexes.values()]):
         raise EgaraError("--gram and --index: expected NAME=FILE, the same names in both")
-    pairs, count = {}, 0
+    pairs, without, count, log = {}, [], 0, logger("figures")
     for name, path in grams.items():
         gram, index = read_vectors(path, indexes[name])
-        pairs[name], count = sort_pairs(cosine_distances(prepare(gram, options.l2 == "on")), index), len(index)
+        count = len(index)
+        try:
+            pairs[name] = sort_pairs(cosine_distances(prepare(gram, options.l2 == "on")), index)
+        except NoDirections as reason:
+            log.warning("%s: no distances, %s", name, reason)
+            without.append(in_words(name))
     set_theme()
     setting = describe_setting(options.cell, "", options.l2).removeprefix(" · ")
     caption = (
         f"Cosine distances of all pairs of {count} LoRAs, each kind of pair with the same area; dashed: the mean that "
         f"independent directions give, 1 + 1/(n − 1) = {noise_distance(count):.4f}."
     )
-    title = f"Distances: {setting}"
-    save(
-        draw_distances(pairs, count, ("Cosine distances", setting)),
-        options.output,
-        title,
-        caption,
-        ["distances", setting],
-    )
-    logger("figures").info("distances of %d LoRAs: %s", count, options.output[0])
+    if without:
+        caption += f" Not drawn, because the LoRAs do not differ: {', '.join(without)}."
+    name = ("Cosine distances", setting)
+    words = f"The {count} LoRAs do not differ, so that no distance is defined."
+    figure = draw_distances(pairs, count, name) if pairs else draw_words(words, name)
+    save(figure, options.output, f"Distances: {setting}", caption if pairs else words, ["distances", setting])
+    log.info("distances of %d LoRAs: %s", count, options.output[0])
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
-from egara.figures.style import add_title, describe_setting, palette, save, set_theme
+from egara.errors import run
+from egara.figures.components import EQUAL
+from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.distances import cosine_distances
@@ -13,6 +14,8 @@ from egara.vectors.geometry import prepare, read_maps, read_vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FLAT = 1e-9  # a spread of distances that rounding makes
 
 
 def agreement(found: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,9 +40,15 @@ def _unit(columns: np.ndarray) -> np.ndarray:
 
 
 def kept(points: np.ndarray, distances: np.ndarray) -> float:
-    """Correlation of the cosine distances of a map's points (n, k) with those of the whole vectors (n, n)."""
+    """Correlation of the cosine distances of a map's points (n, k) with those of the whole vectors (n, n).
+
+    NaN where one of them has no spread, as between two LoRAs.
+    """
     pairs = np.triu_indices(len(points), 1)
-    return float(np.corrcoef(cosine_distances(points @ points.T)[pairs], distances[pairs])[0, 1])
+    values = np.stack([cosine_distances(points @ points.T)[pairs], distances[pairs]])
+    if values.shape[1] < 2 or (np.ptp(values, axis=1) < FLAT).any():
+        return float("nan")
+    return float(np.corrcoef(values)[0, 1])
 
 
 def draw_incremental(
@@ -89,23 +98,38 @@ def main(argv: list[str] | None = None) -> None:
     maps = read_maps([f"ipca={options.ipca}", f"pca={options.pca}"], index)
     found, exact = (maps[name][0] for name in ("ipca", "pca"))
     shared = min(found.shape[1], exact.shape[1])
-    if shared < 2:
-        raise EgaraError(f"{options.ipca}, {options.pca}: {shared} component in common; a comparison needs two")
-    alike, inside = agreement(found[:, :shared], exact[:, :shared])
-    distances = cosine_distances(prepare(gram, options.l2 == "on"))
-    left = [kept(points, distances) for points in (found, exact)]
     ratios = tuple(read_tsv(path, ["component", "ratio"])["ratio"].to_numpy(dtype=float) for path in options.variance)
     set_theme()
     setting = describe_setting(options.cell, options.representation, options.l2)
-    title = "IncrementalPCA beside exact PCA"
+    title, log = "IncrementalPCA beside exact PCA", logger("figures")
+    if not (found.any() and exact.any()):
+        caption = f"{EQUAL.format(count=len(index))}, so that there are no components to compare."
+        log.warning("%s", caption)
+        save(
+            draw_words(caption, (title, setting)),
+            options.output,
+            f"{title}: {setting}",
+            caption,
+            ["incremental", setting],
+        )
+        return
+    alike, inside = agreement(found[:, :shared], exact[:, :shared])
+    distances = cosine_distances(prepare(gram, options.l2 == "on"))
+    left = [kept(points, distances) for points in (found, exact)]
+    of = f"{shared} component" + ("s" if shared > 1 else "")
     caption = (
-        f"{title}, {len(index)} LoRAs. The first component agrees to {alike[0]:.2f}, component {shared} to "
-        f"{alike[-1]:.2f}. Distances in {shared} components follow those of the whole vectors with r = {left[0]:.2f} "
-        f"(IncrementalPCA) and {left[1]:.2f} (exact)."
+        f"{title}, {len(index)} LoRAs. The first component agrees to {alike[0]:.2f}"
+        + (f", component {shared} to {alike[-1]:.2f}. " if shared > 1 else "; there is no second. ")
+        + (
+            f"Distances in {of} follow those of the whole vectors with r = {left[0]:.2f} (IncrementalPCA) and "
+            f"{left[1]:.2f} (exact)."
+            if np.isfinite(left).all()
+            else f"Distances in {of}, or those of the whole vectors, are all equal, so that nothing correlates."
+        )
     )
     figure = draw_incremental(alike, inside, ratios, len(index), (title, setting))
     save(figure, options.output, f"{title}: {setting}", caption, ["incremental", setting])
-    logger("figures").info("incremental: |r| %.2f to %.2f: %s", alike[0], alike[-1], options.output[0])
+    log.info("incremental: |r| %.2f to %.2f: %s", alike[0], alike[-1], options.output[0])
 
 
 if __name__ == "__main__":

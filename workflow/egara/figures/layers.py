@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError, run
-from egara.figures.style import add_title, describe_setting, save, set_theme
+from egara.figures.style import add_title, describe_setting, draw_words, save, set_theme
 from egara.progress import logger, parser
 from egara.scores.layers import ALL
 from egara.tables.layers import layer_table
@@ -46,14 +46,12 @@ def cells_of(table: "pd.DataFrame", positions: list[str], kinds: list[str]) -> t
 
 
 def draw_layers(table: "pd.DataFrame", title: tuple[str, str]) -> "Figure":
-    """Draw one panel a level, colour on one scale around chance; dots where q is below 0.05."""
+    """Draw one panel a level that has scores, colour on one scale around chance; dots where q is below 0.05."""
     from matplotlib import pyplot
 
     positions = positions_of(table)
     kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
     levels = [level for level in PANELS if table.loc[table["level"] == level, "value"].notna().any()]
-    if not levels:
-        raise EgaraError("no layer has a score; expected LoRAs that differ")
     found = {level: cells_of(table[table["level"] == level], positions, kinds) for level in levels}
     most = max(float(np.nanmax(np.abs(gain))) for gain, _ in found.values()) or 1.0
     width = 1.9 + len(levels) * (0.36 * (len(kinds) + 1) + 0.5)
@@ -131,8 +129,18 @@ def main(argv: list[str] | None = None) -> None:
         "Top-1 minus chance of every layer alone; right and below, of all layers of a position or kind together. Dots: "
         f"q below 0.05 (Benjamini and Hochberg; single layers {', '.join(counts)}). Grey: no such layer, or no score."
     )
-    save(draw_layers(table, (title, setting)), options.output, f"{title}: {setting}", caption, ["layers", setting])
-    logger("figures").info("layers: %s: %s", "; ".join(counts), options.output[0])
+    log = logger("figures")
+    every = table[table["what"] == "layer"].groupby("level")["value"]
+    if lost := int((every.size() - every.count()).min()):
+        caption += f" {lost} of {every.size().max()} layers have no score: too few labels, or LoRAs that do not differ."
+    if table["value"].notna().any():
+        figure = draw_layers(table, (title, setting))
+    else:
+        caption = "No layer has a score: too few works and authors to compare, or LoRAs that do not differ."
+        log.warning("%s", caption)
+        figure = draw_words(caption, (title, setting))
+    save(figure, options.output, f"{title}: {setting}", caption, ["layers", setting])
+    log.info("layers: %s: %s", "; ".join(counts), options.output[0])
 
 
 if __name__ == "__main__":

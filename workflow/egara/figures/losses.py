@@ -15,6 +15,7 @@ from egara.figures.style import (
     add_title,
     author_colours,
     describe_cell,
+    draw_words,
     save,
     set_theme,
     undrawable,
@@ -129,17 +130,6 @@ def draw_losses(means: "pd.DataFrame", title: tuple[str, str]) -> "Figure":
     return figure
 
 
-def draw_nothing(title: tuple[str, str]) -> "Figure":
-    """Say that no file of the cell carries losses."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6.0, 1.6), layout="constrained")
-    axes.text(0, 0.5, "The LoRAs of this cell carry no losses in their files.", va="center")
-    axes.set_axis_off()
-    add_title(figure, *title)
-    return figure
-
-
 def describe_losses(means: "pd.DataFrame", length: int) -> str:
     """Say what the figure shows, how it is smoothed, and where the losses start and end."""
     count = len(means[KEYS].drop_duplicates())
@@ -168,10 +158,15 @@ def main(argv: list[str] | None = None) -> None:
         log.warning("no installed font has %s; SVG viewers may find one, a PNG shows boxes", boxes)
     name = ("Losses while training", setting)
     if not np.isfinite(table["loss"].to_numpy(dtype=float)).any():
-        figure, caption = draw_nothing(name), "No LoRA file of this cell carries losses; another trainer wrote them."
+        figure = draw_words("The LoRAs of this cell carry no losses in their files.", name)
+        caption = "No LoRA file of this cell carries losses; another trainer wrote them."
+        log.warning("no losses to draw")
     else:
         means, length = average_windows(table)
         figure, caption = draw_losses(means, name), describe_losses(means, length)
+        if lost := int((~np.isfinite(table["loss"].to_numpy(dtype=float))).sum()):
+            caption += f" {lost} of {len(table)} losses are no finite numbers and left out."
+            log.warning("%d of %d losses are no finite numbers and left out", lost, len(table))
     save(figure, options.output, f"Losses: {setting}", caption, ["losses", setting])
     log.info("losses of %d LoRAs: %s", len(table[KEYS].drop_duplicates()), options.output[0])
 

@@ -4,11 +4,11 @@ import math
 from typing import TYPE_CHECKING
 
 from egara.errors import run
-from egara.figures.style import palette, save, set_theme
+from egara.figures.style import draw_words, palette, save, set_theme
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import SIGNIFICANT, settings
-from egara.tables.scores import KEYS, TEXT, whole
+from egara.tables.scores import KEYS, TEXT, reasons, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ def draw_overview(table: "pd.DataFrame") -> "Figure":
     kinds = dict(zip(found, palette(len(found)), strict=False))
     both = table["l2"].nunique() > 1
     figure, panels = pyplot.subplots(
-        1, len(levels) or 1, figsize=(3.0 * max(len(levels), 1) + 1.6, 1.5 + 0.42 * len(rows)), sharey=True,
+        1, len(levels), figsize=(3.0 * len(levels) + 1.6, 1.5 + 0.42 * len(rows)), sharey=True,
         squeeze=False, layout="constrained",
     )  # fmt: skip
     figure.get_layout_engine().set(wspace=0.06)
@@ -96,13 +96,22 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--neighbours", required=True, help="table of neighbours (.tsv)")
     arguments.add_argument("--output", required=True, nargs="+", help="figures to write (.svg, .png)")
     options = arguments.parse_args(argv)
+    import pandas as pd
+
     table = read_tsv(options.neighbours, KEYS, text=[key for key in KEYS if key in TEXT])
     set_theme()
+    title = "Top-1 of every setting beside chance"
+    why = reasons(table, "top1")
+    if not any(table.get(f"{level}_top1", pd.Series(dtype=float)).notna().any() for level in LEVELS):
+        words = " ".join(["No score to draw.", *why])
+        logger("figures").warning("overview: %s", words)
+        save(draw_words(words, (title, f"{len(table)} settings")), options.output, title, words, ["overview"])
+        return
     caption = (
         "Share of LoRAs whose nearest LoRA has the same label, by setting; dashed: chance, exact from class sizes; "
         "filled: p < 0.05 before correction; lines: 95 % of bootstraps over works. Whole vectors, not maps of them."
     )
-    save(draw_overview(table), options.output, "Top-1 of every setting beside chance", caption, ["overview"])
+    save(draw_overview(table), options.output, title, " ".join([caption, *why]), ["overview"])
     logger("figures").info("overview of %d rows: %s", len(table), options.output[0])
 
 

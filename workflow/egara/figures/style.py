@@ -130,6 +130,19 @@ def add_title(figure: "Figure", method: str, setting: str) -> None:
     figure.suptitle(f"{method}\n{setting}", x=0.01, ha="left", fontsize=9, color="0.25", linespacing=1.5)
 
 
+def draw_words(words: str, title: tuple[str, str]) -> "Figure":
+    """Say in place of a figure why there is nothing to draw; `title` is what would be drawn, and the setting."""
+    from textwrap import fill
+
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6.0, 1.6), layout="constrained")
+    axes.text(0, 0.5, fill(words, 90), va="center", parse_math=False)
+    axes.set_axis_off()
+    add_title(figure, *title)
+    return figure
+
+
 def strip(axes: "Axes") -> None:
     """Take the ticks away where coordinates have no unit."""
     axes.set(xticks=[], yticks=[])

@@ -14,7 +14,7 @@ from egara.progress import logger, parser
 FIGURE_BUDGET = 5 * 2**20
 SECTIONS = {
     "answer": "Answer", "explore": "The map", "limits": "What this shows, and what not",
-    "material": "Works and faces", "run": "What was run",
+    "material": "Works, faces and sets", "run": "What was run",
     "scores": "Scores", "figures": "Figures", "base": "Base model", "sheets": "Faces", "licences": "Licences",
 }  # fmt: skip
 
@@ -81,6 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--corpus", required=True, help="name of the corpus")
     arguments.add_argument("--tables", nargs="*", default=[], help="tables of egara.tables, known by name (.tsv)")
     arguments.add_argument("--figures", nargs="*", default=[], help="figures of egara.figures, in order (.svg)")
+    arguments.add_argument("--skipped", nargs="*", default=[], help="{stage}/{work}.skipped.tsv, what was left out")
     arguments.add_argument("--config", help="checked configuration of the run (.json)")
     arguments.add_argument("--base", help="description of the base model (.json)")
     arguments.add_argument("--samples", help="sample sheet of the base model (.png)")
@@ -95,7 +96,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from egara.explorer.page import read_explorer
     from egara.files import write_text
-    from egara.report import answer, sections
+    from egara.report import account, answer, sections
     from egara.report.images import read_figure, read_picture, within
     from egara.report.page import render
     from egara.report.timings import read_benchmarks
@@ -124,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
     explorer = read_explorer(options.explorer) if options.explorer else None
     content = {
         "corpus": options.corpus,
-        "answer": answer.summary(verdict, listed) if verdict is not None else [],
+        "answer": answer.summary(verdict, listed),
         "questions": questions,
         "lines": lines,
         "settings": 0 if verdict is None else len(verdict),
@@ -132,6 +133,8 @@ def main(argv: list[str] | None = None) -> None:
         "limits": answer.limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
         "facts": list_facts(tables, base, options.seed),
         "config": json.dumps(config, indent=2, ensure_ascii=False) if config is not None else "",
+        "account": [] if listed is None else account.sentences(listed, config),
+        "skipped": account.skipped_rows(options.skipped),
         "tables": sections.Shown(sections.score_tables(tables)),
         "timings": None
         if timings is None or timings.empty

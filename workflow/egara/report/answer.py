@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from egara.cells import KEYS
+from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import fixed, probability
-from egara.tables.verdict import NO, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
+from egara.tables.verdict import NO, NOTHING, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
 from egara.vectors.words import in_words
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Line:
     cells: list[Cell]
 
 
-TONES = {YES: "yes", NO: "no", UNSURE: "unsure", TOO_FEW: "unknown", UNKNOWN: "unknown"}
+TONES = {YES: "yes", NO: "no", UNSURE: "unsure", TOO_FEW: "unknown", NOTHING: "unknown", UNKNOWN: "unknown"}
 
 
 def spread_of(values: "pd.Series", digits: int = 3) -> str:
@@ -73,8 +74,9 @@ def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
 def _cell(part: "pd.DataFrame", level: str) -> Cell:
     verdicts = part[f"{level}_verdict"].fillna(UNKNOWN).replace("", UNKNOWN).tolist()
     verdict, tone = combine(verdicts)
-    if verdict == UNKNOWN:
-        return Cell(verdict, tone, "")
+    if verdict in (NOTHING, UNKNOWN):
+        notes = dict.fromkeys(part[f"{level}_note"]) if f"{level}_note" in part else {}
+        return Cell(verdict, tone, ", ".join(note for note in notes if isinstance(note, str)))
     p = part[f"{level}_p_corrected"]
     if level == "other_kit":
         numbers = f"distance {spread_of(part['other_kit'])}, to other authors {spread_of(part['other_author'])}"
@@ -99,36 +101,62 @@ def _range(least: float, most: float, verdict: str) -> str:
     )
 
 
-def summary(verdict: "pd.DataFrame", works: "pd.DataFrame | None") -> list[str]:
-    """Paragraphs: what was compared; the published view beside the update of the same files; the real case of kits."""
-    texts = []
-    if works is not None:
-        run = works[works["corpus"] == "this run"]
-        loras = int(run["sets"].sum()) if run["sets"].notna().all() else 0
-        cells = len(verdict[list(KEYS)].drop_duplicates())
-        texts.append(
-            f"{loras} LoRAs in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid, "
-            f"{len(run)} works by {_number(run['author'].nunique())} authors."
-        )
-    texts += [found for found in (_best(verdict, "work"), _best(verdict, "author_across_works")) if found]
+def summary(verdict: "pd.DataFrame | None", works: "pd.DataFrame | None") -> list[str]:
+    """Paragraphs: what was compared; the published view beside the update of the same files; the real case of kits.
+
+    The first says what so few works, authors or LoRAs cannot tell; without a verdict it stands alone.
+    """
+    texts = [] if works is None else [_material(verdict, works)]
+    if verdict is None:
+        return texts
+    said = " ".join(texts).lower()
+    texts += [_best(verdict, level, said) for level in WHAT]
     texts += _compare(verdict)
     if "other_kit" in verdict and verdict["other_kit"].notna().any():
         texts.append(_kits(verdict))
-    return texts
+    return [text for text in texts if text]
+
+
+def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
+    """Say what was compared, and what cannot be told whatever the weights hold."""
+    run = works[works["corpus"] == "this run"]
+    sets = run["sets"].fillna(0).astype(int)
+    loras, authors = int(sets.sum()), run["author"].nunique()
+    text = f"{loras} LoRA{'s' * (loras != 1)}"
+    if verdict is not None:
+        cells = len(verdict[list(KEYS)].drop_duplicates())
+        text += f" in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid"
+    works_of = "one work" if len(run) == 1 else f"{len(run)} works"
+    text += f", {works_of} by {_number(authors)} author{'s' * (authors != 1)}."
+    if loras < 2:
+        return f"{text} There is nothing to compare with."
+    reasons: dict[str, list[str]] = {}
+    for level, what in ASKED.items():
+        if reason := nothing_to_tell(level, run["author"].repeat(sets).tolist(), run["work"].repeat(sets).tolist()):
+            reasons.setdefault(reason, []).append(what)
+    return " ".join([text, *(f"{_capital(why)}: nothing to tell about {_joined(of)}." for why, of in reasons.items())])
+
+
+ASKED = {"work": "works", "author_across_works": "authors"}
+
+
+def _joined(parts: list[str]) -> str:
+    return " and ".join(parts)
 
 
 WHAT = {"work": "the work", "author_across_works": "the author across works"}
 
 
-def _best(verdict: "pd.DataFrame", level: str) -> str:
-    """The verdict at a level: detected or not, in how many settings, the best of them, its effect and corrected p."""
+def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
+    """The verdict at a level: detected or not, in how many settings, the best of them, its effect and corrected p.
+
+    Why there is none is left out where it is `said`, in small letters, before.
+    """
     tested = verdict[verdict[f"{level}_p"].notna()]
     if tested.empty:
-        return (
-            f"Whether the weights carry {WHAT[level]} was not tested: no author has two works."
-            if "author" in level
-            else ""
-        )
+        notes = verdict[f"{level}_note"].dropna().unique() if f"{level}_note" in verdict else []
+        why = ", ".join(note for note in notes if note)
+        return f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why not in said else ""
     gain = (tested[level] - tested[f"{level}_chance"]) / (1 - tested[f"{level}_chance"])
     sure = tested[f"{level}_verdict"] == YES
     row = tested.loc[gain.where(sure).idxmax() if sure.any() else gain.idxmax()].to_dict()
@@ -155,6 +183,8 @@ def _best(verdict: "pd.DataFrame", level: str) -> str:
 
 
 def _compare(verdict: "pd.DataFrame") -> list[str]:
+    if not verdict[[f"{level}_p" for level in WHAT]].notna().any(axis=None):
+        return []
     published = verdict[(verdict["representation"] == "factors") & (verdict["init"] == "independent")]
     if published.empty:
         return [_capital(_say(row)) for row in verdict.head(1).to_dict("records")]
@@ -184,12 +214,15 @@ def _say(row: dict) -> str:
                 f"{name} in {100 * row[level]:.1f}\u00a0% of cases (chance {100 * row[f'{level}_chance']:.1f}\u00a0%, "
                 f"p\u00a0{probability(row[f'{level}_p_corrected'])}: {words[row[f'{level}_verdict']]})"
             )
-    return (" and ".join(parts) or "nothing could be tested") + "."
+    return (" and ".join(parts) or "there is nothing to tell") + "."
 
 
 def _kits(verdict: "pd.DataFrame") -> str:
     row = next(r for r in verdict[::-1].to_dict("records") if math.isfinite(r["other_kit"]))
-    best = verdict.loc[[verdict["other_kit_p"].astype(float).idxmin()]].to_dict("records")[0]
+    tested = verdict[verdict["other_kit_p"].notna()]
+    if tested.empty:
+        return ""
+    best = tested.loc[[tested["other_kit_p"].astype(float).idxmin()]].to_dict("records")[0]
     text = (
         "An author's other works are mostly other casts of the same drawing kit here, which is our construction. The "
         f"real case is one artist in two styles ({row['author']}: {row['kits']}). "

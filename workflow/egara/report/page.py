@@ -182,6 +182,26 @@ nearest. The neighbours are those of the whole vectors: a map of two dimensions 
 {%- endif %}
 {%- if tables.works or tables.overlap or tables.detector %}
 <h2 id="material">Works, faces and sets</h2>
+{%- if account %}
+<ul>{% for text in account %}<li>{{ text }}</li>{% endfor %}</ul>
+{%- endif %}
+{%- if skipped %}
+<details><summary>What was left out, row by row
+{%- if skipped.total > skipped.rows|length %}: the first {{ skipped.rows|length }} of {{ skipped.total }}{% endif %}
+</summary>
+<div class="scroll" tabindex="0" role="region" aria-label="What was left out"><table>
+<thead><tr>
+{%- for name in ("work", "volume", "page or file", "what", "how many", "why") %}{{ cell("th", name, "", "col") }}
+{%- endfor %}</tr></thead>
+<tbody>
+{%- for row in skipped.rows %}
+<tr>{% for text in row %}{{ cell("td", text, "") }}{% endfor %}</tr>
+{%- endfor %}
+</tbody></table></div>
+<p class="note">Whole lists: {% for path in skipped.files %}<code>{{ path }}</code>{% if not loop.last %}, {% endif %}
+{%- endfor %}.</p>
+</details>
+{%- endif %}
 {{- given(("works", "detector", "overlap")) }}
 {%- endif %}
 <h2 id="run">What was run</h2>

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 STUDIED = "volumes under study"
 PAGE = 126  # characters that stand side by side on the page
 TITLES = {
-    "works": "Table 1. Works, pages and faces", "environment": "Table 2. Environment of this run",
+    "works": "Table 1. Works, faces and sets", "environment": "Table 2. Environment of this run",
     "grid": "The grid", "methods": "Other ways to ask", "controls": "Controls",
     "layers": "Where in the network",
     "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",

@@ -29,9 +29,9 @@ def main(argv: list[str] | None = None) -> None:
 
     from egara.cells import parse_cell
     from egara.files import write_tsv
-    from egara.scores.distances import cosine_distances
+    from egara.scores.distances import NoDirections, cosine_distances
     from egara.scores.labels import codes
-    from egara.scores.levels import LEVELS, describe_level, judge_level, score_level, score_variance
+    from egara.scores.levels import LEVELS, describe_level, empty_rows, judge_level, score_level, score_variance
     from egara.scores.nulls import write_nulls
     from egara.vectors.geometry import prepare, read_maps, read_vectors
 
@@ -44,10 +44,23 @@ def main(argv: list[str] | None = None) -> None:
     authors, works = codes(index["author"]), codes(index["work"])
     levels = {name: describe_level(name, authors, works, options.permutations, options.seed) for name in LEVELS}
     rows, drawn = [], {}
+    for name, level in levels.items():
+        if level.silent:
+            log.warning("%s: nothing to tell, %s", name, level.silent)
     for space, products in spaces.items():
-        distances = cosine_distances(products)
+        try:
+            distances = cosine_distances(products)
+        except NoDirections as reason:
+            log.warning("%s: no scores, %s", space, reason)
+            distances = None
         for name, level in levels.items():
             labels = {**cell, "representation": options.representation, "l2": options.l2, "space": space}
+            if distances is None:
+                note = level.silent or str(NoDirections())
+                rows += [
+                    {**labels, "metric": row.pop("metric"), "level": name, **row} for row in empty_rows(name, note)
+                ]
+                continue
             nulls: dict = {}
             found = score_level(distances, works, level, options.seed, nulls)
             if space == "full" and nulls:
@@ -63,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
                     )
     write_tsv(options.output, pd.DataFrame(rows))
     write_nulls(options.nulls, drawn)
-    log.info("%d LoRAs, %d scores: %s", len(index), len(rows), options.output)
+    made = sum(row["n"] > 0 for row in rows)
+    log.info("%d LoRAs, %d scores, %d without a value: %s", len(index), made, len(rows) - made, options.output)
 
 
 if __name__ == "__main__":

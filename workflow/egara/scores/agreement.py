@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.scores.labels import authors_by_work, codes
+from egara.scores.labels import authors_by_work, codes, nothing_to_tell
 from egara.scores.permutations import Relabellings, exchange, p_value, permute
 from egara.seeds import stream
 
@@ -99,17 +99,25 @@ def compare(clusters: np.ndarray, index: "pd.DataFrame", level: str, permutation
 
     `chance` and `p` belong to AMI; `ari_`, `homogeneity_` and `completeness_` go before those of the others. The
     chance of homogeneity and completeness, and all chance levels of author_across_works, are means under the null.
+    Where so few labels tell nothing there are no values, and `note` says why.
     """
     authors, works = codes(index["author"]), codes(index["work"])
+    counts = {"noise": float(np.mean(clusters == -1)), "clusters": len(set(clusters.tolist()) - {-1})}
+    if note := nothing_to_tell(level, authors, works):
+        scores = dict.fromkeys([*AGREEMENTS, *_beside("chance"), *_beside("p")], np.nan)
+        return {"level": level, **scores, **counts, "n": len(clusters), "note": note}
     labels = works if level == "work" else authors
     relabelled, exact = _relabel(level, tuple(authors.tolist()), tuple(works.tolist()), permutations, seed)
     values = {name: float(value[0]) for name, value in agreements(clusters, labels[None, :]).items()}
     null = agreements(clusters, relabelled)
-    row = {"level": level, **values, "noise": float(np.mean(clusters == -1))}
-    row |= {"clusters": len(set(clusters.tolist()) - {-1}), "n": len(clusters)}
-    for name in AGREEMENTS:
-        prefix = "" if name == "ami" else f"{name}_"
+    row = {"level": level, **values, **counts, "n": len(clusters), "note": ""}
+    for name, chance, p in zip(AGREEMENTS, _beside("chance"), _beside("p"), strict=True):
         adjusted = name in ("ami", "ari") and level != "author_across_works"
-        row[f"{prefix}chance"] = 0.0 if adjusted else float(null[name].mean())
-        row[f"{prefix}p"] = p_value(null[name], values[name], exact)
+        row[chance] = 0.0 if adjusted else float(null[name].mean())
+        row[p] = p_value(null[name], values[name], exact)
     return row
+
+
+def _beside(kind: str) -> list[str]:
+    """Names of what stands beside the agreements; AMI's have no prefix."""
+    return [kind if name == "ami" else f"{name}_{kind}" for name in AGREEMENTS]

@@ -1,25 +1,41 @@
 """Cosine distances of LoRAs and their means within and between labels."""
 
+import logging
 from typing import NamedTuple
 
 import numpy as np
 
 from egara.errors import EgaraError
+from egara.vectors.geometry import EQUAL
+
+
+class NoDirections(EgaraError):
+    """The LoRAs do not differ, so that no distance between them is defined."""
+
+    def __init__(self) -> None:
+        super().__init__("the LoRAs do not differ")
 
 
 def cosine_distances(gram: np.ndarray) -> np.ndarray:
     """Cosine distances (n, n), 1 - cosine, from inner products (n, n); 0 on the diagonal.
 
+    A vector that is zero (a LoRA at the mean of all) has no direction; as in scikit-learn it is at distance 1 from all.
+
     Raises
     ------
-    EgaraError : a vector is zero, so it has no direction.
+    NoDirections : all vectors are zero.
     """
     squares = np.diag(gram)
-    if not (squares > 1e-14 * max(squares.max(), 0.0)).all():
-        row = int(squares.argmin())
-        raise EgaraError(f"LoRA {row} (counted from 0 in the index) lies at the mean of all; it has no direction")
-    lengths = np.sqrt(squares)
-    distances = 1.0 - np.clip(gram / np.outer(lengths, lengths), -1.0, 1.0)
+    directed = squares > EQUAL * max(squares.max(), 0.0)
+    if not directed.any():
+        raise NoDirections
+    if not directed.all():
+        logging.getLogger("egara.scores").warning(
+            "%d of %d LoRAs lie at the mean of all, the first is number %d of the index; at distance 1 from all others",
+            np.count_nonzero(~directed), len(squares), int(directed.argmin()) + 1,
+        )  # fmt: skip
+    scales = np.divide(1.0, np.sqrt(np.abs(squares)), out=np.zeros(len(squares)), where=directed)
+    distances = 1.0 - np.clip(gram * np.outer(scales, scales), -1.0, 1.0)
     np.fill_diagonal(distances, 0.0)
     return distances
 

@@ -1,4 +1,4 @@
-"""Authors and works as numbers."""
+"""Authors and works as numbers, and what so many of them allow to ask."""
 
 import numpy as np
 
@@ -17,3 +17,20 @@ def authors_by_work(authors: np.ndarray, works: np.ndarray) -> np.ndarray:
     if (odd := np.flatnonzero(by_work[works] != authors)).size:
         raise EgaraError(f"LoRA {odd[0]} (counted from 0 in the index): its work has a second author; expected one")
     return by_work
+
+
+def nothing_to_tell(level: str, authors: np.ndarray, works: np.ndarray) -> str:
+    """Say why a level cannot be asked of LoRAs with these authors and works (n,), or nothing where it can.
+
+    A question needs two labels, and one label with two LoRAs (over other works: with two works). Else every score is
+    what it must be, 1 or 0, whatever the weights hold.
+    """
+    if len(works) < 2:
+        return "one LoRA"
+    labels, kind = (works, "work") if level == "work" else (authors, "author")
+    if len(set(labels)) < 2:
+        return f"one {kind}"
+    if level == "author_across_works":
+        owners = [author for _, author in set(zip(works, authors, strict=True))]
+        return "" if len(owners) > len(set(owners)) else "no author has two works"
+    return "" if len(labels) > len(set(labels)) else f"no {kind} has two LoRAs"

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import KEYS, parse_cell
-from egara.errors import EgaraError, run
+from egara.errors import run
 from egara.files import write_tsv
 from egara.progress import bar, logger, parser
 from egara.scores.adjust import benjamini_hochberg
-from egara.scores.distances import cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import codes
 from egara.scores.levels import Level, describe_level, score_hits
 from egara.vectors.geometry import prepare
@@ -82,14 +82,16 @@ def score_layers(
 
 def _score(gram: np.ndarray, works: np.ndarray, levels: dict[str, Level], l2: bool, seed: int) -> dict[str, dict]:
     try:
+        if l2 and not np.diag(gram).all():
+            raise NoDirections
         distances = cosine_distances(prepare(gram, l2))
-    except EgaraError:  # a layer without a direction
+    except NoDirections:
         empty = dict.fromkeys(("value", "chance", "p", "low", "high", "null_mean"), math.nan)
         return {name: {"metric": "top1", **empty, "n": 0} for name in levels}
     found = {}
     for name, level in levels.items():
         (found[name],) = score_hits(distances, works, level, seed, metrics=("top1",))
-        found[name].pop("majority")
+        del found[name]["majority"], found[name]["note"]
     return found
 
 
@@ -122,7 +124,10 @@ def main(argv: list[str] | None = None) -> None:
     write_tsv(options.output, table[COLUMNS])
     for level in LEVELS:
         part = table[(table["what"] == "layer") & (table["level"] == level) & (table["l2"] == options.l2[0])]
-        logger("scores").info("%s: %d of %d layers with q below 0.05", level, int((part["q"] < 0.05).sum()), len(part))
+        tested = int(part["value"].notna().sum())
+        without = f", {len(part) - tested} more have no score" if tested < len(part) else ""
+        sure = int((part["q"] < 0.05).sum())
+        logger("scores").info("%s: %d of %d layers with q below 0.05%s", level, sure, tested, without)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,9 @@ author_across_works
     Pairs and neighbours from other works only. Same label = same author. LoRAs of authors with a single work have
     nothing to find: they stay candidates but are not counted. Null: authors exchanged among works, all LoRAs of a
     work together.
+
+A level that cannot be asked of so few labels (`egara.scores.labels.nothing_to_tell`) has rows without values; their
+`note` says why.
 """
 
 import math
@@ -21,7 +24,7 @@ import numpy as np
 
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import count_pairs, null_of_labels, pairs_of_labels
-from egara.scores.labels import authors_by_work
+from egara.scores.labels import authors_by_work, nothing_to_tell
 from egara.scores.members import METHODS, judge, make_folds
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import exchange, p_value, permute
@@ -29,6 +32,7 @@ from egara.scores.variance import chance_of_work, drawn_shares, explained, permu
 from egara.seeds import stream
 
 LEVELS = ("work", "author", "author_across_works")
+COSINES = ("cosine_intra", "cosine_inter", "cosine_difference")
 NEIGHBOURS = {"top1": 1, "top5": 5}
 BOOTSTRAPS = 2000
 
@@ -44,6 +48,7 @@ class Level:
     exact: bool  # whether `relabelled` are all possible ones
     counted_then: np.ndarray  # (relabellings, n) bool
     folds: np.ndarray  # (n,) int: what is left out together, LoRAs or works
+    silent: str = ""  # why so few labels tell nothing, whatever the weights hold
 
     @cached_property
     def pairs_then(self) -> np.ndarray:
@@ -53,20 +58,20 @@ class Level:
 
 def describe_level(level: str, authors: np.ndarray, works: np.ndarray, permutations: int, seed: int) -> Level:
     """Set up a level from codes (n,) of authors and works; the null depends on seed, level and labels only."""
-    count = len(works)
+    count, silent = len(works), nothing_to_tell(level, authors, works)
     generator = stream(seed, "scores", level)
     if level != "author_across_works":
         labels = works if level == "work" else authors
         relabelled, exact = permute(labels, permutations, generator)
         everyone = np.ones(count, dtype=bool)
         eligible, counted_then = ~np.eye(count, dtype=bool), np.ones_like(relabelled, bool)
-        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count))
+        return Level(labels, eligible, everyone, relabelled, exact, counted_then, np.arange(count), silent)
     by_work = authors_by_work(authors, works)
     relabelled, exact = exchange(by_work, permutations, generator)
     relabelled = relabelled[:, works]
     several = np.bincount(by_work) > 1  # authors with several works: as many under the null
     eligible = works[:, None] != works[None, :]
-    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works)
+    return Level(authors, eligible, several[authors], relabelled, exact, several[relabelled], works, silent)
 
 
 def score_level(
@@ -89,11 +94,11 @@ def score_level(
     null, which for top5 over other works is lower than chance where neighbours come from few works. p is one-sided:
     small intra, large everything else. low and high bound 95 % of bootstrap values: works are drawn with
     replacement and the pairs and hits of their LoRAs pooled again, neighbours staying as they are. n is the number
-    of LoRAs counted; where it is 0 there is no value. `majority` is the share of LoRAs of the largest label: what
-    who always answers it scores.
+    of LoRAs counted; where it is 0 there is no value, and `note` says why. `majority` is the share of LoRAs of the
+    largest label: what who always answers it scores.
     """
-    if not level.counted.any():
-        return [_row(metric) for metric in ("cosine_intra", "cosine_inter", "cosine_difference", *NEIGHBOURS)]
+    if level.silent:
+        return [_row(metric, note=level.silent) for metric in (*COSINES, *NEIGHBOURS)]
     draws = _draws(works, seed)
     return _cosines(distances, works, level, draws) + score_hits(distances, works, level, seed, nulls)
 
@@ -104,8 +109,8 @@ def judge_level(distances: np.ndarray, works: np.ndarray, level: Level, seed: in
     Rows as `score_level` gives them. What is left out together is a LoRA, for other works only a work. No formula
     gives these scores' chance: it is the null's mean.
     """
-    if not level.counted.any():
-        return [_row(metric) for metric in METHODS]
+    if level.silent:
+        return [_row(metric, note=level.silent) for metric in METHODS]
     draws = _draws(works, seed)
     folds = make_folds(1.0 - distances, level.folds)
     found = judge(folds, level.labels[None])
@@ -136,6 +141,9 @@ def score_variance(
     """
     if level == "author":
         return []
+    alone = nothing_to_tell("author_across_works", authors, works) == "no author has two works"
+    if silent := described.silent or ("no author has two works" if alone else ""):
+        return [_row("variance", note=silent)]
     share = shares(products, authors, works)
     total = float(np.trace(products))
     column = ("author_across_works", "work").index(level)
@@ -149,6 +157,12 @@ def score_variance(
     null = explained(products, relabelled) / total - share.author
     chance = chance_of_work(products, authors, works)
     return [_row("variance", share.work, chance, null, bootstrap, everyone, majority=False)]
+
+
+def empty_rows(level: str, note: str) -> list[dict]:
+    """Return the rows of all metrics of a level without values: why there are none, says `note`."""
+    metrics = (*COSINES, *NEIGHBOURS, *METHODS, *(() if level == "author" else ("variance",)))
+    return [_row(metric, note=note) for metric in metrics]
 
 
 def _cosines(distances: np.ndarray, works: np.ndarray, level: Level, draws: np.ndarray) -> list[dict]:
@@ -181,8 +195,8 @@ def score_hits(
     metrics: tuple[str, ...] = tuple(NEIGHBOURS),
 ) -> list[dict]:
     """Score Top-1 and Top-5 alone, or one of them, as `score_level` does."""
-    if not level.counted.any():
-        return [_row(metric) for metric in metrics]
+    if level.silent:
+        return [_row(metric, note=level.silent) for metric in metrics]
     draws = _draws(works, seed)
     neighbours = nearest(distances, level.eligible, max(NEIGHBOURS[metric] for metric in metrics))
     same = (level.eligible & (level.labels[:, None] == level.labels[None, :])).sum(axis=1)
@@ -220,9 +234,10 @@ def _row(
     level: Level | None = None,
     low_is_evidence: bool = False,
     majority: bool = True,
+    note: str = "",
 ) -> dict:
     row = {"metric": metric, "value": value, "chance": math.nan, "p": math.nan, "low": math.nan, "high": math.nan}
-    row |= {"n": 0, "null_mean": math.nan, "majority": math.nan}
+    row |= {"n": 0, "null_mean": math.nan, "majority": math.nan, "note": note}
     if level is None or not math.isfinite(value):
         return row
     row |= {"chance": chance, "n": int(level.counted.sum())}

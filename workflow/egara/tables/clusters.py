@@ -66,13 +66,27 @@ def layout(table: "pd.DataFrame") -> Layout:
     for level, name in NAMES.items():
         if level in by_level:
             part = by_level[level]
-            columns = {"AMI": [fixed(v) for v in part["ami"]], "chance": [fixed(v) for v in part["chance"]]}
-            columns["p"] = [probability(v) for v in part["p"]]
+            found = part.where(part["clusters"] > 0)  # noise alone agrees with nothing, by definition
+            if not found["ami"].notna().any():
+                continue
+            columns = {"AMI": [fixed(v) for v in found["ami"]], "chance": [fixed(v) for v in found["chance"]]}
+            columns["p"] = [probability(v) for v in found["p"]]
             strong = significant(part["p"], "AMI") | significant(part["p"], "p")
             if level == "author_across_works" and "author" in by_level:
                 del columns["AMI"]
             groups.append(Group(name, columns, strong))
     notes = [same] if same else []
+    nothing, noisy = int((any_level["clusters"] == 0).sum()), any_level["noise"].mean()
+    if len(rows):
+        notes.append(
+            f"HDBSCAN leaves out {100 * noisy:.0f} % of the LoRAs as noise, on average over the maps"
+            + (f"; in {nothing} of {len(rows)} it finds no cluster." if nothing else ".")
+        )
+    for level, name in NAMES.items():
+        if level in by_level and (
+            why := [n for n in dict.fromkeys(by_level[level]["note"]) if isinstance(n, str) and n]
+        ):
+            notes.append(f"{name[:1].upper()}{name[1:]}: nothing to tell, {', '.join(why)}.")
     notes.append(
         "AMI: adjusted mutual information, 1 for full agreement; noise: share of LoRAs that HDBSCAN leaves out, "
         "counted as one more group. “Works exchanged”: the agreement with authors against what clusters of "

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 from egara.cells import KEYS, parse_cell
 from egara.errors import EgaraError, run
 from egara.progress import logger, parser
-from egara.scores.distances import cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import authors_by_work, codes
-from egara.scores.levels import NEIGHBOURS, describe_level, score_hits, score_level
+from egara.scores.levels import NEIGHBOURS, describe_level, empty_rows, score_hits, score_level
 from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.scores import place
@@ -78,7 +78,11 @@ def score(
     gram: "np.ndarray", index: "pd.DataFrame", l2: str, asked: list[tuple[str, str]], permutations: int, seed: int
 ) -> dict[tuple[str, str], dict]:
     """Return the rows of `egara.scores.levels.score_level` that are asked for, on whole vectors; no others are made."""
-    distances = cosine_distances(prepare(gram, l2 == "on"))
+    try:
+        distances = cosine_distances(prepare(gram, l2 == "on"))
+    except NoDirections as reason:
+        rows = {level: {row["metric"]: row for row in empty_rows(level, str(reason))} for level, _ in asked}
+        return {(level, metric): rows[level][metric] for level, metric in asked}
     # Shuffled works have several authors, and the work level does not ask for them.
     works, authors = codes(index["work"]), codes(index["author"])
     found = {}
@@ -114,7 +118,7 @@ def say(control: str, key: tuple[str, str], study: dict, found: dict) -> str:
     """Say in a few words what a control shows."""
     value, p, base = found["value"], found["p"], study["value"]
     if not math.isfinite(value):
-        return "not tested"
+        return f"nothing to tell: {found['note']}" if found.get("note") else "not tested"
     above = p < SIGNIFICANT
     if control == SHUFFLED:
         return "above chance: one in twenty is" if above else "at chance, as it must be"
@@ -122,13 +126,13 @@ def say(control: str, key: tuple[str, str], study: dict, found: dict) -> str:
         return "above chance: size alone tells" if above else "at chance: size does not tell"
     level, metric = key
     if control == "token":
-        return f"{fixed(value - base, 2, sign=True)} with the other token"
+        return f"{fixed(value - base, 2, sign=True)} with the other token" if math.isfinite(base) else ""
     if metric == "top1":
         what = "work" if level == "work" else "author"
         if study["p"] < SIGNIFICANT:
             return f"the {what} still shows" if above else f"the {what} no longer shows"
         return f"the {what} shows here only" if above else f"the {what} shows in neither"
-    if metric == "cosine_intra" and base:
+    if metric == "cosine_intra" and math.isfinite(base) and base:
         return f"{100 * value / base:.0f} % of the study's distance"
     return ""
 
@@ -222,10 +226,14 @@ def layout(table: "pd.DataFrame") -> Layout:
         Group("", {"shows": table["outcome"].tolist()}),
     ]
     notes = [same] if same else []
-    notes.append(
-        f"Labels shuffled: {int((shuffled['p'] < SIGNIFICANT).sum())} of {len(shuffled)} scores have p below 0.05; "
-        f"{SIGNIFICANT * len(shuffled):.1f} are expected. Their rows and the other L2 setting stand in controls.tsv."
-    )
+    if len(shuffled):
+        notes.append(
+            f"Labels shuffled: {int((shuffled['p'] < SIGNIFICANT).sum())} of {len(shuffled)} scores have p below 0.05; "
+            f"{SIGNIFICANT * len(shuffled):.1f} are expected. Their rows and the other L2 setting stand in "
+            "controls.tsv."
+        )
+    else:
+        notes.append("Labels shuffled: no score could be made. The rows and their reasons stand in controls.tsv.")
     twins = table[table["control"].isin(["token", "disjoint", "same"])]
     if len(twins):
         notes.append(

@@ -6,7 +6,7 @@ from egara.errors import run
 from egara.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import LEVELS, add_published, read_scores, spread
+from egara.tables.scores import LEVELS, add_published, read_scores, reasons, spread
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def layout(table: "pd.DataFrame") -> Layout:
                 f"Published: Shimoide & Ito, table 3 (author, all pairs); for its {PUBLISHED_LORAS} LoRAs independent "
                 f"directions give {noise_distance(PUBLISHED_LORAS):.4f} for both."
             )
+    notes += reasons(table, "cosine_difference")
     notes.append(
         "intra: mean distance between LoRAs of one label; inter: of two. chance: mean of all pairs, which both would "
         "be if labels meant nothing. p: of inter − intra, one-sided, by exchanging labels. "

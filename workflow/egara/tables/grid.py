@@ -6,14 +6,14 @@ from egara.errors import run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.adjust import benjamini_hochberg
-from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
+from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, interval, probability, settings
 from egara.tables.scores import CELL, KEYS, LEVELS, place, read_scores
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = [*KEYS, "level", "metric", "value", "chance", "p", "q", "low", "high", "n", "null_mean", "published"]
+COLUMNS = [*KEYS, "level", "metric", "value", "chance", "p", "q", "low", "high", "n", "null_mean", "published", "note"]
 # Names of metrics in the files of published values.
 PUBLISHED = {
     "cosine_intra": "mean_intra", "cosine_inter": "mean_inter", "cosine_difference": "difference",
@@ -55,10 +55,12 @@ def layout(table: "pd.DataFrame") -> Layout:
     for level, name in LEVELS.items():
         part = keys.merge(rows[rows["level"] == level], on=CELL, how="left")
         if not part["value"].notna().any():
+            why = ", ".join(dict.fromkeys(note for note in part["note"] if isinstance(note, str) and note))
+            notes += [f"{name[:1].upper()}{name[1:]}: nothing to tell, {why}."] if why else []
             continue
         columns = {
             "Top-1": [fixed(v) for v in part["value"]],
-            "95 %": [f"{fixed(a, 2)}–{fixed(b, 2)}" for a, b in zip(part["low"], part["high"], strict=True)],
+            "95 %": [interval(*bounds) for bounds in zip(part["low"], part["high"], strict=True)],
             "chance": [fixed(v) for v in part["chance"]],
             "q": [probability(v) for v in part["q"]],
         }

@@ -1,12 +1,13 @@
 """Where in the network work and author show: positions, kinds of layers and the best single ones, beside chance."""
 
+import math
 from typing import TYPE_CHECKING
 
 from egara.errors import run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.layers import COLUMNS
-from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
+from egara.tables.layout import NOTHING, SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.scores import CELL, LEVELS, place
 from egara.tables.writing import write_table
 from egara.vectors.modules import KINDS, place_of
@@ -48,10 +49,12 @@ def layout(table: "pd.DataFrame") -> Layout:
     rows = rows.iloc[kept]
     head, same = settings(rows)
     head["where"] = rows["name"].tolist()
-    columns = {"share of size": [f"{100 * share:.0f} %" for share in rows["share"]]}
+    columns = {"share of size": [f"{100 * v:.0f} %" if math.isfinite(v) else NOTHING for v in rows["share"]]}
     groups = [Group("", columns, muted=("share of size",))]
     for level in SHOWN:
         part = scores[level].iloc[kept]
+        if not part["value"].notna().any():
+            continue
         sure = [row for row, q in enumerate(part["q"]) if q < SIGNIFICANT]
         columns = {
             "Top-1": [fixed(v) for v in part["value"]],
@@ -63,8 +66,12 @@ def layout(table: "pd.DataFrame") -> Layout:
     for _, part in table[table["what"] == "layer"].groupby(CELL, sort=False):
         found = []
         for level in SHOWN:
-            tested = part[(part["level"] == level) & part["q"].notna()]
-            found.append(f"{LEVELS[level]} {int((tested['q'] < SIGNIFICANT).sum())} of {len(tested)}")
+            every = part[part["level"] == level]
+            tested = every[every["q"].notna()]
+            sure, without = int((tested["q"] < SIGNIFICANT).sum()), len(every) - len(tested)
+            found.append(
+                f"{LEVELS[level]} {sure} of {len(tested)}" + (f" ({without} have no score)" if without else "")
+            )
         row = part.iloc[0]
         notes.append(f"Single layers with q below 0.05, rank {row['rank']:g}, L2 {row['l2']}: {', '.join(found)}.")
     notes.append(

@@ -58,6 +58,22 @@ def fixed(value: float, digits: int = 3, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
 
 
+def interval(low: float, high: float) -> str:
+    """Write an interval with two decimals, or one dash where it has no ends."""
+    ends = (fixed(low, 2), fixed(high, 2))
+    return NOTHING if NOTHING in ends else "–".join(ends)
+
+
+def share(part: float, whole: float) -> str:
+    """Write a part of a whole in whole percent, but never 0 % of something, or 100 % of less than all."""
+    if not (math.isfinite(part) and math.isfinite(whole)) or whole <= 0:
+        return NOTHING
+    percent = round(100 * part / whole)
+    if percent == 0 and part > 0:
+        return "<1 %"
+    return ">99 %" if percent == 100 and part < whole else f"{percent} %"
+
+
 def count(value: float) -> str:
     """Write a whole number, thousands parted by a comma."""
     return f"{value:,.0f}" if value is not None and math.isfinite(value) else NOTHING

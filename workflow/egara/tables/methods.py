@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from egara.errors import run
 from egara.progress import logger, parser
 from egara.tables.layout import Group, Layout, fixed, settings, significant
-from egara.tables.scores import LEVELS, read_scores, spread, whole
+from egara.tables.scores import LEVELS, read_scores, reasons, spread, whole
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def layout(table: "pd.DataFrame") -> Layout:
             majorities.append(f"{name}: {fixed(answer.max())}")
     if majorities:
         notes.append(f"Who always answers the largest label is right for {'; '.join(majorities)} of the LoRAs.")
+    notes += reasons(table, "centroid")
     notes.append(
         "centroid: share of LoRAs nearest to the mean of their own label. probe: share that a linear classifier (ridge "
         "regression, labels weighted alike) answers right. Both leave the LoRA out, for “other works only” its whole "

@@ -6,7 +6,7 @@ from egara.errors import run
 from egara.progress import logger, parser
 from egara.scores.chance import chance_of_hit
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import LEVELS, add_published, read_scores, spread
+from egara.tables.scores import LEVELS, add_published, read_scores, reasons, spread
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def layout(table: "pd.DataFrame") -> Layout:
                 f"{' and '.join(map(str, PUBLISHED_SIZES))} LoRAs is {published_chance(1):.3f} (Top-1) and "
                 f"{published_chance(5):.3f} (Top-5)."
             )
+    notes += reasons(table, "top1")
     notes.append(
         "Top-1, Top-5: share of LoRAs with one of their label among the nearest one or five. chance: exact, from class "
         "sizes. p: one-sided, by exchanging labels; for “other works only” whole works are exchanged. "

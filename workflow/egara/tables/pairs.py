@@ -4,6 +4,7 @@ A kit's casts are parts of one set of drawings: that two of them lie near is a c
 the real case of “same author, other work”. Kits are the groups of the table `work, group`.
 """
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.chance import chance_of_hit
-from egara.scores.distances import cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import authors_by_work, codes
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import Relabellings, exchange, p_value
@@ -162,8 +163,12 @@ def pair_table(
         cell = parse_cell(Path(gram_path).parent.name)
         labels = {**cell, "representation": Path(gram_path).name.removesuffix(".gram.npy")}
         for setting in l2:
-            distances = cosine_distances(prepare(gram, setting == "on"))
-            found = compare(distances, index, groups, permutations, seed)
+            try:
+                found = compare(cosine_distances(prepare(gram, setting == "on")), index, groups, permutations, seed)
+            except NoDirections as reason:
+                logger("tables").warning("%s, L2 %s: no distances, %s", gram_path, setting, reason)
+                rows_of_zeros = compare(np.zeros_like(gram), index, groups, 1, seed)
+                found = [{k: math.nan if isinstance(v, float) else v for k, v in row.items()} for row in rows_of_zeros]
             rows += [{**labels, "l2": setting, **row} for row in found]
     return pd.DataFrame(sorted(rows, key=place))
 

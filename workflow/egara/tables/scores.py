@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 CELL = [*cells.KEYS, "representation", "l2"]
 KEYS = [*CELL, "space"]
-KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n", "majority"]
+KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n", "majority", "note"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
 ORDER = {
     "representation": ["factors", "delta", "down", "up", "output", "input", "subspace", "spectrum", "norms", "sketch"],
@@ -18,7 +18,7 @@ ORDER = {
 }  # fmt: skip
 WHOLE_FIRST = {"full": 0, "pca": 1, "ipca": 2}
 PUBLISHED_FIRST = {"ipca": 0, "full": 1, "pca": 2}
-TEXT = ["init", "token", "representation", "l2", "space", "metric", "level"]
+TEXT = ["init", "token", "representation", "l2", "space", "metric", "level", "note"]
 
 
 def read_scores(paths: list[str]) -> "pd.DataFrame":
@@ -30,7 +30,7 @@ def read_scores(paths: list[str]) -> "pd.DataFrame":
 
 
 def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
-    """Return KEYS, `noise_n` and `{level}_{metric}` with `_chance`, `_p`, `_low`, `_high`, `_null_mean`, `_n` behind.
+    """Return KEYS, `noise_n` and `{level}_{metric}`, and that with the other KINDS behind: `_chance`, `_p`, `_note`, …
 
     Rows keep the order of rank, alpha, resolution, init, token, representation (factors first, as published), L2 (on
     first) and space (the published one first).
@@ -44,6 +44,25 @@ def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
         row[name] = record["value"]
         row |= {f"{name}_{kind}": record.get(kind, float("nan")) for kind in KINDS[1:]}
     return pd.DataFrame(sorted(rows.values(), key=place), columns=None if rows else KEYS)
+
+
+def reasons(table: "pd.DataFrame", metric: str) -> list[str]:
+    """Return a remark for each level without a value of `metric` in any row of a spread table, with the reason."""
+    texts = []
+    for level, name in LEVELS.items():
+        values, notes = table.get(f"{level}_{metric}"), table.get(f"{level}_{metric}_note")
+        if (
+            notes is not None
+            and not values.notna().any()
+            and (found := list(dict.fromkeys(filter(None, _text(notes)))))
+        ):
+            texts.append(f"{name[:1].upper()}{name[1:]}: nothing to tell, {', '.join(found)}.")
+    return texts
+
+
+def _text(notes: "pd.Series") -> list[str]:
+    """Return notes as text; a column that was empty when it was read holds numbers."""
+    return [note if isinstance(note, str) else "" for note in notes]
 
 
 def place(row: dict) -> tuple:

@@ -37,7 +37,7 @@ TEXT = [
     "corpus", "author", "work", "item", "value", "published", "init", "token", "representation", "l2", "space", "map",
     "level", "metric", "detector", "kits", "work_verdict", "author_across_works_verdict", "other_kit_verdict",
     "sentence", "correction", "control", "outcome", "what",
-    "name", "position", "kind",
+    "name", "position", "kind", "note", "work_note", "author_across_works_note",
 ]  # fmt: skip
 # Columns of numbers whose names are those of text columns elsewhere.
 NUMBERS = {"verdict": ["work"], "grid": ["value", "published"], "controls": ["value"], "layers": ["value"]}

@@ -26,17 +26,21 @@ LARGEST, HOLM = "largest score", "Holm"
 Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by level
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
 TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
-WORDS = {YES: "yes", UNSURE: "unsure", NO: "no", TOO_FEW: TOO_FEW, UNKNOWN: UNKNOWN}
+NOTHING = "nothing to tell"  # every score is what it must be, with so few labels or equal LoRAs
+WORDS = {YES: "yes", UNSURE: "unsure", NO: "no", TOO_FEW: TOO_FEW, NOTHING: NOTHING, UNKNOWN: UNKNOWN}
 KIT_COLUMNS = [
     "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
     "other_kit_top1_chance",
 ]  # fmt: skip
 
 
-def judge(p: float, corrected: float, least: float) -> str:
-    """Say what a p-value and its corrected value allow to say; `least` is the smallest that p could be, NaN unknown."""
+def judge(p: float, corrected: float, least: float, note: str = "") -> str:
+    """Say what a p-value and its corrected value allow to say.
+
+    `least` is the smallest that p could be, NaN unknown; `note` says why there is no p.
+    """
     if not math.isfinite(p):
-        return UNKNOWN
+        return NOTHING if note else UNKNOWN
     if least >= SIGNIFICANT:
         return TOO_FEW
     if corrected < SIGNIFICANT:
@@ -52,9 +56,10 @@ def verdict_table(
     Returns
     -------
     The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p corrected for the number of
-    rows, the least p that any score could have (with `nulls`), and the judgement; the same for `other_kit`
-    (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each relabelling
-    where `nulls` has all rows (`egara.scores.nulls`), else Holm's, which for kits it always is; `correction` says so.
+    rows, the least p that any score could have (with `nulls`), why there is no value, and the judgement; the same for
+    `other_kit` (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each
+    relabelling where `nulls` has all rows (`egara.scores.nulls`), else Holm's, which for kits it always is;
+    `correction` says so.
     """
     rows = whole(neighbours)
     table = rows[KEYS].copy()
@@ -69,6 +74,8 @@ def verdict_table(
             (nulls or {})[key][level].least if level in (nulls or {}).get(key, {}) else math.nan
             for key in table[CELL].itertuples(index=False, name=None)
         ]
+        notes = missing.get(f"{stem}_note", missing[stem] * math.nan)
+        table[f"{level}_note"] = [note if isinstance(note, str) else "" for note in notes]
         table[f"{level}_verdict"] = _judge(table, level)
     table["correction"] = HOLM if nulls is None else LARGEST
     if pairs is not None:
@@ -78,7 +85,8 @@ def verdict_table(
 
 
 def _judge(table: "pd.DataFrame", level: str) -> list[str]:
-    columns = (table[f"{level}_{name}"] for name in ("p", "p_corrected", "p_least"))
+    columns = [table[f"{level}_{name}"] for name in ("p", "p_corrected", "p_least")]
+    columns += [table[f"{level}_note"]] if f"{level}_note" in table else []
     return [judge(*row) for row in zip(*columns, strict=True)]
 
 
@@ -119,15 +127,13 @@ def sentence(row: dict, tests: int) -> str:
     """Say what one row of the verdict shows: first the work, then the author's other works, then other kits."""
     work, author = (_clause(row, level, tests) for level in LEVELS)
     text = f"Work: {WORDS[row['work_verdict']]} ({work}). "
-    if row["author_across_works_verdict"] == UNKNOWN:
-        return text + "Author across works: not tested (no author has two works)."
     text += f"Author across works: {WORDS[row['author_across_works_verdict']]} ({author})."
     return text + (_kits(row) if math.isfinite(row.get("other_kit", math.nan)) else "")
 
 
 def _clause(row: dict, level: str, tests: int) -> str:
-    if row[f"{level}_verdict"] == UNKNOWN:
-        return "no value"
+    if row[f"{level}_verdict"] in (NOTHING, UNKNOWN):
+        return row.get(f"{level}_note") or "no value"
     text = f"Top-1 {fixed(row[level])}, chance {fixed(row[f'{level}_chance'])}, p {probability(row[f'{level}_p'])}"
     if row[f"{level}_verdict"] == UNSURE:
         text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {tests} settings"
@@ -181,6 +187,8 @@ def layout(table: "pd.DataFrame") -> Layout:
             "p 0.05."
         )
     for level, name in (("work", "the work"), ("author_across_works", "the author")):
+        if why := list(dict.fromkeys(note for note in table[f"{level}_note"] if isinstance(note, str) and note)):
+            notes.append(f"For {name} there is nothing to tell: {', '.join(why)}.")
         if TOO_FEW in set(table[f"{level}_verdict"]):
             notes.append(
                 f"For {name}, with so few exchanges of labels, p cannot fall below "

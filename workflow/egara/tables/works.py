@@ -1,4 +1,4 @@
-"""Table 1: authors, works, volumes, pages and faces of this run, and the published corpus below it."""
+"""Table 1: volumes, pages, faces and sets of each work, what was left out, and the published corpus below it."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
-from egara.tables.layout import Group, Layout, count
+from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
+from egara.tables.layout import NOTHING, Group, Layout, count, share
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+SAID = {"lost": "pages or volumes", "passed": "other files", "small": "faces too small", "unused": "faces in no set"}
+NUMBERS = ["volumes", "pages", "lost", "passed", "faces", "small", "found", "unused", "sets"]
 
 
 def by_work(paths: list[str], ending: str) -> dict[str, str]:
@@ -24,18 +28,43 @@ def by_work(paths: list[str], ending: str) -> dict[str, str]:
     return found
 
 
+def read_skipped(path: str | Path) -> "pd.DataFrame":
+    """Read a table of what a stage left out: the columns of `egara.skipped`, `count` as int.
+
+    Raises
+    ------
+    EgaraError : no such table, a cause that nobody knows, or a count that is no whole number.
+    """
+    table = read_tsv(path, COLUMNS, text=["source", "member", "cause", "reason"])
+    if unknown := sorted(set(table["cause"]) - CAUSES.keys()):
+        raise EgaraError(f"{path}: cause {unknown[0]!r}; expected one of {', '.join(CAUSES)}")
+    try:
+        return table.astype({"count": int})
+    except (ValueError, TypeError) as error:
+        raise EgaraError(f"{path}: a count is no whole number ({error})") from error
+
+
 def work_table(
-    pages: list[str], skipped: list[str], faces: list[str], sets: list[str], published: str | None = None
+    pages: list[str],
+    skipped: list[str],
+    faces: list[str],
+    sets: list[str],
+    published: str | None = None,
+    faces_skipped: list[str] | None = None,
 ) -> "pd.DataFrame":
     """One row a work, in the order of `pages`.
 
     Returns
     -------
-    corpus (`this run` or `published`), author, work, volumes, pages, skipped, faces, sets, set_size.
+    corpus (`this run` or `published`), author, work, volumes, pages; lost, material that could not be used, but for
+    small faces; passed, files that are no pages; faces, those in use; small, those of too few pixels; found, all faces
+    that the detector found; unused, faces in no set; sets, set_size; and each cause of `egara.skipped` with its count,
+    pages and faces together.
     """
     import pandas as pd
 
     unread, found, drawn = by_work(skipped, ".skipped.tsv"), by_work(faces, ".tsv"), by_work(sets, ".tsv")
+    dropped = by_work(faces_skipped or [], ".skipped.tsv")
     rows = []
     for work, path in by_work(pages, ".tsv").items():
         listed = read_tsv(path, ["author", "work", "volume", "page"], text=["author", "work", "volume", "page"])
@@ -43,16 +72,30 @@ def work_table(
             raise EgaraError(f"{path}: no page of work {work}; expected at least one")
         row = {"corpus": "this run", "author": listed["author"].iloc[0], "work": listed["work"].iloc[0]}
         row |= {"volumes": listed["volume"].nunique(), "pages": len(listed)}
-        row["skipped"] = len(read_tsv(unread[work], [])) if work in unread else float("nan")
-        row["faces"] = len(read_tsv(found[work], ["face"])) if work in found else float("nan")
+        if work in unread:
+            causes = count_by_cause(read_skipped(unread[work]).to_dict("records"))
+            row |= {cause: causes.get(cause, 0) for cause in CAUSES}
+            row["lost"] = sum(causes.get(cause, 0) for cause in LOST)
+            row["passed"] = sum(causes.get(cause, 0) for cause in OTHER)
+        names = read_tsv(found[work], ["face"], text=["face"])["face"] if work in found else None
+        if names is not None:
+            row["faces"] = len(names)
+        if names is not None and work in dropped:
+            causes = count_by_cause(read_skipped(dropped[work]).to_dict("records"))
+            row |= {cause: row.get(cause, 0) + causes.get(cause, 0) for cause in CAUSES}
+            row["lost"] = row.get("lost", 0) + sum(causes.get(cause, 0) for cause in LOST if cause != "small")
+            row["small"] = causes.get("small", 0)
+            row["found"] = len(names) + row["small"] + causes.get("repeated", 0)
         if work in drawn:
-            sets_of_work = read_tsv(drawn[work], ["set", "face"], text=["set"])
+            sets_of_work = read_tsv(drawn[work], ["set", "face"], text=["set", "face"])
             row |= {"sets": sets_of_work["set"].nunique(), "set_size": sets_of_work.groupby("set").size().max()}
+            if names is not None:
+                row["unused"] = int((~names.isin(sets_of_work["face"])).sum())
         rows.append(row)
     if published:
         rest = read_tsv(published, ["author", "work", "volumes", "pages"], text=["author", "work"])
         rows += [{"corpus": "published", **row} for row in rest.to_dict("records")]
-    columns = ["corpus", "author", "work", "volumes", "pages", "skipped", "faces", "sets", "set_size"]
+    columns = ["corpus", "author", "work", *NUMBERS, "set_size", *(c for c in CAUSES if c not in NUMBERS)]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -60,10 +103,9 @@ def layout(table: "pd.DataFrame") -> Layout:
     """Lay the table out, an author's name once, the sum of a corpus below it."""
     import pandas as pd
 
-    numbers = ["volumes", "pages", "skipped", "faces", "sets"]
     parts = []
     for corpus, part in table.groupby("corpus", sort=False):
-        sums = part[numbers].sum(min_count=1)
+        sums = part[NUMBERS].sum(min_count=1)
         parts += [part, pd.DataFrame([{"corpus": corpus, "author": "", "work": "together", **sums}])]
     shown = pd.concat(parts, ignore_index=True)
     again = (shown["author"] == shown["author"].shift()) & (shown["corpus"] == shown["corpus"].shift())
@@ -72,17 +114,25 @@ def layout(table: "pd.DataFrame") -> Layout:
     if table["corpus"].nunique() > 1:
         first = shown["corpus"] != shown["corpus"].shift()
         head = {"corpus": [name if new else "" for name, new in zip(shown["corpus"], first, strict=True)], **head}
-    headings = {"volumes": "volumes", "pages": "pages", "skipped": "skipped", "faces": "faces", "sets": "sets"}
+    headings = {
+        "volumes": "volumes", "pages": "pages", "lost": "lost", "passed": "other files", "faces": "faces",
+        "small": "too small", "unused": "in no set", "sets": "sets",
+    }  # fmt: skip
     columns = {heading: [count(v) for v in shown[name]] for name, heading in headings.items()}
+    pairs = zip(columns["too small"], shown["small"], shown["found"], strict=True)
+    columns["too small"] = [
+        f"{text} ({share(small, found)})" if text != NOTHING and found > 0 else text for text, small, found in pairs
+    ]
     sizes = sorted({int(size) for size in table["set_size"].dropna()})
     of = f" of {' or '.join(map(str, sizes))} faces" if sizes else ""
     notes = [
-        f"skipped: images that could not be read; faces: crops of enough pixels, none twice; sets: drawn{of}, "
-        "one LoRA each in every cell."
+        "lost: what could not be read or used; other files: what is no page, passed over. faces: crops in use, none "
+        "twice; too small: faces of too few pixels, left out, and their share of all found. sets: "
+        f"drawn{of}, one LoRA each in every cell; in no set: faces that no LoRA saw."
     ]
     if table["corpus"].nunique() > 1:
         notes.append("Published: Shimoide & Ito, table 1; it gives no number of faces, and 30 sets of 50 a work.")
-    return Layout("Works", head, [Group("", columns)], notes)
+    return Layout("Works, faces and sets", head, [Group("", columns)], notes)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -91,13 +141,18 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--pages", required=True, nargs="+", help="pages/{work}.tsv, in the order of the rows")
     arguments.add_argument("--skipped", nargs="*", default=[], help="pages/{work}.skipped.tsv")
     arguments.add_argument("--faces", nargs="*", default=[], help="faces/{work}.tsv")
+    arguments.add_argument("--faces-skipped", nargs="*", default=[], help="faces/{work}.skipped.tsv")
     arguments.add_argument("--sets", nargs="*", default=[], help="sets/{work}.tsv")
     arguments.add_argument("--published", help="published corpus: author, work, volumes, pages (.tsv)")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
-    table = work_table(options.pages, options.skipped, options.faces, options.sets, options.published)
+    table = work_table(
+        options.pages, options.skipped, options.faces, options.sets, options.published, options.faces_skipped
+    )
     write_table(options.output, table, layout(table))
-    logger("tables").info("works: %d rows: %s", len(table), options.output[0])
+    run_of = table[table["corpus"] == "this run"]
+    left = ", ".join(f"{int(run_of[name].sum())} {what}" for name, what in SAID.items() if run_of[name].notna().any())
+    logger("tables").info("works: %d rows; left out: %s: %s", len(table), left or "not known", options.output[0])
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Gram matrices as geometry: L2 normalisation and centring need inner products only.
 
-L2 is K ← D^-½ K D^-½ with D = diag(K); centring is K ← H K H with H = I - 1/n.
+L2 is K ← D^-½ K D^-½ with D = diag(K); centring is K ← H K H with H = I - 1/n. A LoRA that is zero has no direction:
+L2 leaves it at zero, as scikit-learn's `normalize` does.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +16,15 @@ from egara.files import read_array, read_tsv
 if TYPE_CHECKING:
     import pandas as pd
 
+EQUAL = 1e-14  # of the mean squared length: what float32 weights and float64 sums round
+
 
 def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.DataFrame"]:
     """Read a Gram matrix (n, n) and the index of its rows: lora, author, work, set, norm.
 
     Raises
     ------
-    EgaraError : a file is missing or no such file, sizes disagree, a value is not finite, or a LoRA is zero.
+    EgaraError : a file is missing or no such file, sizes disagree, a value is not finite, or a square is negative.
     """
     table = read_tsv(index, ["author", "work", "set"], text=["lora", "author", "work", "set"])
     matrix = read_array(gram)
@@ -28,19 +32,35 @@ def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.D
         raise EgaraError(f"{gram}: shape {matrix.shape}, but {index} lists {len(table)} LoRAs; expected n x n")
     if not np.isfinite(matrix).all():
         raise EgaraError(f"{gram}: holds values that are not finite numbers")
-    if not (np.diag(matrix) > 0).all():
-        row = table.iloc[int(np.diag(matrix).argmin())]
-        raise EgaraError(f"{gram}: LoRA {row['work']}/{row['set']} is zero; expected a trained one ({index})")
+    squares = np.diag(matrix)
+    if squares.min() < 0:
+        row = table.iloc[int(squares.argmin())]
+        raise EgaraError(f"{gram}: LoRA {row['work']}/{row['set']} has a negative square; expected inner products")
+    if (zero := np.flatnonzero(squares == 0)).size:
+        row = table.iloc[int(zero[0])]
+        logging.getLogger("egara.vectors").warning(
+            "%s: %d of %d LoRAs are zero, the first %s/%s; they have no direction and stay at zero with L2",
+            gram, len(zero), len(table), row["work"], row["set"],
+        )  # fmt: skip
     return matrix.astype(np.float64), table
 
 
 def normalise(gram: np.ndarray) -> np.ndarray:
-    """Give every vector length 1: K ← D^-½ K D^-½."""
+    """Give every vector that is not zero length 1: K ← D^-½ K D^-½."""
+    scales = _inverse_lengths(gram)
+    return gram * np.outer(scales, scales)
+
+
+def _inverse_lengths(gram: np.ndarray) -> np.ndarray:
     lengths = np.sqrt(np.diag(gram))
-    if not (lengths > 0).all():
-        row = int(np.argmin(lengths > 0))
-        raise EgaraError(f"LoRA {row} (counted from 0 in the index) is zero; it has no direction to normalise")
-    return gram / np.outer(lengths, lengths)
+    return np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+
+
+def all_equal(gram: np.ndarray, l2: bool) -> bool:
+    """Tell whether vectors with inner products (n, n) do not differ, after L2 where it is on, but for rounding."""
+    scales = _inverse_lengths(gram) if l2 else np.ones(len(gram))
+    squares, means = np.diag(gram) * scales**2, scales * (gram @ scales) / len(gram)
+    return bool((squares - 2 * means + means.mean()).max() <= EQUAL * squares.mean())
 
 
 def centre(gram: np.ndarray) -> np.ndarray:
@@ -50,7 +70,12 @@ def centre(gram: np.ndarray) -> np.ndarray:
 
 
 def prepare(gram: np.ndarray, l2: bool) -> np.ndarray:
-    """Normalise if `l2`, then centre, as the paper does before PCA (Shimoide & Ito §5.2)."""
+    """Normalise if `l2`, then centre, as the paper does before PCA (Shimoide & Ito §5.2).
+
+    Vectors that do not differ give zeros, not the rounding errors of centring.
+    """
+    if all_equal(gram, l2):
+        return np.zeros_like(gram)
     return centre(normalise(gram) if l2 else gram)
 
 

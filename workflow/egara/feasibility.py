@@ -1,0 +1,130 @@
+"""What a study of this size allows: what is made, with which numbers, and what nobody can tell from so few labels.
+
+A plan is made from the configuration and the works table alone, before any page is read.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+from egara.maps import LEAST_UMAP
+from egara.scores.labels import nothing_to_tell
+from egara.tables.layout import SIGNIFICANT
+from egara.works import Work
+
+QUESTIONS = {
+    "work": "whether the weights carry the work",
+    "author": "whether LoRAs of one author lie together",
+    "author_across_works": "whether the weights carry the author across works",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study of this size makes.
+
+    Attributes
+    ----------
+    loras : LoRAs in each cell of the grid.
+    compared : whether there are two LoRAs to compare; without, no vectors, maps, clusters and scores are made.
+    umap : whether there are enough LoRAs for UMAP.
+    components, batch, neighbours : of the maps, as this many LoRAs allow.
+    silent : why a level of scores cannot be asked, by level; levels that can be asked are left out.
+    remarks : all of it in lines for a person, with the keys of the configuration.
+    """
+
+    loras: int
+    compared: bool
+    umap: bool
+    components: int
+    batch: int
+    neighbours: int
+    silent: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+
+def plan_study(settings: dict, works: list[Work]) -> Plan:
+    """Plan a study from checked settings, as `egara.config.complete_config` returns them, and its works."""
+    sets, maps = settings["sets"]["count"], settings["maps"]
+    owners = [work.author for work in works for _ in range(sets)]
+    names = [work.work for work in works for _ in range(sets)]
+    count = len(names)
+    silent = {level: reason for level in QUESTIONS if (reason := nothing_to_tell(level, owners, names))}
+    plan = Plan(
+        count,
+        compared=count > 1,
+        umap=count >= LEAST_UMAP,
+        components=max(1, min(maps["components"], count - 1)),
+        batch=min(maps["batch"], count),
+        neighbours=max(2, min(maps["neighbours"], count - 1)),
+        silent=silent,
+    )
+    if not plan.compared:
+        plan.remarks.append(
+            "one LoRA a cell: there is nothing to compare; no vectors, maps, clusters and scores are made, the report "
+            "shows material and losses"
+        )
+    else:
+        plan.remarks.extend([*_on_labels(settings, works, plan), *_on_maps(settings, plan)])
+    return plan
+
+
+def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for level, reason in plan.silent.items():
+        reasons.setdefault(reason, []).append(QUESTIONS[level])
+    lines = [f"{reason}: nothing to tell {', and '.join(asked)}" for reason, asked in reasons.items()]
+    permutations, sets = settings["scores"]["permutations"], settings["sets"]["count"]
+    sizes = {
+        "work": [sets] * len(works),
+        "author_across_works": list(Counter(work.author for work in works).values()),
+    }
+    exchanged = {"work": "LoRAs", "author_across_works": "works"}
+    for level, labels in sizes.items():
+        least = least_p(labels, permutations, complete=level != "work")
+        if level not in plan.silent and least >= SIGNIFICANT:
+            lines.append(
+                f"too few to tell {QUESTIONS[level]}: with labels exchanged among {sum(labels)} {exchanged[level]} p "
+                f"cannot fall below {least:.3f}, however high the score"
+            )
+    return lines
+
+
+def least_p(sizes: list[int], permutations: int, complete: bool) -> float:
+    """Return the smallest p that exchanging labels among sum(sizes) items can give; `sizes` counts items a label.
+
+    Assignments that part the items as the true labels do score as these; labels of one size may change places. With
+    `complete`, all assignments are tried where there are at most `permutations`; else that many are drawn, and this
+    many of them are expected to score as the true ones.
+    """
+    logarithm = math.lgamma(sum(sizes) + 1) - sum(math.lgamma(size + 1) for size in sizes)
+    equal = sum(math.lgamma(count + 1) for count in Counter(sizes).values())
+    share = math.exp(equal - logarithm)
+    if complete and logarithm <= math.log(permutations) + 1e-9:
+        return share
+    return (1 + permutations * share) / (1 + permutations)
+
+
+def _on_maps(settings: dict, plan: Plan) -> list[str]:
+    maps, clusters, lines = settings["maps"], settings["clusters"], []
+    if plan.components < maps["components"]:
+        lines.append(
+            f"maps have at most {plan.components} {'component' if plan.components == 1 else 'components'}, one less "
+            f"than LoRAs, not {maps['components']} (maps.components)"
+        )
+    if plan.batch < maps["batch"]:
+        lines.append(
+            f"IncrementalPCA takes all {plan.loras} LoRAs as one batch (maps.batch is {maps['batch']}), and so is "
+            "exact PCA"
+        )
+    if not plan.umap:
+        lines.append(f"no UMAP map: it needs {LEAST_UMAP} LoRAs, a cell has {plan.loras}")
+    elif plan.neighbours < maps["neighbours"]:
+        lines.append(f"UMAP looks at {plan.neighbours} neighbours, not {maps['neighbours']} (maps.neighbours)")
+    # HDBSCAN finds clusters by splitting: two of the least size, or none.
+    if plan.loras < 2 * clusters["min_cluster_size"] or plan.loras <= clusters["min_samples"]:
+        lines.append(
+            f"no clusters: HDBSCAN needs two of {clusters['min_cluster_size']} LoRAs (clusters.min_cluster_size, "
+            f"clusters.min_samples), a cell has {plan.loras}; all count as noise"
+        )
+    return lines

@@ -1,0 +1,98 @@
+"""What was left out on the way from volumes to sets: a sentence a cause, and the rows themselves behind a fold."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egara.skipped import CAUSES, LOST
+from egara.tables.layout import count, share
+from egara.tables.works import read_skipped
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHOWN = 100  # rows behind the fold
+# Which key of the configuration decides about a cause; the reasons of rows name the keys of limits.
+KEYS = {"unreadable": "pages.unreadable", "volume": "pages.unreadable", "missing": "pages.unreadable"}
+
+
+def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
+    """Say for each cause how much was left out, where most of it lies, and which key of the configuration decides.
+
+    Parameters
+    ----------
+    works : what `egara.tables.works.work_table` returns.
+    config : the checked configuration of the run.
+    """
+    run = works[works["corpus"] == "this run"]
+    texts = []
+    for cause, what in CAUSES.items():
+        if cause == "small" or cause not in run or not (total := run[cause].fillna(0).sum()) > 0:
+            continue
+        verb = "were left out" if cause in LOST else "were passed over"
+        key = f" ({KEYS[cause]})" if cause in KEYS else ""
+        texts.append(f"{count(total)} {what}{_mostly(run, cause)} {verb}{key}.")
+    texts += [_small(run, config), _unused(run)]
+    texts = [text for text in texts if text]
+    known = run["lost"].notna().all() and run["small"].notna().all()
+    if known and not run["lost"].sum() and not run["small"].sum():
+        texts.insert(0, "No page and no face was left out: all volumes were read whole.")
+    return texts
+
+
+def _small(run: "pd.DataFrame", config: dict | None) -> str:
+    found = run["found"].sum(min_count=1)
+    if not found > 0 or not (small := run["small"].sum()) > 0:
+        return ""
+    least = (config or {}).get("faces", {}).get("min_pixels")
+    than = f"fewer than {least:,} pixels" if least else "too few pixels"
+    shares = run["small"] / run["found"].where(run["found"] > 0)
+    worst = run.loc[shares.idxmax()]
+    most = ""
+    if len(run) > 1 and shares.max() >= 0.05 and shares.max() > 1.25 * small / found:
+        most = f"; most in {worst['work']}, {share(worst['small'], worst['found'])}"
+    return (
+        f"{share(small, found)} of the faces found ({count(small)} of {count(found)}) have {than} (faces.min_pixels) "
+        f"and were left out{most}."
+    )
+
+
+def _unused(run: "pd.DataFrame") -> str:
+    unused = run["unused"].sum(min_count=1)
+    if not unused > 0:
+        return ""
+    return f"{count(unused)} of {count(run['faces'].sum())} faces in use lie in no set, so that no LoRA saw them."
+
+
+def _mostly(run: "pd.DataFrame", cause: str) -> str:
+    """Name up to three works that most of it lies in, where there are several works."""
+    if len(run) < 2:
+        return ""
+    most = run[run[cause] > 0].nlargest(3, cause)
+    named = ", ".join(f"{work} {count(number)}" for work, number in zip(most["work"], most[cause], strict=True))
+    return f" ({named}{', …' if (run[cause] > 0).sum() > 3 else ''})"
+
+
+def skipped_rows(paths: list[str]) -> dict[str, object] | None:
+    """Gather the rows of tables of what was left out: the first `SHOWN`, how many there are, and the files.
+
+    Returns
+    -------
+    rows of (work, source, member, cause in words, count, reason), lost material before other; total; files. None
+    where nothing was left out.
+    """
+    import pandas as pd
+
+    tables = []
+    for path in paths:
+        table = read_skipped(path)
+        tables.append(table.assign(work=Path(path).name.removesuffix(".skipped.tsv"), file=str(path)))
+    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if whole.empty:
+        return None
+    place = whole["cause"].map({cause: place for place, cause in enumerate(CAUSES)})
+    whole = whole.iloc[place.argsort(kind="stable")]
+    rows = [
+        (row["work"], Path(row["source"]).name, row["member"], CAUSES[row["cause"]], count(row["count"]), row["reason"])
+        for row in whole.head(SHOWN).to_dict("records")
+    ]
+    return {"rows": rows, "total": len(whole), "files": list(dict.fromkeys(whole["file"]))}
