@@ -85,7 +85,8 @@ def list_volume(
             except Unreadable as error:
                 if unreadable == "error":
                     raise EgaraError(f"{path}: {page}: {error}; expected a page that can be read") from error
-                volume.skipped.append(left_out(path, member, error.cause, str(error)))
+                reason = str(error) if page in (member, path.name) else f"{page}: {error}"
+                volume.skipped.append(left_out(path, member, error.cause, reason))
                 continue
             for number, (frame, size) in enumerate(pages, start=1):
                 mark = f"{_FRAME}{number}" if number > 1 else ""
