@@ -99,7 +99,10 @@ class Epub(Zip):
         base = posixpath.dirname(name.replace("\\", "/"))
         self._base = base
         self._manifest = {
-            item.get("id"): (self._member(base, item.get("href")) or item.get("href"), item.get("media-type", ""))
+            item.get("id"): (
+                self._member(base, item.get("href")) or self._missing(base, item.get("href")),
+                item.get("media-type", ""),
+            )
             for item in package.iter()
             if _local(item.tag) == "item" and item.get("href") and not is_address(item.get("href"))
         }
