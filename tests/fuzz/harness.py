@@ -15,7 +15,7 @@ from fuzz.guard import writing_only
 from egara.corpus.limits import Limits, Unreadable
 from egara.errors import EgaraError
 
-LIMITS = Limits(pixels=1_000_000, member_bytes=2**22)
+LIMITS = Limits(pixels=1_000_000, member=4)
 TARGETS: dict[str, Callable[[bytes], None]] = {}
 refused: list[str] = []  # what readers said, the newest last
 

@@ -1,11 +1,12 @@
 """Targets for what programs write: LoRA files, caches, the description of a base model, networks."""
 
+import itertools
 import re
 from collections.abc import Callable
 
 import numpy as np
 from fuzz import seeds
-from fuzz.harness import TARGETS, check_boxes, folder, placed, reading, target
+from fuzz.harness import TARGETS, check_boxes, folder, is_one_line, placed, reading, target
 
 
 @target("lora")
@@ -123,24 +124,30 @@ def read_base_description(data: bytes) -> None:
 @target("onnx")
 def read_network(data: bytes) -> None:
     """A detector of the user's."""
-    from egara.faces.backends.yolo import YoloDetector
+    from egara.faces.backends.onnx_file import OnnxDetector
+    from egara.faces.boxes import clip
     from egara.faces.protocol import Page
 
     path = placed("a.onnx", data)
     with reading():
-        check_boxes(YoloDetector(path).detect([Page("v", "1", np.zeros((30, 40), np.uint8))]))
+        detector = OnnxDetector(path)
+        assert is_one_line(detector.describe())
+        check_boxes([clip(detector.detect([Page("v", "1", np.zeros((30, 40), np.uint8))])[0], 40, 30)])
 
 
 @target("onnx-answer")
 def read_network_answer(data: bytes) -> None:
     """What a detector of the user's answers: numbers in any shape."""
-    from egara.faces.backends.yolo import read_answer
+    from egara.faces.backends.answers import read_answer
+    from egara.faces.backends.layouts import TESTS, Facts, decide
     from egara.faces.boxes import clip, suppress
 
     values = np.frombuffer(data[: len(data) // 4 * 4], np.float32)
-    for rows in range(1, 8):
-        with np.errstate(invalid="ignore"):
-            answer = values[: len(values) // rows * rows].reshape(rows, -1).astype(float)
-        for shaped in (answer, answer.T):
-            with reading():
-                check_boxes([clip(suppress(read_answer(shaped, 0.5, [0])), 40, 30)])
+    facts = [Facts(32, 32), Facts(32, 64, 1), Facts(32, 32, 2, ("end2end",)), Facts(32, 32, 1, extras=True)]
+    for columns in range(1, 9):
+        with np.errstate(invalid="ignore", over="ignore"):
+            answer = values[: len(values) // columns * columns].reshape(-1, columns).astype(float)
+        for shaped, known, wanted in itertools.product((answer, answer.T), facts, ("auto", *TESTS)):
+            with reading(), np.errstate(invalid="ignore", over="ignore"):
+                if layout := decide(shaped, known, wanted):
+                    check_boxes([clip(suppress(read_answer(shaped, layout, known, 0.5, [0])), 40, 30)])

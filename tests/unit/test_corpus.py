@@ -20,6 +20,7 @@ from egara.corpus.manga109 import annotation_file, read_annotations
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.errors import EgaraError
+from egara.skipped import COLUMNS
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -72,15 +73,17 @@ def test_volumes_of_a_folder_a_glob_and_a_file(tmp_path):
     (tmp_path / "work" / "Vol 3").mkdir()
     (tmp_path / "work" / "Vol 3" / "1.jpg").write_bytes(page(1))
     (tmp_path / "work" / "cover.jpg").write_bytes(page(1))
-    volumes, warnings = find_volumes([str(tmp_path / "work")])
-    assert [volume.name for volume in volumes] == ["Vol 1.zip", "Vol 2.cbz", "Vol 3", "Vol 10.cbz"]
-    assert len(warnings) == 1 and "cover.jpg" in warnings[0]
-    assert name_volumes(volumes) == ["Vol 1", "Vol 2", "Vol 3", "Vol 10"]
-    volumes, _ = find_volumes([str(tmp_path / "work" / "*.cbz")])
+    found = find_volumes([str(tmp_path / "work")])
+    assert [volume.name for volume in found.volumes] == ["work", "Vol 1.zip", "Vol 2.cbz", "Vol 3", "Vol 10.cbz"]
+    assert len(found.warnings) == 1 and "cover.jpg" in found.warnings[0] and found.skipped == []
+    assert name_volumes(found.volumes) == ["work", "Vol 1", "Vol 2", "Vol 3", "Vol 10"]
+    volumes = find_volumes([str(tmp_path / "work" / "*.cbz")]).volumes
     assert [volume.name for volume in volumes] == ["Vol 2.cbz", "Vol 10.cbz"]
     bracketed = tmp_path / "[An Author] Vol 1.cbz"
     write_zip(bracketed, pages())
-    assert find_volumes([str(bracketed)])[0] == [bracketed]
+    assert find_volumes([str(bracketed)]).volumes == [bracketed]
+    write_zip(tmp_path / "[An Author] Work" / "1.cbz", pages())
+    assert len(find_volumes([str(tmp_path / "[An Author] Work" / "*.cbz")]).volumes) == 1
 
 
 def test_volumes_of_one_name_keep_what_tells_them_apart(tmp_path):
@@ -159,7 +162,7 @@ def test_command_writes_both_tables(tmp_path):
     assert set(table.work) == {"001"} and set(table.author) == {"007"}
     assert list(table.page)[:4] == NAMES
     skipped = pd.read_csv(tmp_path / "s.tsv", sep="\t")
-    assert list(skipped.columns) == ["source", "member", "reason"]
+    assert list(skipped.columns) == COLUMNS
     assert list(skipped.member) == ["3.jpg"] and "truncated" in skipped.reason[0]
     assert len(list(iterate_pages(table))) == 5
 

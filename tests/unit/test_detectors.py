@@ -1,5 +1,6 @@
 """Every detector keeps the protocol: a batch of pages in, boxes (n, 5) out, best first; bad files are one line."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -7,74 +8,24 @@ import sys
 import numpy as np
 import pytest
 
+from egara.config import complete_config
 from egara.errors import EgaraError
-from egara.faces.backends import own, yolo
+from egara.faces.backends import own
 from egara.faces.backends.anime import as_pillow_image, known_face
-from egara.faces.boxes import overlap, suppress
-from egara.faces.detectors import load_detector
-from egara.faces.protocol import Page
+from egara.faces.backends.canvas import corner, letterbox, stretch
+from egara.faces.boxes import clip, overlap, suppress
+from egara.faces.detectors import (
+    WEIGHTS,
+    Looking,
+    add_arguments,
+    describe_detector,
+    list_arguments,
+    load_detector,
+    read_arguments,
+)
+from egara.faces.protocol import Page, PageFailed
 
 BLANK = np.full((90, 120), 255, np.uint8)
-
-
-def yolo_file(path, answer, side=64, names=None):
-    """Write a graph that answers `answer` to whatever page it is shown."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    nodes = [
-        helper.make_node("ReduceMax", ["images"], ["most"], keepdims=0),
-        helper.make_node("Sub", ["most", "most"], ["nothing"]),
-        helper.make_node("Add", ["boxes", "nothing"], ["output0"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "boxes",
-        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, side, side])],
-        [helper.make_tensor_value_info("output0", TensorProto.FLOAT, list(answer.shape))],
-        [numpy_helper.from_array(answer.astype(np.float32), "boxes")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    if names:
-        helper.set_model_props(model, {"names": names})
-    path.write_bytes(model.SerializeToString())
-    return f"onnx:{path}"
-
-
-# Middle x, middle y, width, height in a letterbox of 64; the second nearly repeats the first, the third is unsure.
-MIDDLES = np.array([[16, 20, 8, 10], [16.5, 20, 8, 10], [48, 40, 12, 12]], float)
-
-
-def pad_columns(rows, count=40):
-    return np.concatenate([rows, np.zeros((count - len(rows), rows.shape[1]))])
-
-
-def test_yolo_answers_come_back_in_pixels_of_the_page(tmp_path):
-    scores = np.array([[0.9], [0.8], [0.4]])
-    spec = yolo_file(tmp_path / "v8.onnx", pad_columns(np.hstack([MIDDLES, scores])).T[None])
-    page = np.full((128, 128, 3), 200, np.uint8)  # twice the letterbox's side
-    boxes = load_detector(spec, 0.3).detect([Page("v", "1", page)])[0]
-    np.testing.assert_allclose(boxes, [[24, 30, 40, 50, 0.9], [84, 68, 108, 92, 0.4]], rtol=1e-5)
-    assert len(load_detector(spec, 0.5).detect([Page("v", "1", page)])[0]) == 1
-
-
-def test_yolo_letterbox_is_taken_off_wide_pages(tmp_path):
-    spec = yolo_file(tmp_path / "v8.onnx", pad_columns(np.hstack([MIDDLES[2:], [[0.9]]])).T[None])
-    boxes = load_detector(spec, 0.3).detect([Page("v", "1", np.zeros((64, 128), np.uint8))])[0]
-    np.testing.assert_allclose(boxes, [[84, 36, 108, 60, 0.9]], rtol=1e-5)  # 16 rows of border above, scale 1/2
-
-
-def test_yolo_with_objectness_multiplies_scores(tmp_path):
-    rows = np.hstack([MIDDLES, [[0.9], [0.8], [0.5]], [[0.5], [0.5], [0.9]]])
-    spec = yolo_file(tmp_path / "v5.onnx", pad_columns(rows)[None])
-    boxes = load_detector(spec, 0.3).detect([Page("v", "1", np.zeros((64, 64), np.uint8))])[0]
-    np.testing.assert_allclose(boxes[:, 4], [0.45, 0.45], rtol=1e-5)
-
-
-def test_yolo_keeps_only_the_class_that_is_called_face(tmp_path):
-    rows = np.hstack([MIDDLES, [[0.9, 0.0], [0.8, 0.0], [0.0, 0.7]]])
-    spec = yolo_file(tmp_path / "two.onnx", pad_columns(rows).T[None], names="{0: 'body', 1: 'face'}")
-    boxes = load_detector(spec, 0.3).detect([Page("v", "1", np.zeros((64, 64), np.uint8))])[0]
-    np.testing.assert_allclose(boxes, [[42, 34, 54, 46, 0.7]], rtol=1e-5)
 
 
 def test_whole_answers_with_the_page():
@@ -89,23 +40,70 @@ def test_annotations_from_a_table(tmp_path):
     )
     detector = load_detector(f"annotations:{table}")
     first, second = detector.detect([Page("001", "p1", BLANK), Page("001", "p2", BLANK)])
-    assert first.tolist() == [[10, 5, 40, 35, 1], [100, 50, 120, 80, 1]]  # clipped to the page of 120 pixels
+    assert first.tolist() == [[10, 5, 40, 35, 1], [100, 50, 140, 80, 1]]
+    assert clip(first, 120, 90)[1].tolist() == [100, 50, 120, 80, 1]
     assert second.shape == (0, 5)
     with pytest.raises(EgaraError, match=r"volume 1: no boxes in .*boxes\.tsv"):
         detector.detect([Page("1", "p1", BLANK)])
 
 
-def test_annotations_from_manga109(tmp_path):
-    (tmp_path / "Book.xml").write_text(
-        '<book title="Book"><pages><page index="3" width="120" height="90">'
-        '<face id="0" xmin="10" ymin="20" xmax="30" ymax="45" character="c"/>'
-        '<body id="1" xmin="0" ymin="0" xmax="60" ymax="90" character="c"/></page></pages></book>'
+def test_a_box_of_a_table_that_is_none_costs_itself(tmp_path):
+    table = tmp_path / "boxes.tsv"
+    table.write_text(
+        "volume\tpage\tleft\ttop\tright\tbottom\n001\tp1\t10\t5\t40\t35\n001\tp1\t9\t5\tx\t35\n"
+        f"001\tp1\t9\t5\t9\t35\n001\tp1\t1\t1\t1{'0' * 400}\t9\n"
     )
-    for path in (tmp_path, tmp_path / "Book.xml"):
-        boxes = load_detector(f"annotations:{path}").detect([Page("Book", "003.jpg", BLANK), Page("Book", "4", BLANK)])
-        assert [b.tolist() for b in boxes] == [[[10, 20, 30, 45, 1]], []]
+    boxes = load_detector(f"annotations:{table}").detect([Page("001", "p1", BLANK)])[0]
+    assert len(boxes) == 4 and clip(boxes, 120, 90).tolist() == [[10, 5, 40, 35, 1]]
+
+
+BOOK = (
+    '<book title="Book"><pages><page index="3" width="120" height="90">'
+    '<face id="0" xmin="10" ymin="20" xmax="30" ymax="45" character="c"/>'
+    '<face id="1" xmin="200" ymin="20" xmax="230" ymax="45"/><face id="2" xmin="x" ymin="2" xmax="3" ymax="4"/>'
+    '<body id="3" xmin="0" ymin="0" xmax="60" ymax="90" character="c"/></page>'
+    '<page index="4" width="120" height="90"/></pages></book>'
+)
+
+
+def test_annotations_from_manga109(tmp_path):
+    (tmp_path / "annotations.v2020.12.18").mkdir()
+    (tmp_path / "annotations.v2018.05.31").mkdir()  # an older one, and empty
+    file = tmp_path / "annotations.v2020.12.18" / "Book.xml"
+    file.write_text(BOOK)
+    for path in (tmp_path, file.parent, file):
+        detector = load_detector(f"annotations:{path}")
+        boxes = detector.detect([Page("Book", "003.jpg", BLANK), Page("Book", "Book_004.png", BLANK)])
+        assert [clip(b, 120, 90).tolist() for b in boxes] == [[[10, 20, 30, 45, 1]], []]
         with pytest.raises(EgaraError, match="volume Other: not annotated"):
-            load_detector(f"annotations:{path}").detect([Page("Other", "003.jpg", BLANK)])
+            detector.detect([Page("Other", "003.jpg", BLANK)])
+
+
+def test_boxes_of_manga109_are_scaled_to_resized_pages(tmp_path):
+    (tmp_path / "Book.xml").write_text(BOOK)
+    detector = load_detector(f"annotations:{tmp_path}")
+    for height, width in ((45, 60), (180, 240), (31, 40)):
+        face = detector.detect([Page("Book", "p003.png", np.zeros((height, width), np.uint8))])[0][0]
+        np.testing.assert_allclose(face[:4] / [width, height, width, height], [10 / 120, 20 / 90, 30 / 120, 45 / 90])
+
+
+@pytest.mark.parametrize(
+    ("page", "shape", "says"),
+    [
+        ("003.jpg", (90, 60), "has 60 x 90 pixels, annotated are 120 x 90; expected the same shape"),
+        ("cover.jpg", (90, 120), "states no index, or more than one; expected names like Manga109's 007.jpg"),
+        ("v01_003.jpg", (90, 120), "states no index, or more than one"),
+        ("005.jpg", (90, 120), "is not annotated in .*; expected a page with the index 5"),
+        ("0003.jpg", (90, 120), "states the index of 003.png; expected one page with the index 3"),
+    ],
+)
+def test_a_page_that_has_no_annotations_fails_alone(page, shape, says, tmp_path):
+    (tmp_path / "Book.xml").write_text(BOOK)
+    detector = load_detector(f"annotations:{tmp_path}")
+    if "of 003.png" in says:
+        detector.detect([Page("Book", "003.png", BLANK)])
+    with pytest.raises(PageFailed, match=f"volume Book: page {page} {says}"):
+        detector.detect([Page("Book", page, np.zeros(shape, np.uint8))])
 
 
 def test_cascade_finds_nothing_on_a_blank_page_and_scores_by_windows():
@@ -168,21 +166,26 @@ def test_corrupt_file_is_one_line(kind, tmp_path):
     assert "corrupt" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_onnx_of_another_kind_is_refused(tmp_path):
-    path = tmp_path / "flat.onnx"
-    spec = yolo_file(path, np.zeros((1, 7)))
-    with pytest.raises(EgaraError, match=r"answers \(1, 7\); expected"):
-        load_detector(spec).detect([Page("v", "1", BLANK)])
-    from egara.faces.detectors import WEIGHTS
-
-    with pytest.raises(EgaraError, match=r"expected one input \(1, 3, height, width\)"):
+def test_onnx_of_another_kind_is_refused():
+    with pytest.raises(EgaraError, match=r"takes pages .*; expected colour: \(1, 3, height, width\)"):
         load_detector(f"onnx:{WEIGHTS}")
 
 
-def test_letterbox_keeps_proportions():
-    canvas, scale, left, top = yolo.letterbox(np.zeros((100, 50), np.uint8), 200, 200)
-    assert canvas.shape == (1, 3, 200, 200) and (scale, left, top) == (2, 50, 0)
-    assert canvas[0, 0, 100, 100] == 0 and canvas[0, 0, 100, 10] == pytest.approx(114 / 255)
+def test_canvases_lead_back_to_the_page():
+    page = np.full((100, 50, 3), 255, np.uint8)
+    page[20:60, 10:30] = (200, 0, 0)
+    for fit, sides, middle in (
+        (letterbox, [70, 40, 110, 120], (200 / 255, 0)),
+        (stretch, [40, 40, 120, 120], (200 / 255, 0)),
+        (corner, [20, 40, 60, 120], (0, 200)),
+    ):
+        canvas = fit(page, 200, 200)
+        assert canvas.pixels.shape == (1, 3, 200, 200) and canvas.pixels.dtype == np.float32
+        left, top, right, bottom = sides
+        inside = canvas.pixels[0, ::2, top + 3 : bottom - 3, left + 3 : right - 3]
+        np.testing.assert_allclose(inside.mean(axis=(1, 2)), middle, rtol=1e-4)
+        np.testing.assert_allclose(canvas.to_page(np.array([[*sides, 0.5]])), [[10, 20, 30, 60, 0.5]])
+    assert letterbox(page, 200, 200).pixels[0, 0, 100, 10] == pytest.approx(114 / 255)
 
 
 def test_suppression_keeps_the_best_of_overlapping_boxes():
@@ -216,6 +219,40 @@ def test_own_pieces_of_a_strip_cover_it_and_share_rows():
         ] % 32 == 0
         seen[start : start + rows] += 1
     assert seen.min() == 1 and (seen == 2).sum() == own.SHARED * (len(pieces) - 1)
+
+
+def test_every_detector_is_described_in_a_line(tmp_path):
+    import cv2
+
+    cascade = f"cascade:{cv2.data.haarcascades}haarcascade_frontalface_default.xml"
+    (tmp_path / "b.tsv").write_text("volume\tpage\tleft\ttop\tright\tbottom\n")
+    for spec, says in (
+        ("egara", "640 x 905 pixels; threshold 0.5"),
+        (cascade, "faces from 24 pixels; threshold 0.5"),
+        (f"annotations:{tmp_path / 'b.tsv'}", "a table of boxes"),
+        ("whole", "every picture"),
+    ):
+        assert says in describe_detector(spec)
+    assert "threshold 0.7" in describe_detector("egara", threshold=0.7)
+    assert "threshold 0.7; double pages" in describe_detector("egara", 0.7, tiles=True)
+
+
+def test_the_configuration_reaches_the_commands():
+    settings = complete_config({"corpus": "c", "works": "w.tsv"})["faces"]
+    parsed = argparse.ArgumentParser()
+    add_arguments(parsed)
+    assert read_arguments(parsed.parse_args(list_arguments(settings))) == Looking()
+    settings |= {"threshold": 0.3, "layout": "yolox", "classes": ["--x {y}", 3], "side": 320, "tiles": True}
+    looking = read_arguments(parsed.parse_args(list_arguments(settings)))
+    assert looking == Looking(0.3, "yolox", ("--x {y}", "3"), 320, "yes")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("threshold", 2), ("threshold", "much"), ("side", 100), ("tiles", "some"), ("layout", "v8")]
+)
+def test_faces_of_the_configuration_are_checked(key, value):
+    with pytest.raises(EgaraError, match=rf"config: faces\.{key} is {value!r}; expected: "):
+        complete_config({"corpus": "c", "works": "w.tsv", "faces": {key: value}})
 
 
 def test_help_needs_no_heavy_library():

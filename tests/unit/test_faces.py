@@ -9,9 +9,10 @@ from egara.corpus.__main__ import main as list_pages
 from egara.errors import EgaraError
 from egara.faces import evaluate
 from egara.faces.__main__ import main
-from egara.faces.crops import COLUMNS, crop_window, write_crops
+from egara.faces.crops import COLUMNS, Cropping, crop_window, say_share, write_crops
 from egara.faces.protocol import Page
 from egara.files import replacing_folder, sha256
+from egara.skipped import COLUMNS as SKIPPED_COLUMNS
 
 
 def noise(seed, height=300, width=200):
@@ -37,7 +38,9 @@ def test_crops_below_the_least_pixels_are_left_out(tmp_path):
     boxes = rows([0, 0, 100, 100, 0.9], [100, 150, 199, 249, 0.8])
     result = write_crops([(Page("v", "p", noise(0)), boxes)], tmp_path, 0, 10_000)
     assert [(row["width"], row["height"]) for row in result.rows] == [(100, 100)]
-    assert (result.found, result.small) == (2, 1)
+    assert (result.found, result.small) == (2, [99 * 99])
+    assert [(row["member"], row["cause"], row["count"]) for row in result.left_out] == [("p", "small", 1)]
+    assert "crop of 9,801 pixels; expected at least 10,000 (faces.min_pixels)" in result.left_out[0]["reason"]
 
 
 def test_equal_pixels_are_kept_once(tmp_path):
@@ -124,6 +127,7 @@ def call(work, *more, detector=None):
 
 def test_stage_writes_table_crops_and_sheet(work):
     table = call(work, "--min-pixels", "1000", "--margin", "0", "--batch", "1")
+    assert len(pd.read_csv(work[0] / "faces/w.skipped.tsv", sep="\t")) == 0
     assert list(table.columns) == list(COLUMNS)
     assert table["face"].tolist() == ["00000", "00001", "00002"]
     assert table["page"].tolist() == ["1.png", "1.png", "2.png"]
@@ -145,12 +149,60 @@ def test_whole_pictures_are_faces(work):
 
 
 def test_no_face_is_one_line_and_leaves_nothing(work):
-    with pytest.raises(EgaraError, match=r"work w: 0 faces on 2 pages; left out 3 below 40000 pixels.*pages\.tsv"):
+    says = (
+        r"work w: 0 faces on 2 pages; left out 3 faces of too few pixels \(3 of 3 faces \(100%\) have fewer than 40,000"
+    )
+    with pytest.raises(EgaraError, match=says + r" pixels \(faces.min_pixels; 8,448 would keep 2 of them"):
         call(work, "--min-pixels", "40000")
     assert not (work[0] / "faces").exists() or not list((work[0] / "faces").iterdir())
 
 
-@pytest.mark.parametrize("option", [("--threshold", "1.5"), ("--margin", "-1"), ("--batch", "0")])
+def test_what_is_left_out_is_counted_by_cause(work):
+    """A small face, a box beside its page, a page without a face, a page that the detector fails on."""
+    folder, pages, boxes = work
+    table = pd.read_csv(pages, sep="\t")
+    more = [Image.fromarray(noise(number)).resize(size) for number, size in ((3, (200, 300)), (4, (300, 300)))]
+    for number, image in enumerate(more, start=3):
+        image.save(folder / "w v01" / f"{number}.png")
+    main_corpus = ["--author", "A", "--work", "w", "--volumes", str(folder / "w v01"), "--output", str(pages)]
+    list_pages([*main_corpus, "--skipped", str(folder / "s.tsv")])
+    volume = table["volume"][0]
+    rows = "".join(
+        f'<page index="{index}" width="100" height="150">{inside}</page>'
+        for index, inside in enumerate(
+            [
+                '<face xmin="5" ymin="5" xmax="60" ymax="60"/><face xmin="5" ymin="5" xmax="9" ymax="9"/>',
+                '<face xmin="500" ymin="5" xmax="560" ymax="60"/>',
+                "",
+                '<face xmin="5" ymin="5" xmax="60" ymax="60"/>',
+            ],
+            start=1,
+        )
+    )
+    (folder / "annotations").mkdir()
+    (folder / "annotations" / f"{volume}.xml").write_text(f"<book><pages>{rows}</pages></book>")
+    detector = f"annotations:{folder}"
+    call(work, "--min-pixels", "1000", "--batch", "4", detector=detector)
+    skipped = pd.read_csv(folder / "faces/w.skipped.tsv", sep="\t")
+    assert list(skipped.columns) == SKIPPED_COLUMNS
+    assert sorted(zip(skipped["member"], skipped["cause"], skipped["count"], strict=True)) == [
+        ("1.png", "small", 1), ("2.png", "box", 1), ("2.png", "faceless", 1), ("3.png", "faceless", 1),
+        ("4.png", "unseen", 1),
+    ]  # fmt: skip
+    assert set(skipped["source"]) == {volume}
+    with pytest.raises(EgaraError, match=r"page 4\.png has 300 x 300 pixels, annotated are 100 x 150"):
+        call(work, "--unreadable", "error", detector=detector)
+
+
+def test_shares_of_small_faces_are_said():
+    result = Cropping(found=10, small=[400, 900, 2500, 6400])
+    assert say_share(result, 10_000) == (
+        "4 of 10 faces (40%) have fewer than 10,000 pixels"
+        " (faces.min_pixels; 900 would keep 3 of them, 2,500 would keep 2 of them)"
+    )
+
+
+@pytest.mark.parametrize("option", [("--threshold", "1.5"), ("--margin", "-1"), ("--batch", "0"), ("--side", "100")])
 def test_option_out_of_range_is_named(work, option):
     with pytest.raises(EgaraError, match=option[0]):
         call(work, *option)
@@ -167,9 +219,10 @@ def test_evaluation_of_the_truth_is_perfect(work):
     folder, pages, boxes = work
     output = folder / "detector.tsv"
     common = ["--pages", str(pages), "--boxes", str(boxes), "--work", "w", "--output", str(output)]
-    evaluate.main([*common, "--detector", f"annotations:{boxes}", "--min-pixels", "5000"])
+    # Of the true boxes' crops, 88 x 96, 72 x 72 and 96 x 96 pixels, two are large; the boxes are all smaller.
+    evaluate.main([*common, "--detector", f"annotations:{boxes}", "--min-pixels", "8000", "--margin", "0.1"])
     row = pd.read_csv(output, sep="\t").iloc[0]
-    assert row[["work", "pages", "faces", "large"]].tolist() == ["w", 2, 3, 1]
+    assert row[["work", "pages", "faces", "large"]].tolist() == ["w", 2, 3, 2]
     assert row[["precision", "recall", "ap", "recall_large"]].tolist() == [1, 1, 1, 1]
     evaluate.main([*common, "--detector", "whole"])
     row = pd.read_csv(output, sep="\t").iloc[0]

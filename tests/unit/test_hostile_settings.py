@@ -64,7 +64,7 @@ def test_values_that_are_no_settings(change, says):
 
 @pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300, "\0*/*", "*/a\0*"])
 def test_places_that_no_file_can_have(place):
-    with pytest.raises(EgaraError, match="work w: .*expected a file"):
+    with pytest.raises(EgaraError, match="work w: no volume at .*expected a folder of images"):
         find_volumes([Work("A", "w", (place,))])
     with pytest.raises(EgaraError, match="expected a folder of images"):
         sources.find_volumes([place])

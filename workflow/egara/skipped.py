@@ -15,6 +15,8 @@ LOST = {
     "limit": "pages beyond a limit",
     "missing": "pages that the volume names but does not hold",
     "volume": "volumes that cannot be read",
+    "unseen": "pages on which faces cannot be looked for",
+    "box": "boxes that lie beside their page or have no size",
     "small": "faces of too few pixels",
 }
 # The second is material that is no page or no face, and that nobody misses.
@@ -22,6 +24,8 @@ OTHER = {
     "system": "files of a system (thumbnails, recycle bins, hidden files)",
     "foreign": "files that are no page and no volume",
     "link": "links that are not followed",
+    "duplicate": "files and volumes that are there already",
+    "frames": "further pictures of an animation, which are not taken",
     "repeated": "faces that are there already",
     "faceless": "pages without a face",
 }

@@ -1,6 +1,7 @@
 """List the pages of every volume: folders, CBZ, CBT, CB7, CBR, EPUB, PDF and Manga109's layout.
 
-Needs the works table. Makes pages/{work}.tsv with size and SHA-256 of every page, and the list of skipped ones.
+Needs the works table. Makes pages/{work}.tsv with size and SHA-256 of every page, and pages/{work}.skipped.tsv
+with all that is left out, and why.
 """
 
 
@@ -22,7 +23,7 @@ rule list_pages:
         unreadable=SETTINGS["pages"]["unreadable"],
         max_pixels=SETTINGS["pages"]["max_pixels"],
         dpi=SETTINGS["pages"]["dpi"],
-        limits=SETTINGS["pages"]["limits"],
+        limits=[f"{key}={value}" for key, value in SETTINGS["pages"]["limits"].items()],
         code=fingerprint("egara.corpus"),
     shell:
         "python -m egara.corpus"
@@ -32,9 +33,7 @@ rule list_pages:
         " --unreadable {params.unreadable}"
         " --max-pixels {params.max_pixels}"
         " --dpi {params.dpi}"
-        " --max-member {params.limits[member]}"
-        " --max-members {params.limits[members]}"
-        " --max-ratio {params.limits[ratio]}"
+        " --limits {params.limits}"
         " --output {output.pages}"
         " --skipped {output.skipped}"
         " 2> {log}"

@@ -1,8 +1,10 @@
 """Find faces on pages and cut them out.
 
-Needs pages/{work}.tsv. Makes faces/{work}.tsv, the crops and a contact sheet; on composed volumes also the
-detector's precision, recall and average precision against the true boxes.
+Needs pages/{work}.tsv. Makes faces/{work}.tsv, a table of what is left out, the crops and a contact sheet; on composed
+volumes also the detector's precision, recall and average precision against the true boxes.
 """
+
+from egara.faces.detectors import list_arguments, threshold_files
 
 
 rule detect_faces:
@@ -11,8 +13,10 @@ rule detect_faces:
         pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
         detector=detector_files,
+        threshold=lambda wildcards: threshold_files(SETTINGS["faces"]["detector"]),
     output:
         faces="<results>/faces/{work}.tsv",
+        skipped="<results>/faces/{work}.skipped.tsv",
         crops=directory("<results>/faces/{work}"),
         sheet=(
             report(
@@ -33,20 +37,23 @@ rule detect_faces:
     threads: 1
     params:
         detector=SETTINGS["faces"]["detector"],
-        threshold=SETTINGS["faces"]["threshold"],
+        looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
+        unreadable=SETTINGS["pages"]["unreadable"],
         code=fingerprint("egara.faces"),
     shell:
         "python -m egara.faces"
         " --pages {input.pages}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
-        " --threshold {params.threshold}"
+        " {params.looking:q}"
         " --margin {params.margin}"
         " --min-pixels {params.min_pixels}"
+        " --unreadable {params.unreadable}"
         " --threads {threads}"
         " --output {output.faces}"
+        " --skipped {output.skipped}"
         " --crops {output.crops}"
         " --sheet {output.sheet}"
         " 2> {log}"
@@ -59,6 +66,7 @@ rule score_detector:
         volumes=volumes_of,
         boxes="<results>/volumes/{work}.boxes.tsv",
         detector=detector_files,
+        threshold=lambda wildcards: threshold_files(SETTINGS["faces"]["detector"]),
     output:
         "<results>/faces/{work}.detector.tsv",
     log:
@@ -67,7 +75,9 @@ rule score_detector:
         "../../envs/pages.yaml"
     params:
         detector=SETTINGS["faces"]["detector"],
-        threshold=SETTINGS["faces"]["threshold"],
+        looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
+        margin=SETTINGS["faces"]["margin"],
+        min_pixels=SETTINGS["faces"]["min_pixels"],
         code=fingerprint("egara.faces.evaluate"),
     shell:
         "python -m egara.faces.evaluate"
@@ -75,6 +85,8 @@ rule score_detector:
         " --boxes {input.boxes}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
-        " --threshold {params.threshold}"
+        " {params.looking:q}"
+        " --margin {params.margin}"
+        " --min-pixels {params.min_pixels}"
         " --output {output}"
         " 2> {log}"

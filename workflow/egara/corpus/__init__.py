@@ -1,5 +1,18 @@
 """Volumes of drawings → pages: list them once, open them again wherever they are needed."""
 
+from egara.corpus.limits import Limits
 from egara.corpus.pages import iterate_pages, list_volume, open_page, read_pages
+from egara.corpus.sources import Found, find_volumes
+from egara.corpus.survey import Survey, survey_volume
 
-__all__ = ["iterate_pages", "list_volume", "open_page", "read_pages"]
+__all__ = [
+    "Found",
+    "Limits",
+    "Survey",
+    "find_volumes",
+    "iterate_pages",
+    "list_volume",
+    "open_page",
+    "read_pages",
+    "survey_volume",
+]

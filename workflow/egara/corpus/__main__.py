@@ -3,13 +3,17 @@
 A volume is a folder of images, a CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF, or a book of Manga109 (images/<book>).
 """
 
-from egara.corpus.images import PIXELS
-from egara.corpus.limits import MEBIBYTE, MEMBER_MEBIBYTES, MEMBERS, RATIO, Limits
-from egara.corpus.pages import COLUMNS, SKIPPED_COLUMNS, check_distinct, list_volume
+from pathlib import Path
+
+from egara.corpus.limits import DPI, Limits, parse_limits
+from egara.corpus.names import PAGES, is_volume
+from egara.corpus.pages import COLUMNS, NoPage, Volume, leave_out_copies, list_volume
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.errors import EgaraError, run
 from egara.files import write_tsv
 from egara.progress import bar, logger, parser
+from egara.skipped import COLUMNS as SKIPPED
+from egara.skipped import LOST, count_by_cause, in_words, skipped
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -25,71 +29,84 @@ def main(argv: list[str] | None = None) -> None:
         help="files, folders of images, folders of volumes, or globs; one value's volumes come in natural order",
     )
     arguments.add_argument(
-        "--unreadable", choices=["skip", "error"], default="skip", help="what an image is that cannot be read"
+        "--unreadable", choices=["skip", "error"], default="skip", help="what a page or volume is that cannot be read"
     )
     arguments.add_argument("--max-pixels", type=int, default=Limits.pixels, help="most pixels that a page may have")
     arguments.add_argument(
-        "--max-member", type=int, default=Limits.member_bytes // MEBIBYTE, help="most MiB that a member unpacks to"
+        "--limits", nargs="*", default=[], metavar="KEY=VALUE", help="limits other than their defaults: member=512"
     )
-    arguments.add_argument("--max-members", type=int, default=Limits.members, help="most members of an archive")
-    arguments.add_argument(
-        "--max-ratio", type=int, default=Limits.ratio, help="most times that a large member or archive may unpack to"
-    )
-    arguments.add_argument("--dpi", type=float, default=150, help="resolution at which a PDF is rendered")
+    arguments.add_argument("--dpi", type=float, default=DPI["default"], help="resolution at which a PDF is rendered")
     arguments.add_argument("--output", required=True, help="table of pages to write")
-    arguments.add_argument("--skipped", required=True, help="table of unreadable images to write")
+    arguments.add_argument("--skipped", required=True, help="table to write of all that is left out")
     options = arguments.parse_args(argv)
-    log = logger("corpus")
-    bounds = {"max_pixels": PIXELS, "max_member": MEMBER_MEBIBYTES, "max_members": MEMBERS, "max_ratio": RATIO}
-    for name, most in bounds.items():
-        if not 1 <= (value := getattr(options, name)) <= most:
-            raise EgaraError(f"--{name.replace('_', '-')} {value}; expected 1 to {most}")
-    if not 1 <= options.dpi <= 2400:
-        raise EgaraError(f"--dpi {options.dpi:g}; expected 1 to 2400")
+    if not DPI["least"] <= options.dpi <= DPI["most"]:
+        raise EgaraError(f"pages.dpi is {options.dpi:g}; expected {DPI['least']} to {DPI['most']}")
+    limits = parse_limits(options.limits, options.max_pixels)
 
-    limits = Limits(
-        pixels=options.max_pixels,
-        member_bytes=options.max_member * MEBIBYTE,
-        members=options.max_members,
-        ratio=options.max_ratio,
-    )
-    paths, warnings = find_volumes(options.volumes)
-    for warning in warnings:
+    log = logger("corpus")
+    found = find_volumes(options.volumes, limits)
+    for warning in found.warnings:
         log.warning("%s", warning)
-    volumes = []
-    with bar(total=len(paths), unit="volume") as watched:
-        for path, name in zip(paths, name_volumes(paths), strict=True):
+    rows = list(found.skipped)
+    if lost := [row for row in rows if row["cause"] in LOST and options.unreadable == "error"]:
+        raise EgaraError(f"{lost[0]['source']}: {lost[0]['member']}: {lost[0]['reason']} (pages.unreadable)")
+    volumes: list[Volume] = []
+    with bar(total=len(found.volumes), unit="volume") as watched:
+        for path, name in zip(found.volumes, name_volumes(found.volumes), strict=True):
             watched.note(name)
-            volume = list_volume(
-                path,
-                name,
-                options.author,
-                options.work,
-                unreadable=options.unreadable,
-                limits=limits,
-                dpi=options.dpi,
-            )
-            for warning in volume.warnings:
-                log.warning("%s", warning)
-            log.info("volume %s: %d pages, %d skipped", name, len(volume.pages), len(volume.skipped))
-            volumes.append(volume)
+            try:
+                volume = list_volume(
+                    path,
+                    name,
+                    options.author,
+                    options.work,
+                    unreadable=options.unreadable,
+                    limits=limits,
+                    dpi=options.dpi,
+                )
+            except EgaraError as error:
+                if options.unreadable == "error" or len(found.volumes) == 1:
+                    raise
+                log.warning("%s; the other volumes go on", error)
+                rows += [*_lost(path, error), *(error.skipped if isinstance(error, NoPage) else [])]
+            else:
+                for warning in volume.warnings:
+                    log.warning("%s", warning)
+                left = count_by_cause(volume.skipped)
+                log.info("volume %s: %d pages; left out: %s", name, len(volume.pages), in_words(left))
+                volumes.append(volume)
+                rows += volume.skipped
             watched.update()
-    check_distinct(volumes)
+    if not volumes:
+        raise EgaraError(
+            f"work {options.work}: none of {len(found.volumes)} volumes can be read ({rows[-1]['reason']})"
+        )
+    copies = leave_out_copies(volumes)
+    for row in copies:
+        if options.unreadable == "error":
+            raise EgaraError(f"{row['source']}: {row['reason']}; expected each volume once")
+        log.warning("%s: %s", row["source"], row["reason"])
+    rows += copies
 
     import pandas as pd
 
     pages = [row for volume in volumes for row in volume.pages]
-    skipped = [row for volume in volumes for row in volume.skipped]
-    write_tsv(options.skipped, pd.DataFrame(skipped, columns=SKIPPED_COLUMNS))
+    write_tsv(options.skipped, pd.DataFrame(rows, columns=SKIPPED))
     write_tsv(options.output, pd.DataFrame(pages, columns=COLUMNS))
     log.info(
-        "work %s: %d pages in %d volumes, %d skipped (%s)",
+        "work %s: %d pages in %d volumes; left out: %s (%s)",
         options.work,
         len(pages),
-        len(volumes),
-        len(skipped),
+        sum(bool(volume.pages) for volume in volumes),
+        in_words(count_by_cause(rows)),
         options.skipped,
     )
+
+
+def _lost(path: Path, error: EgaraError) -> list[dict[str, str | int]]:
+    """Return the row of a volume that cannot be read, or of a file that a glob took for one."""
+    known = path.is_dir() or is_volume(path.name) or path.suffix.lower() in PAGES
+    return [skipped(path, "", "volume" if known else "foreign", str(error).removeprefix(f"{path}: "))]
 
 
 if __name__ == "__main__":

@@ -1,66 +1,74 @@
-"""Volumes that are folders or archives: their pages' names in reading order, and their stored bytes.
+"""What every open volume can do: name its pages in reading order, and give their stored bytes, one at a time.
 
-Every source has `path`, `members` (its pages), `documents` (ComicInfo.xml or OPF, name → bytes) and
-`blobs(members)`; it is a context manager. No source holds more than one page's bytes at a time.
+A member is what a table of pages calls a page of its volume; a page of a volume within the volume is
+`ch1.cbz/001.jpg`. Nothing is extracted under a member's name, so that a name is only a label.
 """
 
-import contextlib
-import mmap
+import itertools
 import os
 import stat
-import tarfile
-import zipfile
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from egara.corpus.images import SUFFIXES
-from egara.corpus.limits import Limits, Unreadable, check_bytes, check_count, check_name, check_total, is_hidden
+from egara.corpus.leftovers import Leftovers
+from egara.corpus.limits import MEBIBYTE, Budget, Limits, Unreadable, check_bytes, key
+from egara.corpus.names import distinct, is_comic_info, is_page, is_volume, label, natural_order
 from egara.errors import EgaraError
+from egara.skipped import skipped
 
-DOCUMENT_BYTES = 2**20
 LINK = "a link or device in the archive, which is not followed; expected a file"
-
-# What begins an entry of a ZIP archive's directory, and the least that it takes.
-_ENTRY, _ENTRY_BYTES = b"PK\x01\x02", 46
-
-# What a folder's files are taken for volumes by; how each is read, its content decides.
-VOLUMES = (".cbz", ".zip", ".cbt", ".tar", ".cb7", ".7z", ".cbr", ".rar", ".epub", ".pdf")
+ENCRYPTED = "encrypted archive; expected one without a password"
+ABSENT = "is not in the archive"
 
 
-def natural_order(names: Iterable[str]) -> list[str]:
-    """Sort names as a person reads them: `2.jpg` before `10.jpg`, folder by folder."""
-    from natsort import natsorted, ns
+@dataclass(frozen=True)
+class Opening:
+    """How a volume is opened, and the volumes in it likewise.
 
-    # Sorted before, because names that differ in case only keep the order in which they came.
-    return natsorted(sorted(names), alg=ns.PATH | ns.IGNORECASE)
+    Attributes
+    ----------
+    open : opens the volume in a file, which messages call by the path given.
+    sizes : member of a PDF → width and height at which it was listed.
+    depth : in how many volumes this one lies.
+    """
 
-
-def is_page(name: str) -> bool:
-    """Tell whether a member's name is that of a page: an image that no system left behind."""
-    return PurePosixPath(name).suffix.lower() in SUFFIXES and not is_hidden(name)
-
-
-def is_document(name: str) -> bool:
-    """Tell whether a member describes its volume (ComicInfo.xml)."""
-    return PurePosixPath(name).name.lower() == "comicinfo.xml" and not is_hidden(name)
-
-
-def _bounded(file, path: Path, name: str, limits: Limits) -> bytes:
-    """Read a member to its end, but never more than `limits` allow, whatever size its header states."""
-    data = file.read(limits.member_bytes + 1)
-    check_bytes(path, name, len(data), None, limits)
-    return data
+    limits: Limits
+    open: "Callable[[Path, Path, Opening], Source]"
+    budget: Budget
+    dpi: float = 150
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    depth: int = 0
 
 
 class Source:
-    """One open volume; a subclass finds `members` in `_open` and returns their bytes from `read`."""
+    """One open volume; a subclass finds its files in `_open` and returns their bytes from `_blocks`.
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self.path = path
-        self.limits = limits
-        self.members: list[str] = []
+    Attributes
+    ----------
+    path : what messages and tables call the volume; `file` is where its bytes lie.
+    documents : ComicInfo.xml or OPF, name → bytes.
+    skipped : rows of `egara.skipped` for all that is no page, known when `members` are.
+    warnings : what its owner should look at.
+    """
+
+    kind = "volume"
+    one_way = False  # whether to read one member means to read all before it
+
+    def __init__(self, file: Path, path: Path, opening: Opening) -> None:
+        self.file, self.path, self.opening = file, path, opening
+        self.limits = opening.limits
         self.documents: dict[str, bytes] = {}
+        self.skipped: list[dict[str, str | int]] = []
+        self.warnings: list[str] = []
+        self._pages: list[str] = []
+        self._direct: frozenset[str] = frozenset()
+        self._nested: dict[str, None] = {}  # a set that keeps its order
+        self._named: dict[str, str] = {}  # member of a volume within this one → name of its page
+        self._members: list[str] | None = None
         self._archive = None
+        self._folder: tempfile.TemporaryDirectory | None = None
         try:
             self._open()
         except BaseException:
@@ -80,174 +88,223 @@ class Source:
         """Close what the source holds open."""
         if self._archive is not None:
             self._archive.close()
+        if self._folder is not None:
+            for file in Path(self._folder.name).iterdir():
+                file.unlink()
+            self._folder.cleanup()
+
+    @property
+    def members(self) -> list[str]:
+        """Pages in reading order, those of volumes within the volume at the volume's place."""
+        if self._members is None:
+            self._members = self._expand()
+        return self._members
 
     def page_name(self, member: str) -> str:
-        """Return what a table calls a page: its member's name."""
-        return member
+        """Return what a table calls a page: mostly its member's name."""
+        return self._named.get(member, member)
 
     def read(self, member: str) -> bytes:
-        """Return one page's stored bytes; raises `Unreadable` where only this page is damaged."""
-        raise NotImplementedError
+        """Return one page's stored bytes; raises `Unreadable` where only this page cannot be given."""
+        for _, data in self.blobs([member]):
+            if isinstance(data, Unreadable):
+                raise data
+            return data
+        raise Unreadable(ABSENT, "missing")
 
     def blobs(self, members: list[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
         """Yield each member with its stored bytes, or with the reason why it has none, in the order asked for."""
-        for member in members:
+        groups = [
+            (outer, [inner for _, inner in parts])
+            for outer, parts in itertools.groupby(map(self._split, members), key=lambda pair: pair[0])
+        ]
+        while groups:
+            # One pass gives each file once.
+            batch = list(itertools.takewhile(_unseen(), groups))
+            groups = groups[len(batch) :]
+            for (outer, inner), (_, found) in zip(batch, self._stored([outer for outer, _ in batch]), strict=True):
+                if isinstance(found, Path):
+                    yield from self._blobs_within(outer, inner, found)
+                else:
+                    yield from ((outer if name is None else f"{outer}/{name}", found) for name in inner)
+
+    def _split(self, member: str) -> tuple[str, str | None]:
+        """Return the file that holds a member, and the member within that volume, None for the file itself."""
+        if self._nested and member not in self._direct:
+            for place, letter in enumerate(member):
+                if letter == "/" and member[:place] in self._nested:
+                    return member[:place], member[place + 1 :]
+        return member, None
+
+    def _blobs_within(self, outer: str, inner: list[str], file: Path) -> Iterator[tuple[str, bytes | Unreadable]]:
+        done = 0
+        try:
+            with self._within(outer, file) as source:
+                for name, data in source.blobs(inner):
+                    yield f"{outer}/{name}", data
+                    done += 1
+        except EgaraError as error:
+            yield from ((f"{outer}/{name}", Unreadable(str(error))) for name in inner[done:])
+        finally:
+            file.unlink(missing_ok=True)
+
+    def _within(self, outer: str, file: Path) -> "Source":
+        """Open a volume within this one."""
+        start = f"{outer}/"
+        sizes = {name[len(start) :]: size for name, size in self.opening.sizes.items() if name.startswith(start)}
+        opening = replace(self.opening, depth=self.opening.depth + 1, sizes=sizes)
+        return self.opening.open(file, self.path / outer, opening)
+
+    def _expand(self) -> list[str]:
+        """Return all pages, and note what the volumes within this one leave out."""
+        if not self._nested:
+            return self._pages
+        within: dict[str, list[str]] = {}
+        for outer, found in self._stored(list(self._nested)):
             try:
-                yield member, self.read(member)
+                if isinstance(found, Unreadable):
+                    raise EgaraError(str(found))
+                with self._within(outer, found) as source:
+                    within[outer] = [f"{outer}/{name}" for name in source.members]
+                    self._named |= {f"{outer}/{name}": f"{outer}/{source.page_name(name)}" for name in source.members}
+                    self.skipped += [
+                        row | {"source": str(self.path), "member": f"{outer}/{row['member']}".rstrip("/")}
+                        for row in source.skipped
+                    ]
+                    self.warnings += source.warnings
+                found.unlink(missing_ok=True)
+            except EgaraError as error:
+                cause = found.cause if isinstance(found, Unreadable) and found.cause == "limit" else "volume"
+                reason = str(error).removeprefix(f"{self.path / outer}: ")
+                self.skipped.append(skipped(self.path, outer, cause, reason))
+        pages = len(self._pages)
+        self.warnings.append(
+            f"{self.path}: {len(self._nested)} volumes inside ({next(iter(self._nested))}"
+            + (f", …) beside {pages} images" if pages else ", …)")
+            + "; all are read, in natural order"
+        )
+        ordered = natural_order([*self._pages, *self._nested])
+        return [page for name in ordered for page in (within.get(name, []) if name in self._nested else [name])]
+
+    def _stored(self, names: list[str]) -> Iterator[tuple[str, bytes | Path | Unreadable]]:
+        """Yield files in the order asked for: a page's bytes, a volume as a file that the next one replaces."""
+        for name in names:
+            try:
+                if name in self._nested:
+                    yield name, self._spilled(self._blocks(name))
+                else:
+                    yield name, self._joined(self._blocks(name))
             except Unreadable as error:
-                yield member, error
+                yield name, error
 
-    def _select(self, sizes: dict[str, int]) -> None:
-        """Check all members and keep the pages among them, in reading order."""
-        check_count(self.path, len(sizes), self.limits)
-        for name in sizes:
-            check_name(self.path, name)
-        check_total(self.path, sum(sizes.values()), self.limits)
-        self.members = natural_order(filter(is_page, sizes))
-        if not self.members:
-            nested = natural_order(name for name in sizes if name.lower().endswith(VOLUMES))
-            found = f"{len(sizes)} other files" if sizes else "it is empty"
-            found = f"but {len(nested)} archives ({nested[0]}, …): unpack it first" if nested else found
+    def _blocks(self, name: str) -> Iterator[bytes]:
+        """Yield a file's bytes; raises `Unreadable` where it is damaged, or no file."""
+        raise NotImplementedError
+
+    def _joined(self, blocks: Iterable[bytes]) -> bytes:
+        """Return a page's bytes, never more than the limits allow, whatever size its header states."""
+        size, kept = 0, []
+        for block in blocks:
+            size += len(block)
+            check_bytes(size, None, self.limits)
+            kept.append(block)
+        return b"".join(kept)
+
+    def _spilled(self, blocks: Iterable[bytes], name: str = "volume") -> Path:
+        """Write bytes to a temporary file, never more than a volume within a volume may have."""
+        path, size = self._temporary() / name, 0
+        with open(path, "wb") as file:
+            for block in blocks:
+                size += len(block)
+                check_bytes(size, None, self.limits, "volume")
+                file.write(block)
+        return path
+
+    def _temporary(self) -> Path:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="egara-")
+        return Path(self._folder.name)
+
+    def _select(self, names: Iterable[str], sizes: Mapping[str, int] | None = None) -> None:
+        """Keep the pages among a volume's files, and the volumes in it; note the rest, and read what describes it.
+
+        `sizes` are the bytes that files unpack to; those of pages and volumes count.
+        """
+        names, left = list(names), Leftovers()
+        self._pages = natural_order(filter(is_page, names))
+        volumes = natural_order(filter(is_volume, names))
+        deep = self.opening.depth >= self.limits.nested
+        self._nested = {} if deep else dict.fromkeys(volumes)
+        self._direct = frozenset(self._pages)
+        if deep and volumes:
+            reason = f"volumes within {self.opening.depth} volumes; expected at most {self.limits.nested}"
+            self.skipped.append(skipped(self.path, volumes[0], "limit", f"{reason} ({key('nested')})", len(volumes)))
+        for name in names:
+            if not is_page(name) and not is_volume(name):
+                left.note(name)
+        self.skipped += left.rows(self.path)
+        if not self._pages and not self._nested:
+            found = f"{len(names)} other files" if names else "it is empty"
+            if deep and volumes:
+                found = f"but volumes within {self.limits.nested} volumes ({key('nested')})"
             raise EgaraError(f"{self.path}: no images inside, {found}; expected a volume's pages")
+        wanted = [*self._pages, *self._nested]
+        self.opening.budget.spend(0, sum((sizes or {}).get(name, 0) for name in wanted))
+        self._read_documents(filter(is_comic_info, names))
+
+    def _read_documents(self, names: Iterable[str]) -> None:
+        """Keep the bytes of what describes the volume; a damaged description is a warning."""
+        for name in names:
+            try:
+                data = self._joined(self._blocks(name))
+                check_bytes(len(data), None, self.limits, "document")
+                self.documents[name] = data
+            except Unreadable as error:
+                self.warnings.append(f"{self.path}: {name}: {error}; author and work are not compared")
+
+    def _label(self, name: str, taken: Iterable[str]) -> str:
+        """Return what a table calls a stored name."""
+        return distinct(label(name), taken)
 
 
-class Folder(Source):
-    """A folder of images, subfolders included."""
+def _unseen() -> Callable[[tuple[str, object]], bool]:
+    """Return a test that is true of each name's first group."""
+    seen: set[str] = set()
 
-    def _open(self) -> None:
-        names = []
-        for folder, _, files in os.walk(self.path, onerror=self._refuse):
-            names += [(Path(folder) / file).relative_to(self.path).as_posix() for file in files]
-        self._select({check_name(self.path, name): 0 for name in names if is_page(name) or is_document(name)})
-        for name in filter(is_document, names):
-            with contextlib.suppress(Unreadable):
-                self.documents[name] = self.read(name)[:DOCUMENT_BYTES]
+    def first(group: tuple[str, object]) -> bool:
+        fresh = group[0] not in seen
+        seen.add(group[0])
+        return fresh
 
-    def _refuse(self, error: OSError) -> None:
-        raise EgaraError(f"{error.filename}: folder cannot be read ({error.strerror})")
-
-    def read(self, member: str) -> bytes:
-        """Return one page's bytes."""
-        return _read_file(self.path / member, self.path, member, self.limits)
+    return first
 
 
 class SingleFile(Source):
     """One image file: a volume of one page, whose member is ""."""
 
+    kind = "image"
+
     def _open(self) -> None:
-        check_name(self.path, self.path.name)
-        self.members = [""]
+        self._pages = [""]
 
     def page_name(self, member: str) -> str:
         """Return the file's name."""
-        return self.path.name
+        return label(self.path.name)
 
-    def read(self, member: str) -> bytes:
-        """Return the page's bytes."""
-        return _read_file(self.path, self.path.parent, self.path.name, self.limits)
+    def _blocks(self, name: str) -> Iterator[bytes]:
+        return file_blocks(self.file)
 
 
-def _read_file(file: Path, path: Path, name: str, limits: Limits) -> bytes:
+def file_blocks(file: Path) -> Iterator[bytes]:
+    """Yield a file's bytes; raises `Unreadable` where it is gone, or no file whose end comes."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise Unreadable("a device or pipe, whose end never comes; expected a file")
         with open(file, "rb") as opened:
-            return _bounded(opened, path, name, limits)
+            while block := opened.read(MEBIBYTE):
+                yield block
+    except FileNotFoundError as error:
+        gone = "a link that leads nowhere; expected a file" if os.path.islink(file) else str(error.strerror)
+        raise Unreadable(gone, "missing") from error
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error
-
-
-class Zip(Source):
-    """CBZ or ZIP."""
-
-    def _open(self) -> None:
-        try:
-            self._archive = zipfile.ZipFile(self.path)
-        except OSError as error:
-            raise EgaraError(f"{self.path}: cannot be read ({error.strerror or error}); expected an archive") from error
-        except Exception as error:  # a damaged directory raises whatever its arithmetic meets first
-            raise EgaraError(
-                f"{self.path}: ZIP archive cut short or damaged ({error}); expected a whole one"
-            ) from error
-        for name in self._archive.namelist():
-            check_name(self.path, name)
-        self._infos = {info.filename: info for info in self._archive.infolist() if not info.is_dir()}
-        self._select({name: info.file_size for name, info in self._infos.items()})
-        for name in filter(is_document, self._infos):
-            with contextlib.suppress(Unreadable):
-                self.documents[name] = self.read(name)[:DOCUMENT_BYTES]
-
-    def _select(self, sizes: dict[str, int]) -> None:
-        super()._select(sizes)
-        for name in self.members:
-            info = self._infos[name]
-            if info.flag_bits & 1:
-                raise EgaraError(f"{self.path}: encrypted archive (member {name}); expected one without a password")
-            check_bytes(self.path, name, info.file_size, info.compress_size, self.limits)
-
-    def read(self, member: str) -> bytes:
-        """Return one page's bytes, tested by the archive's own checksum."""
-        if member not in self._infos:
-            raise Unreadable("is not in the archive")
-        if stat.S_ISLNK(self._infos[member].external_attr >> 16):
-            raise Unreadable(LINK)
-        try:
-            with self._archive.open(self._infos[member]) as file:
-                return _bounded(file, self.path, member, self.limits)
-        except (EgaraError, MemoryError):
-            raise
-        # Unknown compression methods, encryption, false sizes and offsets: each raises an error of its own kind.
-        except Exception as error:
-            raise Unreadable(f"damaged in the archive ({error})") from error
-
-
-def check_entries(path: Path, limits: Limits) -> None:
-    """Raise `EgaraError` where a ZIP archive has too many entries: Python holds them all before it can count them."""
-    if path.stat().st_size <= limits.members * _ENTRY_BYTES:
-        return
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        count, place = 0, content.find(_ENTRY)
-        while place >= 0 and count <= limits.members:
-            count, place = count + 1, content.find(_ENTRY, place + len(_ENTRY))
-    check_count(path, count, limits)
-
-
-class Tar(Source):
-    """CBT: an uncompressed tar."""
-
-    def _open(self) -> None:
-        members: list[tarfile.TarInfo] = []
-        try:
-            self._archive = tarfile.TarFile(self.path)
-            for count, info in enumerate(self._archive, start=1):
-                check_count(self.path, count, self.limits)
-                members.append(info)
-        except EgaraError:
-            raise
-        except Exception as error:  # a damaged header raises whatever its arithmetic meets first
-            raise EgaraError(
-                f"{self.path}: tar archive cut short or damaged ({error}); expected a whole one"
-            ) from error
-        for info in members:
-            check_name(self.path, info.name)
-        self._infos = {info.name: info for info in members if not info.isdir()}
-        self._select({name: info.size for name, info in self._infos.items()})
-        for name in self.members:
-            check_bytes(self.path, name, self._infos[name].size, None, self.limits)
-        for name in filter(is_document, self._infos):
-            with contextlib.suppress(Unreadable):
-                self.documents[name] = self.read(name)[:DOCUMENT_BYTES]
-
-    def read(self, member: str) -> bytes:
-        """Return one page's bytes."""
-        if member not in self._infos:
-            raise Unreadable("is not in the archive")
-        if not self._infos[member].isfile():
-            raise Unreadable(LINK)
-        try:
-            with self._archive.extractfile(self._infos[member]) as file:
-                return _bounded(file, self.path, member, self.limits)
-        except (EgaraError, MemoryError):
-            raise
-        except Exception as error:
-            raise Unreadable(f"damaged in the archive ({error})") from error

@@ -1,9 +1,7 @@
-"""What a volume may hold: names that stay inside it, sizes that memory and time can bear."""
+"""What memory and time can bear of a volume: each limit, its key of the configuration, and why a page is left out."""
 
-import re
-import unicodedata
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, fields
+from pathlib import Path
 
 from egara.errors import EgaraError, one_line
 
@@ -11,89 +9,156 @@ MEBIBYTE = 2**20
 
 
 class Unreadable(Exception):
-    """One page cannot be read, while the other pages of its volume can; the message is the reason, in one line."""
+    """One page cannot be given, while the other pages of its volume can.
 
-    def __init__(self, reason: str) -> None:
+    Attributes
+    ----------
+    cause : a key of `egara.skipped.CAUSES`.
+    """
+
+    def __init__(self, reason: str, cause: str = "unreadable") -> None:
         super().__init__(one_line(reason))
+        self.cause = cause
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that an honest scan stays far below; members, their bytes and the ratio are settings (`pages.limits`).
+    """Bounds that an honest scan stays far below; the fields are the keys of `pages.limits`, `pixels` aside.
 
-    A small blank page may shrink a thousandfold, so the ratio counts only from `ratio_from` bytes.
+    The defaults, and the bounds of a value in `LEAST` and `MOST`, are those of the configuration's schema.
     """
 
-    pixels: int = 100_000_000  # a double page of 600 dpi has 70 million
-    side: int = 30_000
-    member_bytes: int = 256 * MEBIBYTE
+    pixels: int = 60_000_000  # `pages.max_pixels`; a double page of 450 dpi has 40 million
+    side: int = 30_000  # pixels
+    member: int = 256  # MiB of a page's file
     members: int = 100_000
     ratio: int = 200
-    ratio_from: int = 16 * MEBIBYTE
+    ratio_from: int = 16  # MiB; a small blank page may shrink a thousandfold
+    points: int = 100_000  # side of a PDF page
+    document: int = 4  # MiB of ComicInfo.xml and the like
+    text: int = 16  # MiB of an EPUB's text or style sheet
+    annotations: int = 16  # MiB of Manga109's XML
+    folders: int = 16  # folders within folders
+    nested: int = 3  # archives within archives
+    volume: int = 2048  # MiB of a volume in an archive, packed
+
+    @property
+    def member_bytes(self) -> int:
+        """Most bytes of a page's file."""
+        return self.member * MEBIBYTE
 
 
-# The largest limits that a configuration may set (workflow/schemas/config.schema.yaml).
-MEMBERS, RATIO, MEMBER_MEBIBYTES = 10_000_000, 100_000, 4096
+# The bounds of each limit; Pillow opens no page of more than twice its MAX_IMAGE_PIXELS.
+LEAST = {field.name: 0 if field.name == "nested" else 1 for field in fields(Limits)}
+MOST = {
+    "pixels": 178_956_970,
+    "side": 1_000_000,
+    "member": 4096,
+    "members": 10_000_000,
+    "ratio": 100_000,
+    "ratio_from": 4096,
+    "points": 10_000_000,
+    "document": 64,
+    "text": 256,
+    "annotations": 1024,
+    "folders": 64,
+    "nested": 8,
+    "volume": 65_536,
+}
+DPI = {"least": 36, "default": 150, "most": 1200}
 
 
-def is_hidden(name: str) -> bool:
-    """Tell whether a member is a system's own: a dot file, or what a Mac or Windows leaves in an archive."""
-    parts = PurePosixPath(name).parts
-    return any(part.startswith(".") or part == "__MACOSX" for part in parts)
+def key(name: str) -> str:
+    """Return a limit's key of the configuration."""
+    return "pages.max_pixels" if name == "pixels" else f"pages.limits.{name}"
 
 
-def check_name(path: Path, name: str) -> str:
-    """Return a member's name, or raise `EgaraError` where it leaves its volume or cannot stand in a table."""
-    parts = re.split(r"[\\/]", name)
-    if ".." in parts or not parts[0] or re.match("[A-Za-z]:", name):
-        raise EgaraError(f"{path}: member {name!a} climbs out of the archive; expected paths inside it")
-    return check_text(path, name)
+def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
+    """Return limits from words such as `member=512`; what is not given keeps its default.
+
+    Raises
+    ------
+    EgaraError : an unknown limit, no whole number, or one out of range.
+    """
+    values: dict[str, str | int] = {} if pixels is None else {"pixels": pixels}
+    for word in given:
+        name, _, value = word.partition("=")
+        if name not in LEAST or name == "pixels":
+            known = ", ".join(name for name in LEAST if name != "pixels")
+            raise EgaraError(f"limit {name}; expected one of {known}, such as member=256")
+        values[name] = value
+    for name, value in values.items():
+        try:
+            values[name] = int(value)
+        except ValueError:
+            raise EgaraError(f"{key(name)} is {value}; expected a whole number") from None
+        if not LEAST[name] <= values[name] <= MOST[name]:
+            raise EgaraError(f"{key(name)} is {value}; expected {LEAST[name]} to {MOST[name]}")
+    return Limits(**values)
 
 
-def check_text(path: Path, name: str) -> str:
-    """Return a name, or raise `EgaraError` where it is not one line of text."""
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        raise EgaraError(f"{path}: name {name!a} is no text; expected one line of UTF-8")
-    return name
+def too_many(count: int, limits: Limits) -> str:
+    """Say that a volume has more members than any book has pages, "" where it has not."""
+    if count <= limits.members:
+        return ""
+    return f"{count} members or more; expected at most {limits.members} ({key('members')})"
 
 
-def check_count(path: Path, count: int, limits: Limits) -> None:
+def check_count(path: Path | str, count: int, limits: Limits) -> None:
     """Raise `EgaraError` where a volume has more members than any book has pages."""
-    if count > limits.members:
-        raise EgaraError(f"{path}: {count} members or more; expected at most {limits.members} (pages.limits.members)")
+    if said := too_many(count, limits):
+        raise EgaraError(f"{path}: {said}")
 
 
-def check_bytes(path: Path, name: str, size: int, compressed: int | None, limits: Limits) -> None:
-    """Raise `EgaraError` where a member unpacks to more than a page can be: a decompression bomb."""
-    if size > limits.member_bytes:
-        raise EgaraError(
-            f"{path}: member {name} unpacks to {size / MEBIBYTE:.0f} MiB or more, a decompression bomb;"
-            f" expected at most {limits.member_bytes // MEBIBYTE} MiB a page (pages.limits.member)"
+def check_bytes(size: int, compressed: int | None, limits: Limits, most: str = "member") -> None:
+    """Raise `Unreadable` where a member unpacks to more than a page can be, or `most` allows: a decompression bomb."""
+    if size > getattr(limits, most) * MEBIBYTE:
+        raise Unreadable(
+            f"unpacks to {size / MEBIBYTE:.0f} MiB or more; expected at most {getattr(limits, most)} MiB ({key(most)})",
+            "limit",
         )
-    if compressed is not None and size > limits.ratio_from and size > limits.ratio * max(compressed, 1):
-        raise EgaraError(
-            f"{path}: member {name} unpacks from {compressed} to {size} bytes, a decompression bomb;"
-            f" expected at most {limits.ratio} times (pages.limits.ratio)"
-        )
-
-
-def check_total(path: Path, size: int, limits: Limits) -> None:
-    """Raise `EgaraError` where an archive unpacks to far more than itself, be it in many small members."""
-    packed = path.stat().st_size
-    if size > limits.member_bytes and size > limits.ratio * packed:
-        raise EgaraError(
-            f"{path}: unpacks from {packed} to {size} bytes, a decompression bomb;"
-            f" expected at most {limits.ratio} times (pages.limits.ratio)"
+    if compressed is not None and size > limits.ratio_from * MEBIBYTE and size > limits.ratio * max(compressed, 1):
+        raise Unreadable(
+            f"unpacks from {compressed} to {size} bytes, a decompression bomb;"
+            f" expected at most {limits.ratio} times ({key('ratio')})",
+            "limit",
         )
 
 
-def check_pixels(where: str, width: int, height: int, limits: Limits) -> None:
-    """Raise `EgaraError` where a page has no pixels, or more than memory should be asked for."""
+def check_pixels(width: int, height: int, limits: Limits, what: str = "page") -> None:
+    """Raise `Unreadable` where a page has no pixels, or more than memory should be asked for."""
     if width < 1 or height < 1:
-        raise EgaraError(f"{where}: page of {width} x {height} pixels; expected at least 1 x 1")
+        raise Unreadable(f"{what} of {width} x {height} pixels; expected at least 1 x 1")
     if max(width, height) > limits.side:
-        raise EgaraError(f"{where}: page of {width} x {height} pixels; expected at most {limits.side} a side")
-    if width * height > limits.pixels:
-        raise EgaraError(
-            f"{where}: page of {width} x {height} pixels; expected at most {limits.pixels} in all (--max-pixels)"
+        raise Unreadable(
+            f"{what} of {width} x {height} pixels; expected at most {limits.side} a side ({key('side')})", "limit"
         )
+    if width * height > limits.pixels:
+        raise Unreadable(
+            f"{what} of {width} x {height} pixels; expected at most {limits.pixels} in all ({key('pixels')})", "limit"
+        )
+
+
+class Budget:
+    """What a volume's members may unpack to, those of archives within it included: a bomb may lie in many small ones.
+
+    Parameters
+    ----------
+    path : volume, as messages name it.
+    packed : its bytes.
+    """
+
+    def __init__(self, path: Path | str, packed: int, limits: Limits) -> None:
+        self._path, self._packed, self._limits = path, packed, limits
+        self._count = self._bytes = 0
+
+    def spend(self, count: int, size: int) -> None:
+        """Count members and the bytes that they unpack to; raises `EgaraError` where they are too many."""
+        self._count += count
+        self._bytes += size
+        check_count(self._path, self._count, self._limits)
+        if self._bytes > self._limits.member_bytes and self._bytes > self._limits.ratio * self._packed:
+            raise EgaraError(
+                f"{self._path}: unpacks from {self._packed} to {self._bytes} bytes, a decompression bomb;"
+                f" expected at most {self._limits.ratio} times ({key('ratio')})"
+            )

@@ -1,12 +1,21 @@
 """Manga109's layout: pages in `images/<book>/000.jpg`, annotations in `annotations/<book>.xml`."""
 
+import itertools
+import math
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from egara.corpus.limits import MEBIBYTE, Limits, key
+from egara.corpus.names import natural_order
 from egara.errors import EgaraError
 
-# The longest of Manga109 has 2 MiB; a tree of many small elements takes fifty times the bytes of its text.
-_XML_BYTES = 16 * 2**20
+# `annotations`, and beside it older or later ones: `annotations.v2018.05.31`, `annotations.v2020.12.18`.
+_ANNOTATIONS = re.compile(r"annotations([._-].*)?", re.IGNORECASE)
+KINDS = ("frame", "face", "body", "text")
+_SIDE = 100_000  # pixels that no page has
+SHAPE = 0.03  # by which a resized page's proportions may differ from the annotated ones
 
 
 @dataclass(frozen=True)
@@ -31,82 +40,151 @@ class Book:
     boxes: list[Box]
 
 
+def annotation_folders(root: Path) -> list[Path]:
+    """Return the folders of annotations in a folder, `annotations` first and then the latest of its versions."""
+    try:
+        names = [name for name in os.listdir(root) if _ANNOTATIONS.fullmatch(name) and (root / name).is_dir()]
+    except OSError:
+        return []
+    names = natural_order(names)[::-1]
+    return [root / name for name in sorted(names, key=lambda name: name.lower() != "annotations")]
+
+
 def is_collection(folder: Path) -> bool:
-    """Tell whether a folder is the whole collection, or its folder `images`: many works, not one volume."""
+    """Tell whether a folder is the whole collection, or its folder of images: many works, not one volume."""
     folder = folder.resolve()
-    root = folder.parent if folder.name == "images" else folder
-    return (root / "annotations").is_dir() and (root / "images").is_dir()
+    if _books(folder, annotation_folders(folder.parent)):
+        return True
+    inside = annotation_folders(folder)
+    return bool(inside) and any(_books(path, inside) for path in _folders(folder))
+
+
+def _books(folder: Path, annotations: list[Path]) -> bool:
+    """Tell whether a folder is Manga109's `images`, or holds several books that are annotated."""
+    if not annotations or folder in annotations:
+        return False
+    if folder.name == "images":
+        return folder.is_dir()
+    books = (path for path in _folders(folder) if any((one / f"{path.name}.xml").is_file() for one in annotations))
+    return len(list(itertools.islice(books, 2))) == 2
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir()]
+    except OSError:
+        return []
 
 
 def annotation_file(volume: str | Path) -> Path | None:
     """Return the annotations that belong to a book's folder of images, where there are any."""
     volume = Path(volume).resolve()
-    file = volume.parent.parent / "annotations" / f"{volume.name}.xml"
-    return file if volume.parent.name == "images" and file.is_file() else None
+    for folder in annotation_folders(volume.parent.parent):
+        file = folder / f"{volume.name}.xml"
+        if folder != volume.parent and file.is_file():
+            return file
+    return None
 
 
-def page_index(page: str) -> int | None:
-    """Return the index that a page's file name states (`007.jpg` → 7), or None where it states none."""
+def page_index(page: str, book: str = "") -> int | None:
+    """Return the index that a page's file name states, or None where it states none or may state several.
+
+    `007.jpg`, `p007.png` and, in the book ARMS, `ARMS_007.jpg` state 7; `v01_p003.jpg` is of two minds.
+    """
     stem = Path(page).stem
-    return int(stem) if stem.isascii() and stem.isdigit() and len(stem) <= 9 else None
+    stem = stem.removeprefix(book) if stem != book else stem
+    numbers = re.findall("[0-9]+", stem)
+    return int(numbers[0]) if len(numbers) == 1 and stem.endswith(numbers[0]) and len(numbers[0]) <= 9 else None
 
 
-def read_annotations(file: Path) -> Book:
-    """Read an annotation file; its boxes are of the kinds frame, face, body and text.
+def scale_to(size: tuple[int, int], stated: tuple[int, int]) -> tuple[float, float] | None:
+    """Return the factors, across and down, from a page's annotated size to its own, or None where its shape is another.
+
+    Sizes are width, height. A resized page keeps its shape but for rounding; one that was cut or split does not, and
+    nobody knows where its boxes lie.
+    """
+    across, down = size[0] / stated[0], size[1] / stated[1]
+    rounded = abs(stated[1] * across - size[1]) <= 1 or abs(stated[0] * down - size[0]) <= 1
+    return (across, down) if rounded or abs(across / down - 1) <= SHAPE else None
+
+
+def read_annotations(file: Path, limits: Limits | None = None) -> Book:
+    """Read an annotation file; its boxes are of the kinds frame, face, body and text, NaN where a side is no number.
 
     Raises
     ------
-    EgaraError : no annotations of Manga109.
+    EgaraError : no annotations of Manga109, or more than `limits` allow: a tree of many small elements takes fifty
+        times the bytes of its text, and the longest of Manga109 has 2 MiB.
     """
     from xml.etree.ElementTree import ParseError
 
     from defusedxml import DefusedXmlException, ElementTree
 
+    most = (limits or Limits()).annotations
     try:
         with open(file, "rb") as opened:
-            text = opened.read(_XML_BYTES + 1)
-        if len(text) > _XML_BYTES:
-            raise ValueError("more than 16 MiB")
+            text = opened.read(most * MEBIBYTE + 1)
+        if len(text) > most * MEBIBYTE:
+            raise ValueError(f"more than {most} MiB, {key('annotations')}")
         root = ElementTree.fromstring(text)
         pages = {int(page.attrib["index"]): page for page in root.iterfind("pages/page")}
         sizes = {index: (int(page.attrib["width"]), int(page.attrib["height"])) for index, page in pages.items()}
+        if strange := [index for index, size in sizes.items() if not 0 < min(size) <= max(size) < _SIDE]:
+            raise ValueError(f"page {strange[0]} of {sizes[strange[0]][0]} x {sizes[strange[0]][1]} pixels")
         boxes = [
             Box(
                 index,
                 box.tag,
-                *(float(box.attrib[side]) for side in ("xmin", "ymin", "xmax", "ymax")),
+                *(as_number(box.get(side, "")) for side in ("xmin", "ymin", "xmax", "ymax")),
                 box.get("character", ""),
             )
             for index, page in pages.items()
             for box in page
-            if "xmin" in box.attrib
+            if box.tag in KINDS
         ]
     except (ParseError, DefusedXmlException, KeyError, ValueError, LookupError, OSError) as error:
         raise EgaraError(f"{file}: cannot be read ({error}); expected annotations of Manga109") from error
     return Book(root.get("title", ""), sizes, boxes)
 
 
-def check_book(volume: Path, sizes: dict[str, tuple[int, int]]) -> list[str]:
+def as_number(text: object) -> float:
+    """Return a side of a box, NaN where it is no finite number."""
+    try:
+        value = float(text)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def check_book(volume: Path, sizes: dict[str, tuple[int, int]], limits: Limits | None = None) -> list[str]:
     """Compare a book's pages (name → width, height) with its annotations; return a warning for each difference.
 
-    Boxes are in pixels of the annotated size, so a page of another size would have its faces cut out elsewhere.
+    Boxes are in pixels of the annotated size. The detector `annotations` scales those of a page that was resized; a
+    page of another shape has none.
     """
     file = annotation_file(volume)
     if file is None:
         return []
     try:
-        stated = read_annotations(file).sizes
+        stated = read_annotations(file, limits).sizes
     except EgaraError as error:
         return [str(error)]
-    found = {page_index(page): size for page, size in sizes.items()}
+    found = {page_index(page, Path(volume).name): size for page, size in sizes.items()}
     other = sorted(index for index, size in stated.items() if found.get(index, size) != size)
+    reshaped = [index for index in other if scale_to(found[index], stated[index]) is None]
     missing = sorted(set(stated) - set(found))
     warnings = []
     if other:
         first = other[0]
         warnings.append(
             f"{volume}: {len(other)} pages have another size than {file} states"
-            f" (page {first}: {found[first]}, not {stated[first]})"
+            f" (page {first}: {found[first]}, not {stated[first]}); its boxes are scaled"
+        )
+    if reshaped:
+        first = reshaped[0]
+        warnings.append(
+            f"{volume}: {len(reshaped)} pages have another shape than {file} states"
+            f" (page {first}: {found[first]}, not {stated[first]}); its boxes fit none of them"
         )
     if missing:
         warnings.append(f"{volume}: {len(missing)} pages of {file} are missing (page {missing[0]})")

@@ -3,33 +3,45 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.corpus.images import PIXELS, decode
-from egara.corpus.limits import MEBIBYTE, MEMBER_MEBIBYTES, MEMBERS, RATIO, Limits, Unreadable
+from egara.corpus.images import Pictures, decode, decode_first, pages_within
+from egara.corpus.limits import DPI, MOST, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
 from egara.errors import EgaraError
 from egara.files import read_tsv
+from egara.skipped import LOST
+from egara.skipped import skipped as left_out
 
 if TYPE_CHECKING:
     import pandas as pd
     from PIL import Image
 
 COLUMNS = ["author", "work", "volume", "page", "width", "height", "sha256", "source", "member"]
-SKIPPED_COLUMNS = ["source", "member", "reason"]
+# What numbers the pages of a file with several, from its second on: `a.tif#2`.
+_FRAME = "#"
 
 
 @dataclass
 class Volume:
-    """The pages of one volume in reading order, what was skipped, and what its owner should look at."""
+    """The pages of one volume in reading order, what was left out, and what its owner should look at."""
 
     name: str
     pages: list[dict[str, str | int]] = field(default_factory=list)
-    skipped: list[dict[str, str]] = field(default_factory=list)
+    skipped: list[dict[str, str | int]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+
+class NoPage(EgaraError):
+    """A volume of which no page can be read; `skipped` are the rows that say why."""
+
+    def __init__(self, message: str, skipped: list[dict[str, str | int]]) -> None:
+        super().__init__(message)
+        self.skipped = skipped
 
 
 def list_volume(
@@ -40,7 +52,7 @@ def list_volume(
     *,
     unreadable: str = "skip",
     limits: Limits | None = None,
-    dpi: float = 150,
+    dpi: float = DPI["default"],
 ) -> Volume:
     """Decode every page of a volume, one at a time, and list it.
 
@@ -48,56 +60,99 @@ def list_volume(
     ----------
     path : folder, archive, document or image.
     name, author, work : what the rows say.
-    unreadable : `skip` lists an image that cannot be read among `skipped`; `error` raises.
+    unreadable : `skip` lists what is lost among `skipped`; `error` raises.
     limits : bounds on members and pages.
     dpi : resolution at which a PDF is rendered.
 
     Returns
     -------
-    Volume whose `pages` have the keys `COLUMNS` and whose `skipped` have the keys `SKIPPED_COLUMNS`.
+    Volume whose `pages` have the keys `COLUMNS` and whose `skipped` those of `egara.skipped`.
 
     Raises
     ------
-    EgaraError : the volume cannot be read, breaks a limit, or has no page left.
+    EgaraError : the volume cannot be opened, or with `error`, a part of it cannot be read.
+    NoPage : no page is left.
     """
     limits = limits or Limits()
     volume = Volume(name)
     with open_volume(path, limits, dpi) as source:
-        volume.warnings += cross_check(source.documents, author, work, path)
         for member, data in source.blobs(source.members):
             page = source.page_name(member)
             try:
                 if isinstance(data, Unreadable):
                     raise data
-                width, height = decode(data, f"{path}: {page}", limits).size
+                pages, pictures = _pages_of(data, limits)
             except Unreadable as error:
                 if unreadable == "error":
-                    raise EgaraError(f"{path}: {page}: {error}; expected an image that can be read") from error
-                volume.skipped.append({"source": str(path), "member": member, "reason": str(error)})
+                    raise EgaraError(f"{path}: {page}: {error}; expected a page that can be read") from error
+                reason = str(error) if page in (member, path.name) else f"{page}: {error}"
+                volume.skipped.append(left_out(path, member, error.cause, reason))
                 continue
-            digest = hashlib.sha256(data).hexdigest()
-            row = (author, work, name, page, width, height, digest, str(path), member)
-            volume.pages.append(dict(zip(COLUMNS, row, strict=True)))
+            for number, (frame, size) in enumerate(pages, start=1):
+                mark = f"{_FRAME}{number}" if number > 1 else ""
+                if isinstance(size, Unreadable):
+                    if unreadable == "error":
+                        raise EgaraError(f"{path}: {page}{mark}: {size}; expected a page that can be read")
+                    volume.skipped.append(left_out(path, f"{member}{mark}", size.cause, str(size)))
+                    continue
+                row = (author, work, name, f"{page}{mark}", *size, _digest(data, frame), str(path), f"{member}{mark}")
+                volume.pages.append(dict(zip(COLUMNS, row, strict=True)))
+            if pictures.others:
+                reason = f"{pictures.kind} of {pictures.others + len(pages)} pictures; the first is taken"
+                if len(pages) > 1:
+                    reason = f"TIFF with {pictures.others} smaller copies of its {len(pages)} pages"
+                volume.skipped.append(left_out(path, member, "frames", reason, pictures.others))
+        volume.warnings = [*cross_check(source.documents, author, work, path), *source.warnings]
+        volume.skipped += source.skipped
+    if lost := [row for row in volume.skipped if row["cause"] in LOST and unreadable == "error"]:
+        where = f"{path}: {lost[0]['member']}" if lost[0]["member"] else f"{path}"
+        raise EgaraError(f"{where}: {lost[0]['reason']}; expected a volume that is whole (pages.unreadable)")
     if not volume.pages:
-        first = volume.skipped[0]
-        raise EgaraError(
-            f"{path}: no page left, none of {len(volume.skipped)} images can be read"
-            f" ({first['member'] or path.name}: {first['reason']}); expected at least one"
+        lost = [row for row in volume.skipped if row["cause"] in (*LOST, "link")]
+        first = (lost or volume.skipped)[0]
+        raise NoPage(
+            f"{path}: no page left, none of {len(lost)} images can be read"
+            f" ({first['member'] or path.name}: {first['reason']}); expected at least one",
+            volume.skipped,
         )
     if path.is_dir():
-        volume.warnings += check_book(path, {row["page"]: (row["width"], row["height"]) for row in volume.pages})
+        volume.warnings += check_book(
+            path, {row["page"]: (row["width"], row["height"]) for row in volume.pages}, limits
+        )
     return volume
 
 
-def check_distinct(volumes: Iterable[Volume]) -> None:
-    """Raise `EgaraError` where two volumes hold the same pages: one volume under two names would count twice."""
-    seen: dict[tuple, Volume] = {}
+def _pages_of(data: bytes, limits: Limits) -> tuple[list[tuple[int, tuple[int, int] | Unreadable]], Pictures]:
+    """Decode the pages of one file; return each one's place in it and its size, or why it cannot be read."""
+    image, pictures = decode_first(data, limits)
+    pages: list[tuple[int, tuple[int, int] | Unreadable]] = [(0, image.size)]
+    for place in pictures.pages[1:]:
+        try:
+            pages.append((place, decode(data, limits, place).size))
+        except Unreadable as error:
+            pages.append((place, error))
+    return pages, pictures
+
+
+def _digest(data: bytes, frame: int) -> str:
+    """Return what a page is known by: the SHA-256 of its file, and of its place in a file with several."""
+    digest = hashlib.sha256(data)
+    if frame:
+        digest.update(f"{_FRAME}{frame}".encode())
+    return digest.hexdigest()
+
+
+def leave_out_copies(volumes: Iterable[Volume]) -> list[dict[str, str | int]]:
+    """Empty the volumes whose pages are those of an earlier one, which would count twice; return a row for each."""
+    seen: dict[tuple, str] = {}
+    rows = []
     for volume in volumes:
+        source = str(volume.pages[0]["source"])
         pages = tuple(row["sha256"] for row in volume.pages)
-        if (other := seen.setdefault(pages, volume)) is not volume:
-            raise EgaraError(
-                f"{volume.pages[0]['source']}: same pages as {other.pages[0]['source']}; expected each volume once"
-            )
+        if (other := seen.setdefault(pages, source)) != source:
+            rows.append(left_out(source, "", "duplicate", f"volume with the same pages as {other}; each is read once"))
+            volume.pages = []
+    return rows
 
 
 def read_pages(path: str | Path) -> "pd.DataFrame":
@@ -136,36 +191,66 @@ def open_page(row: "Mapping[str, str | int] | pd.Series") -> "Image.Image":
     return next(_open_run([dict(row)]))[1]
 
 
+def _file_and_number(row: Mapping) -> tuple[str, int]:
+    """Return the member that holds a row's page, and the page's number in it, from 1."""
+    member, mark, number = str(row["member"]).rpartition(_FRAME)
+    if mark and number.isascii() and number.isdigit() and str(row["page"]).endswith(f"{_FRAME}{number}"):
+        return member, int(number)
+    return str(row["member"]), 1
+
+
 def _runs(rows: Iterable[dict]) -> Iterator[list[dict]]:
-    """Split rows where the volume changes, or where a page comes again."""
+    """Split rows where the volume changes, or where a file comes again that others have followed."""
     run: list[dict] = []
     members: set[str] = set()
     for row in rows:
-        if run and (row["source"] != run[0]["source"] or row["member"] in members):
+        member = _file_and_number(row)[0]
+        again = member in members and member != _file_and_number(run[-1])[0]
+        if run and (row["source"] != run[0]["source"] or again):
             yield run
             run, members = [], set()
         run.append(row)
-        members.add(row["member"])
+        members.add(member)
     if run:
         yield run
 
 
 def _open_run(rows: list[dict]) -> Iterator[tuple[dict, "Image.Image"]]:
-    """Yield rows of one volume, each page once, with their images."""
+    """Yield rows of one volume, each file read once, with their images."""
     path = Path(rows[0]["source"])
     sizes = {row["member"]: (int(row["width"]), int(row["height"])) for row in rows}
     # The pages were within their limits when they were listed, and their bytes are compared before they are decoded.
-    limits = Limits(pixels=PIXELS, member_bytes=MEMBER_MEBIBYTES * MEBIBYTE, members=MEMBERS, ratio=RATIO)
-    with open_volume(path, limits, sizes=sizes) as source:
-        blobs = source.blobs([row["member"] for row in rows])
-        for row, (_, data) in zip(rows, blobs, strict=True):
-            where = f"{path}: page {row['page']}"
-            if isinstance(data, Unreadable):
-                raise EgaraError(f"{where}: {data}; the volume changed since its pages were listed")
-            digest = hashlib.sha256(data).hexdigest()
-            if digest != row["sha256"]:
-                raise EgaraError(
-                    f"{where}: the volume changed since its pages were listed"
-                    f" (SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…)"
-                )
-            yield row, decode(data, where)
+    with open_volume(path, Limits(**MOST), sizes=sizes) as source:
+        files = {member: list(group) for member, group in groupby(rows, key=lambda row: _file_and_number(row)[0])}
+        for member, data in source.blobs(list(files)):
+            for row, frame in zip(files[member], _frames(files[member], data), strict=True):
+                yield row, _image_of(row, data, frame, path)
+
+
+def _frames(rows: list[dict], data: bytes | Unreadable) -> list[int | None]:
+    """Return the place in their file of each row's page, None where it is not there."""
+    numbers = [_file_and_number(row)[1] for row in rows]
+    try:
+        places = pages_within(data, Limits(**MOST)) if max(numbers) > 1 and not isinstance(data, Unreadable) else (0,)
+    except Unreadable:
+        places = (0,)
+    return [places[number - 1] if 0 < number <= len(places) else None for number in numbers]
+
+
+def _image_of(row: dict, data: bytes | Unreadable, frame: int | None, path: Path) -> "Image.Image":
+    """Decode the page of a row, after comparing it with what was listed."""
+    where = f"{path}: page {row['page']}"
+    if isinstance(data, Unreadable):
+        raise EgaraError(f"{where}: {data}; the volume changed since its pages were listed")
+    if frame is None:
+        raise EgaraError(f"{where}: is not in its file; the volume changed since its pages were listed")
+    digest = _digest(data, frame)
+    if digest != row["sha256"]:
+        raise EgaraError(
+            f"{where}: the volume changed since its pages were listed"
+            f" (SHA-256 {digest[:12]}…, expected {row['sha256'][:12]}…)"
+        )
+    try:
+        return decode(data, None, frame)
+    except Unreadable as error:
+        raise EgaraError(f"{where}: {error}; expected the page that was listed") from error

@@ -1,19 +1,51 @@
-"""PNG files that hold fewer rows than they state: Pillow leaves what is missing black, without a word."""
+"""PNG files: what is wrong with their pixels, and what stands beside them and may be left out.
+
+Pillow leaves rows that are missing black, without a word, does not test the checksums of the pixels, and refuses whole
+pictures for their metadata.
+"""
 
 import struct
 import zlib
 from collections.abc import Iterator
 
+from egara.corpus.limits import Unreadable
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → samples a pixel
 # Adam7: each pass's first column and row, and their steps (PNG specification, section 8).
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
+# Beside these, transparency and orientation change what a page shows.
+_KEPT = (*_CRITICAL, b"tRNS", b"eXIf")
+
+
+def check_critical(data: bytes) -> None:
+    """Raise `Unreadable` where a chunk that holds pixels, palette or size has a wrong checksum."""
+    for kind, body, checksum in _chunks(data):
+        if (
+            kind in _CRITICAL
+            and kind != b"IEND"
+            and (checksum is None or zlib.crc32(body, zlib.crc32(kind)) != checksum)
+        ):
+            cut = "is cut short" if checksum is None else "has a wrong checksum"
+            raise Unreadable(f"truncated or damaged, its chunk {kind.decode()} {cut}")
+
+
+def pixels_alone(data: bytes) -> bytes:
+    """Return a PNG file without metadata, and without what is damaged beside its pixels."""
+    kept = [
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
+        for kind, body, checksum in _chunks(data)
+        if kind in _KEPT and kind != b"IEND" and zlib.crc32(body, zlib.crc32(kind)) == checksum
+    ]
+    return SIGNATURE + b"".join(kept) + b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def lacks_rows(data: bytes) -> bool:
     """Tell whether a PNG file's pixels end before its last row; only unpacks, and keeps nothing."""
     left, inflate = _expected(data), zlib.decompressobj()
-    for part in _parts(data):
-        waiting = part
+    for kind, part, _ in _chunks(data):
+        waiting = part if kind == b"IDAT" else b""
         while waiting and left > 0 and not inflate.eof:
             left -= len(inflate.decompress(waiting, 2**20))
             waiting = inflate.unconsumed_tail
@@ -33,11 +65,11 @@ def _expected(data: bytes) -> int:
     return total
 
 
-def _parts(data: bytes) -> Iterator[bytes]:
-    """Yield the bytes of each IDAT chunk."""
-    place = 8
+def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int | None]]:
+    """Yield each chunk's kind, bytes and stated checksum, which is None where the file ends before it."""
+    place = len(SIGNATURE)
     while place + 8 <= len(data):
         size, kind = struct.unpack(">I4s", data[place : place + 8])
-        if kind == b"IDAT":
-            yield data[place + 8 : place + 8 + size]
+        body, stated = data[place + 8 : place + 8 + size], data[place + 8 + size : place + 12 + size]
+        yield kind, body, struct.unpack(">I", stated)[0] if len(stated) == 4 else None
         place += 12 + size

@@ -3,69 +3,73 @@
 import glob
 import os
 import re
-import tarfile
-import zipfile
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.corpus.archives import VOLUMES, Folder, SingleFile, Source, Tar, Zip, check_entries, natural_order
-from egara.corpus.documents import Epub, Pdf
-from egara.corpus.images import SUFFIXES, is_image
-from egara.corpus.limits import Limits, check_text, is_hidden
+from egara.corpus.archives import Opening, SingleFile, Source
+from egara.corpus.epub import Epub, is_epub
+from egara.corpus.folders import Folder, read_tree, search
+from egara.corpus.limits import DPI, Budget, Limits
 from egara.corpus.manga109 import is_collection
+from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order
+from egara.corpus.pdf import Pdf
+from egara.corpus.signatures import is_image
 from egara.corpus.streams import Stream
+from egara.corpus.tars import PACKED, Tar, is_tar
+from egara.corpus.zips import Zip, is_zip
 from egara.errors import EgaraError
+from egara.skipped import skipped
 
 EXPECTED = "a folder of images, CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF"
 
-# Folders within folders; links may lead in a circle.
-_DEPTH = 8
 
-_OTHER_BOOKS = {
-    ".mobi": "MOBI",
-    ".azw": "Kindle book",
-    ".azw3": "Kindle book",
-    ".kfx": "Kindle book",
-    ".djvu": "DjVu",
-    ".cba": "ACE archive",
-    ".lzh": "LHA archive",
-    ".gz": "compressed tar",
-    ".tgz": "compressed tar",
-    ".bz2": "compressed tar",
-    ".xz": "compressed tar",
-    ".zst": "compressed tar",
-}
+@dataclass
+class Found:
+    """The volumes behind the values of `volumes`, rows for what lies beside them, and what their owner should know."""
+
+    volumes: list[Path] = field(default_factory=list)
+    skipped: list[dict[str, str | int]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
 
-def find_volumes(values: list[str]) -> tuple[list[Path], list[str]]:
-    """Return the volumes that `values` name, and warnings about what lies beside them.
+def find_volumes(values: list[str], limits: Limits | None = None) -> Found:
+    """Return the volumes that `values` name, and all that lies beside them.
 
     A value is a file, a folder of images (one volume, subfolders included), a folder of volumes (archives, or
-    folders of images) or a glob. The volumes of one value come in natural order.
+    folders of images) or a glob. The volumes of one value come in natural order; images beside volumes are a volume
+    of their own.
 
     Raises
     ------
     EgaraError : nothing is there, nothing in it is a volume, or one volume comes twice.
     """
-    volumes: list[Path] = []
-    warnings: list[str] = []
-    for value in values:
-        for path in _expand(value):
-            found, noted = _inside(path) if path.is_dir() else ([path], [])
-            volumes += found
-            warnings += noted
+    limits, found = limits or Limits(), Found()
     seen: dict[str, Path] = {}
-    for volume in volumes:
-        check_text(volume.parent, volume.name)
-        if (other := seen.setdefault(os.path.realpath(volume), volume)) is not volume:
-            raise EgaraError(f"{volume}: volume listed twice (also as {other}); expected each once")
-    return volumes, warnings
+    for value in values:
+        for path in expand(value):
+            inside = _inside(path, limits, found) if path.is_dir() else [path]
+            for volume in inside:
+                if (shown := label(str(volume))) != str(volume):
+                    reason = "its name is no text; expected one line of UTF-8, without control characters"
+                    found.skipped.append(skipped(shown, "", "volume", reason))
+                    continue
+                real = os.path.realpath(volume)
+                if (other := seen.setdefault(real, volume)) is volume:
+                    found.volumes.append(volume)
+                elif volume is not path and volume.is_symlink():
+                    reason = f"a link to {other}, which is read already"
+                    found.skipped.append(skipped(path, str(volume.relative_to(path)), "link", reason))
+                else:
+                    raise EgaraError(f"{volume}: volume listed twice (also as {other}); expected each once")
+    return found
 
 
 def name_volumes(volumes: list[Path]) -> list[str]:
     """Name volumes by their files or folders; where names meet, as much of the path is kept as tells them apart."""
     paths = [Path(os.path.abspath(volume)) for volume in volumes]
-    names = [path.stem if path.suffix.lower() in (*VOLUMES, *SUFFIXES) else path.name for path in paths]
+    names = [path.stem if path.suffix.lower() in (*VOLUMES, *PAGES) else path.name for path in paths]
     depth = 1
     while clashes := {name for name, count in Counter(names).items() if count > 1}:
         names = [
@@ -76,7 +80,7 @@ def name_volumes(volumes: list[Path]) -> list[str]:
 
 
 def open_volume(
-    path: Path, limits: Limits, dpi: float = 150, sizes: dict[str, tuple[int, int]] | None = None
+    path: Path, limits: Limits, dpi: float = DPI["default"], sizes: Mapping[str, tuple[int, int]] | None = None
 ) -> Source:
     """Open a volume by its content, whatever its suffix says.
 
@@ -87,50 +91,59 @@ def open_volume(
     EgaraError : missing, empty, encrypted, damaged or hostile, or no volume that can be read.
     """
     try:
-        if path.is_dir():
-            return Folder(path, limits)
-        if path.exists() and not path.is_file():
+        packed = path.stat().st_size
+    except (OSError, ValueError):  # `_open_file` says so
+        packed = 0
+    return _open_file(path, path, Opening(limits, _open_file, Budget(path, packed, limits), dpi, sizes or {}))
+
+
+def _open_file(file: Path, path: Path, opening: Opening) -> Source:
+    """Open the volume in `file`, which messages call `path`."""
+    try:
+        if file.is_dir():
+            return Folder(file, path, opening)
+        if file.exists() and not file.is_file():
             raise EgaraError(f"{path}: a device or pipe; expected {EXPECTED}")
-        with open(path, "rb") as file:
-            head = file.read(1024)
+        with open(file, "rb") as opened:
+            head = opened.read(1024)
+            opened.seek(max(0, file.stat().st_size - 2**16))
+            tail = opened.read()
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise EgaraError(f"{path}: cannot be read ({reason}); expected {EXPECTED}") from error
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        raise EgaraError(f"{path}: packed with Zstandard; expected {EXPECTED}, or a tar packed with gzip, bzip2 or xz")
     if not head:
         raise EgaraError(f"{path}: empty file; expected {EXPECTED}")
-    if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        check_entries(path, limits)
-        return Epub(path, limits) if _is_epub(path) else Zip(path, limits)
-    if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")):
-        return Stream(path, limits)
     suffix = path.suffix.lower()
-    if head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and tarfile.is_tarfile(path)):
-        return Tar(path, limits)
+    if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")):
+        return Stream(file, path, opening)
+    if head.startswith(tuple(PACKED)) or head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and is_tar(file)):
+        return Tar(file, path, opening)
+    if (head.startswith(b"PK") or not (b"%PDF-" in head or is_image(head))) and is_zip(head, tail):
+        return Epub(file, path, opening) if is_epub(file, opening.limits) else Zip(file, path, opening)
     if b"%PDF-" in head:
-        return Pdf(path, limits, dpi, sizes)
-    if is_image(head) or suffix in SUFFIXES:
-        return SingleFile(path, limits)
-    found = f"{_OTHER_BOOKS[suffix]} cannot be read" if suffix in _OTHER_BOOKS else "no volume, by its first bytes"
+        return Pdf(file, path, opening)
+    if is_image(head) or suffix in PAGES:
+        return SingleFile(file, path, opening)
+    found = f"{OTHER_VOLUMES[suffix]} cannot be read" if suffix in OTHER_VOLUMES else "no volume, by its first bytes"
     raise EgaraError(f"{path}: {found}; expected {EXPECTED}")
 
 
-def _is_epub(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "META-INF/container.xml" in archive.namelist()
-    except Exception:  # a damaged directory raises whatever its arithmetic meets first; `Zip` then says so
-        return False
+def expand(value: str) -> list[Path]:
+    """Return the paths of one value, in natural order; a path that exists is itself, even with brackets in its name.
 
-
-def _expand(value: str) -> list[Path]:
-    """Return the paths of one value; a path that exists is itself, even with brackets in its name."""
+    Raises
+    ------
+    EgaraError : nothing is there.
+    """
     try:
         path = Path(value).expanduser()
         if path.exists():
             return [path]
         if not glob.has_magic(value):
             raise EgaraError(f"{value}: no such file or folder; expected {EXPECTED}")
-        found = [name for name in glob.glob(str(path), recursive=True) if not is_hidden(Path(name).name)]
+        found = [name for name in glob.glob(_pattern(path), recursive=True) if not is_system(Path(name).name)]
     except (OSError, RuntimeError, ValueError, re.error) as error:  # too long, nobody's home, a zero byte
         raise EgaraError(f"{value}: is no place ({error}); expected {EXPECTED}") from error
     if not found:
@@ -138,34 +151,24 @@ def _expand(value: str) -> list[Path]:
     return [Path(name) for name in natural_order(found)]
 
 
-def _inside(folder: Path) -> tuple[list[Path], list[str]]:
-    """Return the volumes that a folder holds, or that it is, and warnings about what was passed over."""
+def _pattern(path: Path) -> str:
+    """Return a glob in which the folders that exist are themselves: `[Author] Work/*.cbz` means that folder."""
+    for parent in path.parents:
+        if parent.exists():
+            return str(Path(glob.escape(str(parent))) / path.relative_to(parent))
+    return str(path)
+
+
+def _inside(folder: Path, limits: Limits, found: Found) -> list[Path]:
+    """Return the volumes that a folder holds, or that it is."""
     if is_collection(folder):
         raise EgaraError(f"{folder}: all of Manga109; expected the folder of one book, such as images/ARMS")
     volumes: list[Path] = []
-    left: list[Path] = []
-    _search(folder, volumes, left)
+    rows: list[dict[str, str | int]] = []
+    search(folder, read_tree(folder, limits), volumes, rows, found.warnings)
     if not volumes:
-        found = f"only {left[0].name} ({_OTHER_BOOKS[left[0].suffix.lower()]})" if left else "nothing of the kind"
-        raise EgaraError(f"{folder}: holds {found}; expected {EXPECTED}")
-    noted = f"{folder}: {len(left)} files beside its volumes are passed over ({left[0].name})" if left else ""
-    return volumes, [noted] if noted else []
-
-
-def _search(folder: Path, volumes: list[Path], left: list[Path], depth: int = 0) -> None:
-    """Add the volumes in a folder to `volumes`, in natural order, and the books and images beside them to `left`."""
-    try:
-        paths = [folder / name for name in natural_order(os.listdir(folder)) if not is_hidden(name)]
-    except OSError as error:
-        raise EgaraError(f"{folder}: folder cannot be read ({error.strerror}); expected {EXPECTED}") from error
-    suffixes = {path: path.suffix.lower() for path in paths if path.is_file()}
-    images = [path for path, suffix in suffixes.items() if suffix in SUFFIXES]
-    if images and not any(suffix in VOLUMES for suffix in suffixes.values()):
-        volumes.append(folder)
-        return
-    left += [path for path, suffix in suffixes.items() if suffix in _OTHER_BOOKS or suffix in SUFFIXES]
-    for path in paths:
-        if suffixes.get(path) in VOLUMES:
-            volumes.append(path)
-        elif path not in suffixes and path.is_dir() and depth < _DEPTH:
-            _search(path, volumes, left, depth + 1)
+        left = next((row for row in rows if row["cause"] in ("volume", "foreign")), None)
+        holds = f"only {left['member']} ({left['reason']})" if left else "nothing of the kind"
+        raise EgaraError(f"{folder}: holds {holds}; expected {EXPECTED}")
+    found.skipped += rows
+    return volumes

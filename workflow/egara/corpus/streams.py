@@ -1,116 +1,197 @@
 """CB7 and CBR through libarchive."""
 
-import contextlib
 import ctypes
-import tempfile
+import functools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from egara.corpus.archives import DOCUMENT_BYTES, LINK, Source, is_document
-from egara.corpus.limits import Unreadable, check_bytes, check_count, check_name, check_total
+from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source
+from egara.corpus.limits import Unreadable, check_bytes
+from egara.corpus.names import decode_name, is_comic_info, is_volume
 from egara.errors import EgaraError
+from egara.skipped import skipped
+
+# Shift JIS: a first byte with its second, which is never a slash; anything else is one byte.
+_TWO_BYTES = re.compile(rb"[\x81-\x9f\xe0-\xfc][/\x40-\x7e\x80-\xfc]|.", re.DOTALL)
+
+
+# How often an archive is read on behind members that are damaged.
+_PASSES = 50
 
 
 class Stream(Source):
     """CB7 or CBR through libarchive, which reads an archive from its start to its end only."""
 
+    kind = "CBR"
+    one_way = True
+    _broken = False  # whether the archive breaks off, while what came before is whole
+
     def _open(self) -> None:
         sizes: dict[str, int] = {}
-        total = 0
-        for name, entry in self._entries():
-            sizes[name] = entry.size or 0
-            total += sizes[name]
-            # Before the next header is asked for: to reach it, a solid archive unpacks this member.
-            check_count(self.path, len(sizes), self.limits)
-            check_bytes(self.path, name, sizes[name], None, self.limits)
-            check_total(self.path, total, self.limits)
-            if is_document(name):
-                with contextlib.suppress(Unreadable):
-                    self.documents[name] = self._unpack(name, entry)[:DOCUMENT_BYTES]
+        described: dict[str, bytes] = {}
+        entries = self._entries()
+        try:
+            for name, entry in entries:
+                sizes[name] = entry.size or 0
+                # Before the next header is asked for: to reach it, a solid archive unpacks this member.
+                self.opening.budget.spend(1, sizes[name])
+                if is_comic_info(name):
+                    described[name] = self._described(name, entry)
+        except EgaraError as error:
+            if not self._broken or not sizes:
+                raise
+            reason = str(error).removeprefix(f"{self.path}: ")
+            self.skipped.append(skipped(self.path, "", "unreadable", f"{reason}; what came after is missing"))
+        for name, count in self._again.items():
+            reason = f"{name} is there {count + 1} times; the first one is taken"
+            self.skipped.append(skipped(self.path, name, "duplicate", reason, count))
         self._select(sizes)
+        self.documents = {name: data for name, data in described.items() if data}
 
-    def read(self, member: str) -> bytes:
-        """Return one page's bytes."""
-        for _, data in self.blobs([member]):
-            if isinstance(data, Unreadable):
-                raise data
-            return data
-        raise Unreadable("is not in the archive")
+    def _described(self, name: str, entry) -> bytes:
+        try:
+            data = self._joined(self._unpack(name, entry))
+            check_bytes(len(data), None, self.limits, "document")
+        except Unreadable as error:
+            self.warnings.append(f"{self.path}: {name}: {error}; author and work are not compared")
+            return b""
+        return data
 
-    def blobs(self, members: list[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
-        """Yield pages in the order asked for, from one pass; pages that come too early wait in a temporary folder."""
-        places = {member: place for place, member in enumerate(members)}
-        failed: dict[int, Unreadable] = {}
-        turn = 0
-        with tempfile.TemporaryDirectory(prefix="egara-") as folder:
-            for name, entry in self._entries():
-                place = places.pop(name, None)
+    def _read_documents(self, names) -> None:
+        """Nothing: they were read on the way."""
+
+    def _stored(self, names: list[str]) -> Iterator[tuple[str, bytes | Path | Unreadable]]:
+        """Yield files in the order asked for, from one pass; those that come too early wait in a temporary folder.
+
+        A member at which libarchive gives up is left out of another pass, which may read those behind it.
+        """
+        places = {name: place for place, name in enumerate(names)}
+        ready: dict[int, bytes | Path | Unreadable] = {}
+        turn, lost = 0, Unreadable(ABSENT, "missing")
+        for _ in range(_PASSES):
+            place = None
+            try:
+                for name, entry in self._entries():
+                    place = places.pop(name, None)
+                    if place is None:
+                        continue
+                    ready[place] = self._taken(name, entry, place, place == turn)
+                    place = None
+                    while turn in ready:
+                        yield names[turn], self._given(ready.pop(turn), names[turn])
+                        turn += 1
+                    if not places:
+                        return
+                break
+            except EgaraError as error:
+                if not self._broken:
+                    raise
+                lost = Unreadable(str(error).removeprefix(f"{self.path}: "))
                 if place is None:
-                    continue
-                try:
-                    data: bytes | Unreadable = self._unpack(name, entry)
-                except Unreadable as error:
-                    data = error
-                if place == turn:
-                    yield name, data
-                    turn += 1
-                elif isinstance(data, Unreadable):
-                    failed[place] = data
-                else:
-                    (Path(folder) / str(place)).write_bytes(data)
-                while (waiting := Path(folder) / str(turn)).exists() or turn in failed:
-                    yield members[turn], failed.pop(turn, None) or waiting.read_bytes()
-                    waiting.unlink(missing_ok=True)
-                    turn += 1
-                if not places:
-                    return
-            for place in range(turn, len(members)):
-                waiting = Path(folder) / str(place)
-                found = failed.get(place, Unreadable("is not in the archive"))
-                yield members[place], waiting.read_bytes() if waiting.exists() else found
+                    break
+                ready[place] = lost
+        for place in range(turn, len(names)):
+            yield names[place], self._given(ready.get(place, lost), names[place])
+
+    def _taken(self, name: str, entry, place: int, wanted: bool) -> bytes | Path | Unreadable:
+        """Read a member: a page whose turn it is into memory, anything else into a file."""
+        try:
+            if wanted and not is_volume(name):
+                return self._joined(self._unpack(name, entry))
+            return self._spilled(self._unpack(name, entry), str(place))
+        except Unreadable as error:
+            return error
+
+    def _given(self, found: bytes | Path | Unreadable, name: str) -> bytes | Path | Unreadable:
+        """Return a page's bytes where they waited in a file, which goes; a volume stays a file."""
+        if not isinstance(found, Path) or is_volume(name):
+            return found
+        data = found.read_bytes()
+        found.unlink()
+        return data
 
     def _entries(self) -> Iterator[tuple[str, object]]:
-        """Yield all that is no folder in the archive, the names checked."""
+        """Yield all that is no folder in the archive, under the names that tables give; of one name the first."""
         libarchive = _libarchive(self.path)
-        # Asked for by hand: without a word, libarchive gives the encrypted bytes of a RAR 4 member.
-        is_encrypted = libarchive.ffi.ffi("entry_is_encrypted", [libarchive.ffi.c_archive_entry_p], ctypes.c_int)
+        self._broken = False
+        self._again: dict[str, int] = {}
+        seen: set[str] = set()
+        stored: set[bytes] = set()
         try:
-            with open(self.path, "rb") as file:
+            with open(self.file, "rb") as file:
                 kind = _format(file.read(8))
-            with open(self.path, "rb") as file, libarchive.fd_reader(file.fileno(), kind, "none") as archive:
+            self.kind = "CB7" if kind == "7zip" else "CBR"
+            with open(self.file, "rb") as file, libarchive.fd_reader(file.fileno(), kind, "none") as archive:
                 for entry in archive:
-                    if not isinstance(entry.pathname, str) or not entry.pathname:
-                        raise EgaraError(
-                            f"{self.path}: a member's name cannot be read; expected UTF-8, and LC_ALL=C.UTF-8"
-                        )
-                    name = check_name(self.path, entry.pathname)
-                    if not entry.isdir:
-                        if is_encrypted(entry._entry_p):
-                            raise EgaraError(
-                                f"{self.path}: encrypted archive (member {name}); expected one without a password"
-                            )
-                        yield name, entry
+                    if entry.isdir:
+                        continue
+                    raw = _raw_name(libarchive, entry)
+                    name = decode_name(_mended(raw)) if raw else f"member {len(seen) + 1}"
+                    if raw and raw in stored:
+                        again = self._label(name, ())
+                        self._again[again] = self._again.get(again, 0) + 1
+                        continue
+                    stored.add(raw)
+                    name = self._label(name, seen)
+                    seen.add(name)
+                    yield name, entry
         except libarchive.ArchiveError as error:
+            # What is encrypted or solid as a whole never was readable; a break leaves what came before it.
+            self._broken = not _is_refused(error)
             raise EgaraError(f"{self.path}: {_reason(error)}") from error
 
-    def _unpack(self, name: str, entry) -> bytes:
+    def _unpack(self, name: str, entry) -> Iterator[bytes]:
         libarchive = _libarchive(self.path)
+        # Asked for by hand: without a word, libarchive gives the encrypted bytes of a RAR 4 member.
+        if _function("archive_entry_is_encrypted", ctypes.c_int)(entry._entry_p):
+            raise Unreadable(ENCRYPTED)
         if entry.issym or entry.islnk or not entry.isreg:
-            raise Unreadable(LINK)
-        blocks, size = [], 0
+            raise Unreadable(LINK, "link")
+        check_bytes(entry.size or 0, None, self.limits, "volume" if is_volume(name) else "member")
+        size = 0
         try:
             for block in entry.get_blocks(2**16):
                 size += len(block)
-                check_bytes(self.path, name, size, None, self.limits)
-                blocks.append(block)
+                yield block
         except libarchive.ArchiveError as error:
-            # A fatal error ends the archive, and what is encrypted or solid stays so; the rest concerns one page.
-            if error.retcode is None or error.retcode <= libarchive.ffi.ARCHIVE_FATAL or _is_refused(error):
+            if _is_refused(error):
+                raise Unreadable(_reason(error)) from error
+            # A fatal error ends the archive; the rest concerns one page.
+            if error.retcode is None or error.retcode <= libarchive.ffi.ARCHIVE_FATAL:
+                self._broken = True
                 raise EgaraError(f"{self.path}: {_reason(error)} (member {name})") from error
             raise Unreadable(f"damaged in the archive ({error.msg})") from error
         if size < (entry.size or 0):
             raise Unreadable(f"damaged in the archive ({size} of {entry.size} bytes)")
-        return b"".join(blocks)
+
+
+@functools.cache
+def _function(name: str, result):
+    """Return one of libarchive's functions of an entry that its Python package leaves out."""
+    import libarchive
+
+    function = getattr(libarchive.ffi.libarchive, name)
+    function.argtypes, function.restype = [libarchive.ffi.c_archive_entry_p], result
+    return function
+
+
+def _raw_name(libarchive, entry) -> bytes:
+    """Return a member's name as the archive stores it, whatever its encoding, or as UTF-8 where it is wide."""
+    return (
+        _function("archive_entry_pathname", ctypes.c_char_p)(entry._entry_p)
+        or _function("archive_entry_pathname_utf8", ctypes.c_char_p)(entry._entry_p)
+        or b""
+    )
+
+
+def _mended(name: bytes) -> bytes:
+    """Undo what libarchive does to names in Shift JIS: it takes the second byte of 表 and others for a separator."""
+    try:
+        name.decode("utf-8")
+    except UnicodeDecodeError:
+        return _TWO_BYTES.sub(lambda found: found.group().replace(b"/", b"\\"), name)
+    return name
 
 
 def _format(head: bytes) -> str:

@@ -17,7 +17,7 @@ class Accuracy:
     Attributes
     ----------
     faces : true boxes.
-    large : true boxes of at least the least number of pixels.
+    large : faces whose crops have at least the least number of pixels.
     found : boxes that the detector gave.
     precision : share of the boxes given that match a face; 1 where none is given.
     recall, recall_large : share of the (large) faces that a box matches; NaN where there is none.
@@ -54,21 +54,28 @@ def match(found: np.ndarray, truth: np.ndarray, limit: float = MATCH) -> np.ndar
     return owner
 
 
-def measure(found: Sequence[np.ndarray], truth: Sequence[np.ndarray], min_pixels: float = 10_000) -> Accuracy:
+def measure(
+    found: Sequence[np.ndarray],
+    truth: Sequence[np.ndarray],
+    min_pixels: float = 10_000,
+    pixels: Sequence[np.ndarray] | None = None,
+) -> Accuracy:
     """Compare boxes with the truth over all pages of a work.
 
     Parameters
     ----------
     found : for each page (n, 5) boxes.
     truth : for each page (m, 4) true boxes.
-    min_pixels : area from which a face counts for `recall_large`.
+    min_pixels : pixels from which a face counts for `recall_large`.
+    pixels : for each page (m,) pixels of the crops of its true faces; None for the areas of the boxes themselves.
     """
     found = [best_first(boxes) for boxes in found]
     owners = [match(boxes, faces) for boxes, faces in zip(found, truth, strict=True)]
     scores = np.concatenate([boxes[:, 4] for boxes in found]) if found else np.zeros(0)
     right = np.concatenate([owner >= 0 for owner in owners]) if owners else np.zeros(0, bool)
     faces = sum(map(len, truth))
-    large = [area(boxes) >= min_pixels for boxes in truth]
+    pixels = [area(boxes) for boxes in truth] if pixels is None else pixels
+    large = [np.asarray(sizes) >= min_pixels for sizes in pixels]
     large_found = sum(int(big[owner[owner >= 0]].sum()) for big, owner in zip(large, owners, strict=True))
     large_count = sum(int(big.sum()) for big in large)
     return Accuracy(

@@ -16,7 +16,7 @@ def best_first(boxes: np.ndarray) -> np.ndarray:
 
 
 def clip(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Clip boxes to a page and drop those that leave nothing on it."""
+    """Clip boxes to a page and drop those that leave nothing on it, or whose sides are no numbers."""
     boxes = boxes.copy()
     boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, width)
     boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, height)

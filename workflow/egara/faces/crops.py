@@ -9,6 +9,7 @@ import numpy as np
 
 from egara.faces.protocol import Page
 from egara.files import sha256
+from egara.skipped import skipped
 
 COLUMNS = (
     "face", "volume", "page", "left", "top", "right", "bottom", "score", "width", "height", "sha256", "file",
@@ -24,14 +25,17 @@ class Cropping:
     ----------
     rows : one dict a crop, keys `COLUMNS`.
     pages, found : pages seen and boxes on them.
-    small, repeated : boxes left out because the crop has too few pixels or was there already.
+    small : pixels (width x height) of every crop that was left out because it has too few.
+    repeated : crops left out because the same pixels were there already.
+    left_out : rows of `egara.skipped`, a page and cause each.
     """
 
     rows: list[dict] = field(default_factory=list)
     pages: int = 0
     found: int = 0
-    small: int = 0
+    small: list[int] = field(default_factory=list)
     repeated: int = 0
+    left_out: list[dict[str, str | int]] = field(default_factory=list)
 
 
 def crop_window(
@@ -76,23 +80,51 @@ def write_crops(
         result.pages += 1
         result.found += len(boxes)
         height, width = page.image.shape[:2]
+        small, repeated = [], 0
         for box in boxes[np.lexsort((boxes[:, 0], boxes[:, 1]))]:
             left, top, right, bottom = crop_window(box, width, height, margin, shape)
-            if max(0, right - left) * max(0, bottom - top) < max(1, min_pixels):
-                result.small += 1
+            pixels = max(0, right - left) * max(0, bottom - top)
+            if pixels < max(1, min_pixels):
+                small.append(pixels)
                 continue
-            pixels = np.ascontiguousarray(page.image[top:bottom, left:right])
-            digest = hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
+            crop = np.ascontiguousarray(page.image[top:bottom, left:right])
+            digest = hashlib.sha256(repr(crop.shape).encode() + crop.tobytes()).digest()
             if digest in seen:
-                result.repeated += 1
+                repeated += 1
                 continue
             seen.add(digest)
             face = f"{len(result.rows):05d}"
             file = folder / f"{face}.png"
-            Image.fromarray(pixels).save(file)
+            Image.fromarray(crop).save(file)
             values = (
                 face, page.volume, page.page, left, top, right, bottom, float(box[4]), right - left, bottom - top,
                 sha256(file), file.name,
             )  # fmt: skip
             result.rows.append(dict(zip(COLUMNS, values, strict=True)))
+        result.small += small
+        result.repeated += repeated
+        where = page.volume, page.page
+        if small:
+            sizes = f"{min(small):,}" if min(small) == max(small) else f"{min(small):,} to {max(small):,}"
+            reason = f"crop of {sizes} pixels; expected at least {min_pixels:,} (faces.min_pixels)"
+            result.left_out.append(skipped(*where, "small", reason, len(small)))
+        if repeated:
+            result.left_out.append(skipped(*where, "repeated", "the same pixels as an earlier crop", repeated))
     return result
+
+
+def say_share(result: Cropping, min_pixels: int) -> str:
+    """Return in words which share of the faces is too small, and what lesser `faces.min_pixels` would keep."""
+    faces = result.found - result.repeated
+    if not result.small:
+        return f"all of {faces:,} faces have at least {min_pixels:,} pixels (faces.min_pixels)"
+    share = len(result.small) / faces
+    median, upper = (int(value) for value in np.quantile(result.small, [0.5, 0.75], method="inverted_cdf"))
+    keeps = ", ".join(
+        f"{least:,} would keep {sum(pixels >= least for pixels in result.small):,} of them"
+        for least in sorted({median, upper})
+    )
+    return (
+        f"{len(result.small):,} of {faces:,} faces ({share:.0%}) have fewer than {min_pixels:,} pixels"
+        f" (faces.min_pixels; {keeps})"
+    )

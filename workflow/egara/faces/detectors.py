@@ -4,13 +4,15 @@ What a detector is called on the command line:
 
     egara                 our small network (resources/detector/detector.onnx)
     animeface             the package animeface, called through ctypes
-    onnx:<file>           a YOLO-style network of the user's
+    onnx:<file>           a network of the user's: YOLO of any version, YOLOX, RT-DETR
     cascade:<file>        an OpenCV cascade of the user's
     annotations:<path>    true boxes: Manga109 XML (a file or a folder) or a table
     whole                 every picture is one face
 """
 
-from collections.abc import Callable
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from egara.errors import EgaraError
@@ -18,66 +20,184 @@ from egara.faces.protocol import Detector
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")
+LAYOUTS = ("auto", "yolo", "yolov5", "yolox", "end2end", "rtdetr")
+# A network trained on double pages knows faces of their size, and the papers' least crop is 39 pixels wide in 640 of a
+# page of Manga109: so tiles `auto` cuts only what would be lost, and only for networks that see a page at one size.
+TILES = ("auto", "yes", "no")
+_TILES = {True: "yes", False: "no"}  # what the configuration calls them
+_WITH_PATH = ("onnx", "cascade", "annotations")
 
 
-def load_detector(spec: str, threshold: float = 0.5, threads: int = 1) -> Detector:
+@dataclass(frozen=True)
+class Looking:
+    """How pages are looked at; the values of the configuration's `faces`.
+
+    Attributes
+    ----------
+    threshold : least score of a box; None for the detector's own. `annotations` and `whole` score 1.
+    layout, classes, side : of networks of the user's, see `egara.faces.backends.onnx_file.Settings`.
+    tiles : `yes` cuts double pages and long strips into pieces the shape of a page, `no` nothing, `auto` long strips
+        for networks of the user's.
+    """
+
+    threshold: float | None = None
+    layout: str = "auto"
+    classes: tuple[str, ...] = ()
+    side: int | None = None
+    tiles: str = "auto"
+
+
+def load_detector(
+    spec: str, threshold: float | None = None, threads: int = 1, looking: Looking | None = None
+) -> Detector:
     """Return the detector that `spec` names, see the module's list.
 
     Parameters
     ----------
     spec : kind, or kind and path with a colon between.
-    threshold : boxes that score less are left out; `annotations` and `whole` score 1.
+    threshold : boxes that score less are left out; None for what `looking` says, and else for the detector's own.
     threads : processor threads that a network may use.
+    looking : how pages are looked at.
 
     Raises
     ------
-    EgaraError : unknown kind, or a file that is missing or is not what the kind expects.
+    EgaraError : unknown kind, a file that is missing or is not what the kind expects, or a setting of another kind.
     """
+    looking = looking or Looking()
+    threshold = looking.threshold if threshold is None else threshold
     kind, _, path = spec.partition(":")
-    maker = _MAKERS.get(kind)
-    if maker is None or (kind in _WITH_PATH) != bool(path):
+    if kind not in _MAKERS or (kind in _WITH_PATH) != bool(path):
         raise EgaraError(f"detector {spec}: unknown; expected one of {', '.join(KINDS)}")
-    return maker(path, threshold, threads)
+    if kind != "onnx" and (looking.layout != "auto" or looking.classes or looking.side):
+        key = "layout" if looking.layout != "auto" else "classes" if looking.classes else "side"
+        raise EgaraError(f"detector {spec}: faces.{key} is for detectors onnx:<file>; expected its default")
+    if kind in ("annotations", "whole") and looking.tiles == "yes":
+        raise EgaraError(f"detector {spec}: looks at no page, so it has no tiles; expected faces.tiles: auto or no")
+    detector = _MAKERS[kind](path, threshold, threads, looking)
+    if looking.tiles == "no" or looking.tiles == "auto" and kind != "onnx":
+        return detector
+    from egara.faces.tiles import TiledDetector
+
+    return TiledDetector(detector, doubles=looking.tiles == "yes")
 
 
-def _egara(_: str, threshold: float, threads: int) -> Detector:
+def describe_detector(
+    spec: str,
+    threshold: float | str = "auto",
+    side: int | str = "auto",
+    layout: str = "auto",
+    classes: Sequence[str | int] = (),
+    tiles: bool | str = "auto",
+) -> str:
+    """Return in one line what is known of a detector before it has seen a page; errors are `load_detector`'s.
+
+    Parameters
+    ----------
+    spec : kind, or kind and path with a colon between.
+    threshold, side, layout, classes, tiles : as the configuration's `faces` has them.
+
+    Returns
+    -------
+    Its layout where the file states it, its classes, the size of its input, its threshold and its tiles.
+    """
+    looking = Looking(
+        None if threshold == "auto" else float(threshold),
+        layout,
+        tuple(map(str, classes)),
+        None if side == "auto" else int(side),
+        _TILES.get(tiles, "auto"),
+    )
+    return load_detector(spec, looking=looking).describe()
+
+
+def threshold_files(spec: str) -> list[str]:
+    """Return the files that state a detector's own threshold, for a rule's input."""
+    kind, _, path = spec.partition(":")
+    if kind != "onnx":
+        return []
+    from egara.faces.backends.onnx_file import threshold_files as beside
+
+    return beside(path)
+
+
+def add_arguments(arguments: argparse.ArgumentParser) -> None:
+    """Add what chooses a detector and how it looks at pages to a command's arguments."""
+    arguments.add_argument("--detector", default="egara", help=f"one of {', '.join(KINDS)}")
+    arguments.add_argument(
+        "--threshold", default="auto", help="least score of a face, 0 to 1; auto: the detector's own"
+    )
+    arguments.add_argument("--layout", default="auto", choices=LAYOUTS, help="how an ONNX file's answers are read")
+    arguments.add_argument(
+        "--class", dest="classes", action="append", help="name or number of a class that is a face; may be repeated"
+    )
+    arguments.add_argument("--side", type=int, help="input side of an ONNX file that leaves it open, in pixels")
+    arguments.add_argument(
+        "--tiles", default="auto", choices=TILES, help="look at long pages, or double ones, in pieces"
+    )
+    arguments.add_argument("--threads", type=int, default=1, help="processor threads")
+    arguments.add_argument("--batch", type=int, default=4, help="pages that are looked at together")
+
+
+def list_arguments(settings: dict) -> list[str]:
+    """Return the configuration's `faces` as arguments of a command, but for the detector's name."""
+    tiles = _TILES.get(settings["tiles"], "auto")
+    arguments = [f"--threshold={settings['threshold']}", f"--layout={settings['layout']}", f"--tiles={tiles}"]
+    arguments += [f"--side={settings['side']}"] if settings["side"] != "auto" else []
+    return arguments + [f"--class={one}" for one in settings["classes"]]
+
+
+def read_arguments(options: argparse.Namespace) -> Looking:
+    """Return how pages are looked at by a command's arguments; a value out of range is an `EgaraError`."""
+    try:
+        threshold = None if options.threshold == "auto" else float(options.threshold)
+    except ValueError:
+        threshold = -1.0
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise EgaraError(f"--threshold {options.threshold}; expected auto, or 0 to 1")
+    if options.side is not None and (options.side % 32 or not 32 <= options.side <= 8192):
+        raise EgaraError(f"--side {options.side}; expected a multiple of 32 from 32 to 8192")
+    if min(options.batch, options.threads) < 1:
+        raise EgaraError("--batch, --threads; expected at least 1")
+    return Looking(threshold, options.layout, tuple(options.classes or ()), options.side, options.tiles)
+
+
+def _egara(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.own import OwnDetector
 
-    return OwnDetector(WEIGHTS, threshold, threads)
+    return OwnDetector(WEIGHTS, OwnDetector.usual if threshold is None else threshold, threads)
 
 
-def _animeface(_: str, threshold: float, threads: int) -> Detector:
+def _animeface(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.anime import AnimefaceDetector
 
-    return AnimefaceDetector(threshold)
+    return AnimefaceDetector(AnimefaceDetector.usual if threshold is None else threshold)
 
 
-def _onnx(path: str, threshold: float, threads: int) -> Detector:
-    from egara.faces.backends.yolo import YoloDetector
+def _onnx(path: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
+    from egara.faces.backends.onnx_file import OnnxDetector, Settings
 
-    return YoloDetector(path, threshold, threads)
+    return OnnxDetector(path, threshold, threads, Settings(looking.layout, looking.classes, looking.side))
 
 
-def _cascade(path: str, threshold: float, threads: int) -> Detector:
+def _cascade(path: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.cascade import CascadeDetector
 
-    return CascadeDetector(path, threshold)
+    return CascadeDetector(path, CascadeDetector.usual if threshold is None else threshold)
 
 
-def _annotations(path: str, threshold: float, threads: int) -> Detector:
+def _annotations(path: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.annotations import AnnotationDetector
 
     return AnnotationDetector(path)
 
 
-def _whole(_: str, threshold: float, threads: int) -> Detector:
+def _whole(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.whole import WholeDetector
 
     return WholeDetector()
 
 
-_WITH_PATH = ("onnx", "cascade", "annotations")
-_MAKERS: dict[str, Callable[[str, float, int], Detector]] = {
+_MAKERS = {
     "egara": _egara,
     "animeface": _animeface,
     "onnx": _onnx,

@@ -11,7 +11,8 @@ from egara.errors import EgaraError, run
 from egara.faces.accuracy import measure
 from egara.faces.backends.annotations import read_boxes
 from egara.faces.boxes import empty
-from egara.faces.detectors import KINDS, load_detector
+from egara.faces.crops import crop_window
+from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
 from egara.files import write_tsv
 from egara.progress import logger, parser
@@ -30,16 +31,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--pages", type=Path, required=True, help="table of the work's pages")
     arguments.add_argument("--boxes", type=Path, required=True, help="table of true boxes")
     arguments.add_argument("--work", required=True, help="name of the work")
-    arguments.add_argument("--detector", default="egara", help=f"one of {', '.join(KINDS)}")
-    arguments.add_argument("--threshold", type=float, default=0.5, help="least score of a face, 0 to 1")
-    arguments.add_argument("--min-pixels", type=int, default=10_000, help="area from which a face counts as large")
-    arguments.add_argument("--threads", type=int, default=1, help="processor threads")
-    arguments.add_argument("--batch", type=int, default=4, help="pages that are looked at together")
+    add_arguments(arguments)
+    arguments.add_argument("--margin", type=float, default=0.1, help="margin of a crop, as `egara.faces` takes it")
+    arguments.add_argument("--min-pixels", type=int, default=10_000, help="pixels from which a crop counts as large")
     arguments.add_argument("--output", type=Path, required=True, help="table of one row to write")
     options = arguments.parse_args(argv)
     log = logger("faces")
-    if not 0 <= options.threshold <= 1 or min(options.batch, options.threads) < 1:
-        raise EgaraError("--threshold, --batch, --threads; expected 0 to 1, at least 1 and at least 1")
+    looking = read_arguments(options)
+    if not 0 <= options.margin <= 2:
+        raise EgaraError(f"--margin {options.margin:g}; expected 0 to 2")
 
     table = read_work(options.pages, options.work)
     true_boxes = read_boxes(options.boxes)
@@ -48,23 +48,32 @@ def main(argv: list[str] | None = None) -> None:
         raise EgaraError(
             f"{options.boxes}: page {page} of volume {volume} is not in {options.pages}; expected its pages"
         )
-    detector = load_detector(options.detector, min(LOW, options.threshold), options.threads)
-    found, truth = [], []
+    for (volume, page), boxes in true_boxes.items():
+        if not (boxes[:, 2:4] > boxes[:, :2]).all():
+            raise EgaraError(f"{options.boxes}: page {page} of volume {volume}: a box has no size; expected one")
+    low = LOW if looking.threshold is None else min(LOW, looking.threshold)
+    detector = load_detector(options.detector, low, options.threads, looking)
+    found, truth, pixels = [], [], []
     for page, boxes in detect_pages(table, detector, options.batch):
         found.append(boxes)
         truth.append(true_boxes.get((page.volume, page.page), empty())[:, :4])
-    sure = measure([boxes[boxes[:, 4] >= options.threshold] for boxes in found], truth, options.min_pixels)
+        height, width = page.image.shape[:2]
+        windows = [crop_window(box, width, height, options.margin) for box in truth[-1]]
+        pixels.append(np.array([(right - left) * (bottom - top) for left, top, right, bottom in windows]))
+    threshold = detector.usual if looking.threshold is None else looking.threshold
+    sure = measure([boxes[boxes[:, 4] >= threshold] for boxes in found], truth, options.min_pixels, pixels)
     whole = measure(found, truth, options.min_pixels)
     values = (
-        options.work, len(table), sure.faces, sure.precision, sure.recall, whole.ap, options.threshold,
+        options.work, len(table), sure.faces, sure.precision, sure.recall, whole.ap, threshold,
         options.detector, sure.large, sure.recall_large, options.min_pixels,
     )  # fmt: skip
     import pandas as pd
 
     write_tsv(options.output, pd.DataFrame([dict(zip(COLUMNS, values, strict=True))]))
     log.info(
-        "work %s: %d faces, precision %.3f, recall %.3f, AP %.3f", options.work, sure.faces, *np.round(values[3:6], 3)
-    )
+        "work %s: %d faces, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
+        options.work, sure.faces, threshold, sure.precision, sure.recall, whole.ap, low,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -6,6 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
+from egara.errors import EgaraError
+
+
+class PageFailed(EgaraError):
+    """A page on which faces cannot be looked for; the pages beside it can, and `pages.unreadable` decides."""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -32,7 +38,22 @@ class Page:
 
 
 class Detector(Protocol):
-    """Finds faces on pages."""
+    """Finds faces on pages.
+
+    Attributes
+    ----------
+    usual : threshold that this detector takes where nobody sets one.
+    settled : whether `describe` says all; a network of the user's may need a page before its answers can be told.
+    """
+
+    usual: float = 0.5
+    settled: bool = True
 
     def detect(self, pages: Sequence[Page]) -> list[np.ndarray]:
-        """Return for each page its boxes (n, 5): left, top, right, bottom in pixels, score in [0, 1]; best first."""
+        """Return for each page its boxes (n, 5): left, top, right, bottom in pixels, score in [0, 1]; best first.
+
+        A box may reach beyond its page. Raises `PageFailed` where only this page is at fault.
+        """
+
+    def describe(self) -> str:
+        """Return in one line what is known of the detector: how it is read, what it looks for, its threshold."""

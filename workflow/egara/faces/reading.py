@@ -1,6 +1,6 @@
 """Pages of a work, a batch at a time, with the boxes that a detector finds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from egara.corpus.pages import iterate_pages, read_pages
 from egara.errors import EgaraError
-from egara.faces.protocol import Detector, Page
-from egara.progress import bar
+from egara.faces.boxes import clip
+from egara.faces.protocol import Detector, Page, PageFailed
+from egara.progress import bar, logger
+from egara.skipped import skipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,15 +30,68 @@ def read_work(path: Path, work: str) -> "pd.DataFrame":
     return table
 
 
-def detect_pages(table: "pd.DataFrame", detector: Detector, batch: int) -> Iterator[tuple[Page, np.ndarray]]:
-    """Yield every page of a table with its boxes, in the table's order; up to `batch` pages are in memory."""
+def detect_pages(
+    table: "pd.DataFrame",
+    detector: Detector,
+    batch: int,
+    left_out: list[dict[str, str | int]] | None = None,
+    unreadable: str = "error",
+) -> Iterator[tuple[Page, np.ndarray]]:
+    """Yield every page of a table with its boxes, in the table's order; up to `batch` pages are in memory.
+
+    Parameters
+    ----------
+    table : of pages.
+    detector : is described in the log once it has told what it makes of a page.
+    batch : pages that are looked at together.
+    left_out : gets rows of `egara.skipped` for pages without a face, pages that failed and boxes beside their page.
+    unreadable : `skip` leaves out a page on which the detector fails; `error` raises.
+    """
+    left_out = [] if left_out is None else left_out
     waiting: list[Page] = []
+    told = False
     with bar(len(table), "page") as watched:
-        for row, image in iterate_pages(table):
+        for number, (row, image) in enumerate(iterate_pages(table), start=1):
             waiting.append(Page(str(row["volume"]), str(row["page"]), np.asarray(image)))
-            if len(waiting) == batch or sum(page.image.size for page in waiting) > BATCH_PIXELS:
-                yield from zip(waiting, detector.detect(waiting), strict=True)
-                watched.update(len(waiting))
-                waiting = []
-        yield from zip(waiting, detector.detect(waiting) if waiting else [], strict=True)
-        watched.update(len(waiting))
+            full = len(waiting) == batch or sum(page.image.size for page in waiting) > BATCH_PIXELS
+            if not full and number < len(table):
+                continue
+            found = _detect(detector, waiting, left_out, unreadable)
+            if not told and (detector.settled or number == len(table)):
+                logger("faces").info("detector %s", detector.describe())
+                told = True
+            for page, boxes in found:
+                yield page, _on_page(page, boxes, left_out)
+            watched.update(len(waiting))
+            waiting = []
+
+
+def _detect(
+    detector: Detector, pages: Sequence[Page], left_out: list[dict], unreadable: str
+) -> list[tuple[Page, np.ndarray]]:
+    """Look at pages together, and one by one where that fails: a page at fault costs itself."""
+    try:
+        return list(zip(pages, detector.detect(pages), strict=True))
+    except PageFailed:
+        if unreadable == "error":
+            raise
+    found = []
+    for page in pages:
+        try:
+            found.append((page, detector.detect([page])[0]))
+        except PageFailed as error:
+            left_out.append(skipped(page.volume, page.page, "unseen", str(error)))
+    return found
+
+
+def _on_page(page: Page, boxes: np.ndarray, left_out: list[dict]) -> np.ndarray:
+    """Clip boxes to their page, and list what that costs."""
+    height, width = page.image.shape[:2]
+    kept = clip(boxes, width, height)
+    if lost := len(boxes) - len(kept):
+        first = boxes[[not len(clip(box[None], width, height)) for box in boxes]][0, :4]
+        reason = f"no box on a page of {width} x {height} pixels ({', '.join(f'{side:g}' for side in first)})"
+        left_out.append(skipped(page.volume, page.page, "box", reason, lost))
+    if not len(kept):
+        left_out.append(skipped(page.volume, page.page, "faceless", "no box of a face"))
+    return kept

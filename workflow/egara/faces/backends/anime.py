@@ -18,6 +18,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.faces.boxes import best_first, empty
+from egara.faces.protocol import Detector
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 PLACE = "detector animeface"
 
 
-class AnimefaceDetector:
+class AnimefaceDetector(Detector):
     """Faces by animeface, one page at a time (about 4 s a page); the score is its likelihood."""
 
     def __init__(self, threshold: float = 0.5) -> None:
@@ -50,6 +51,10 @@ class AnimefaceDetector:
         """Return boxes of faces, see `egara.faces.detectors.Detector`."""
         answers = (self._ask(page.grey) for page in pages)
         return [best_first(boxes[boxes[:, 4] >= self.threshold]) for boxes in answers]
+
+    def describe(self) -> str:
+        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        return f"animeface, pages at full size; threshold {self.threshold:g}"
 
     def close(self) -> None:
         """End the process; further pages are an error."""

@@ -1,87 +1,111 @@
 """True boxes instead of a detector: Manga109's annotations, or a table."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.corpus.manga109 import page_index, read_annotations
+from egara.corpus.manga109 import Book, annotation_folders, as_number, page_index, read_annotations, scale_to
 from egara.errors import EgaraError
-from egara.faces.boxes import clip, empty
+from egara.faces.boxes import empty
+from egara.faces.protocol import Detector, PageFailed
 from egara.files import read_tsv
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
 
 SIDES = ("left", "top", "right", "bottom")
+PLACE = "detector annotations"
 
 
-class AnnotationDetector:
+class AnnotationDetector(Detector):
     """Answers with the boxes that somebody drew.
 
-    `path` is a Manga109 file `<book>.xml`, a folder of such files (`annotations/`), or a table with the columns volume,
-    page, left, top, right, bottom. A page without boxes has no faces; a volume that is not annotated is an error.
+    `path` is a Manga109 file `<book>.xml`, a folder of such files (`annotations/`, or the folder that it lies in), or a
+    table with the columns volume, page, left, top, right, bottom. A page without boxes has no faces; a volume that is
+    not annotated is an error. Manga109's boxes are scaled where a page has another size than its annotations state.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not self.path.exists():
-            raise EgaraError(f"detector annotations: {path} is missing; expected Manga109 XML, its folder, or a table")
-        if self.path.is_dir() or self.path.suffix.lower() == ".xml":
-            self._books: dict[str, dict[int, np.ndarray]] = {}
-            self._table = None
-        else:
+            raise EgaraError(f"{PLACE}: {path} is missing; expected Manga109 XML, its folder, or a table")
+        self._books: dict[str, tuple[Book, dict[int, np.ndarray]]] = {}
+        self._pages: dict[tuple[str, int], str] = {}  # which page of a volume has an index
+        self._scaled: set[str] = set()
+        self._table = None
+        if self.path.is_dir():
+            if next(self.path.glob("*.xml"), None) is None and (inside := annotation_folders(self.path)):
+                self.path = inside[0]
+        elif self.path.suffix.lower() != ".xml":
             self._table = read_boxes(self.path)
             self._volumes = {volume for volume, _ in self._table}
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
-        """Return the annotated faces of each page with score 1."""
-        return [clip(self._find(page), page.image.shape[1], page.image.shape[0]) for page in pages]
+        """Return the annotated faces of each page with score 1; what lies beside the page is among them."""
+        return [self._find(page) for page in pages]
+
+    def describe(self) -> str:
+        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        return f"annotations of {self.path}, {'a table of boxes' if self._table is not None else 'boxes of faces'}"
 
     def _find(self, page: "Page") -> np.ndarray:
         if self._table is not None:
             if page.volume not in self._volumes:
                 raise EgaraError(f"volume {page.volume}: no boxes in {self.path}; expected its name in column volume")
             return self._table.get((page.volume, page.page), empty())
-        index = page_index(page.page)
+        book, faces = self._book(page.volume)
+        index = page_index(page.page, Path(page.volume).name)
+        where = f"volume {page.volume}: page {page.page}"
         if index is None:
-            raise EgaraError(
-                f"volume {page.volume}: page {page.page} has no index; expected names like Manga109's 007.jpg"
+            raise PageFailed(f"{where} states no index, or more than one; expected names like Manga109's 007.jpg")
+        if (other := self._pages.setdefault((page.volume, index), page.page)) != page.page:
+            raise PageFailed(f"{where} states the index of {other}; expected one page with the index {index}")
+        if index not in book.sizes:
+            raise PageFailed(f"{where} is not annotated in {self.path}; expected a page with the index {index}")
+        height, width = page.image.shape[:2]
+        scale = scale_to((width, height), book.sizes[index])
+        stated = "{} x {}".format(*book.sizes[index])
+        if scale is None:
+            raise PageFailed(
+                f"{where} has {width} x {height} pixels, annotated are {stated};"
+                " expected the same shape: boxes of another fit nowhere"
             )
-        return self._book(page.volume).get(index, empty())
+        if scale != (1, 1) and page.volume not in self._scaled:
+            self._scaled.add(page.volume)
+            logging.getLogger("egara.faces").info(
+                "volume %s: pages have another size than annotated, boxes are scaled (page %s: %d x %d, not %s)",
+                page.volume, page.page, width, height, stated,
+            )  # fmt: skip
+        return faces.get(index, empty()) * [*scale, *scale, 1]
 
-    def _book(self, volume: str) -> dict[int, np.ndarray]:
+    def _book(self, volume: str) -> tuple[Book, dict[int, np.ndarray]]:
         if volume not in self._books:
-            file = self.path / f"{volume}.xml" if self.path.is_dir() else self.path
-            if file.stem != volume or not file.is_file():
-                raise EgaraError(f"volume {volume}: not annotated in {self.path}; expected {volume}.xml")
-            self._books[volume] = {}
-            for box in read_annotations(file).boxes:
+            name = Path(volume).name
+            file = self.path / f"{name}.xml" if self.path.is_dir() else self.path
+            if file.stem != name or not file.is_file():
+                raise EgaraError(f"volume {volume}: not annotated in {self.path}; expected {name}.xml")
+            book, faces = read_annotations(file), {}
+            for box in book.boxes:
                 if box.kind == "face":
-                    row = [[box.left, box.top, box.right, box.bottom, 1.0]]
-                    faces = self._books[volume].get(box.page, empty())
-                    self._books[volume][box.page] = np.concatenate([faces, row])
+                    faces.setdefault(box.page, []).append([box.left, box.top, box.right, box.bottom, 1.0])
+            self._books[volume] = book, {index: np.array(rows) for index, rows in faces.items()}
         return self._books[volume]
 
 
 def read_boxes(path: str | Path) -> dict[tuple[str, str], np.ndarray]:
-    """Read a table of true boxes: volume and page → (n, 5) with score 1.
+    """Read a table of true boxes: volume and page → (n, 5) with score 1; a side that is no number is NaN.
 
     Raises
     ------
-    EgaraError : the table is missing or lacks a column, or a box has no size.
+    EgaraError : the table is missing or lacks a column.
     """
     table = read_tsv(path, ["volume", "page", *SIDES], text=["volume", "page"])
-    boxes = {}
-    for names, rows in table.groupby(["volume", "page"], sort=False):
-        try:
-            sides = rows[list(SIDES)].to_numpy(float)
-        except (ValueError, TypeError) as error:
-            raise EgaraError(f"{path}: page {names[1]} of {names[0]}: a box is not of numbers ({error})") from error
-        if not ((sides[:, 2:] - sides[:, :2]) > 0).all():
-            raise EgaraError(
-                f"{path}: page {names[1]} of {names[0]}: a box has no size; expected left < right, top < bottom"
-            )
-        boxes[names] = np.column_stack([sides, np.ones(len(sides))])
-    return boxes
+    for side in SIDES:
+        table[side] = [as_number(value) for value in table[side]]
+    return {
+        names: np.column_stack([rows[list(SIDES)].to_numpy(float), np.ones(len(rows))])
+        for names, rows in table.groupby(["volume", "page"], sort=False)
+    }

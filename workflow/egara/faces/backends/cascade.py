@@ -8,6 +8,7 @@ import numpy as np
 
 from egara.errors import EgaraError
 from egara.faces.boxes import best_first
+from egara.faces.protocol import Detector, PageFailed
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -17,7 +18,7 @@ SMALLEST = 24  # pixels, the window that these cascades are trained at
 USUAL = 5
 
 
-class CascadeDetector:
+class CascadeDetector(Detector):
     """A cascade from an XML file; a face's score is windows / (windows + 5)."""
 
     def __init__(self, path: str | Path, threshold: float = 0.5) -> None:
@@ -33,18 +34,25 @@ class CascadeDetector:
             raise EgaraError(f"detector cascade: {path} is not an OpenCV cascade (XML)") from error
         if self._cascade.empty():
             raise EgaraError(f"detector cascade: {path} is not an OpenCV cascade (XML)")
-        self.threshold = threshold
+        self.path, self.threshold = path, threshold
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
         """Return boxes of faces, see `egara.faces.detectors.Detector`."""
         return [self._detect(page.grey) for page in pages]
 
+    def describe(self) -> str:
+        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        return f"cascade {self.path}, pages at full size, faces from {SMALLEST} pixels; threshold {self.threshold:g}"
+
     def _detect(self, grey: np.ndarray) -> np.ndarray:
         import cv2
 
-        corners, windows = self._cascade.detectMultiScale2(
-            cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
-        )
+        try:
+            corners, windows = self._cascade.detectMultiScale2(
+                cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
+            )
+        except cv2.error as error:
+            raise PageFailed(f"detector cascade: {self.path} cannot look at a page ({error.err or error})") from error
         left, top, width, height = np.array(corners, float).reshape(-1, 4).T
         windows = np.array(windows, float).reshape(-1)
         boxes = np.column_stack([left, top, left + width, top + height, windows / (windows + USUAL)])

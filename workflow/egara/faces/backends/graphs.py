@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError
+from egara.faces.protocol import PageFailed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,11 +32,11 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
 
 
 def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
-    """Return all outputs of a graph; `what` names it in errors."""
+    """Return all outputs of a graph on a page; `what` names it in errors, which are `PageFailed`."""
     try:
         return session.run(None, inputs)
     except Exception as error:  # as above
-        raise EgaraError(f"{what} cannot be run on a page ({_reason(error)}); expected a detector") from error
+        raise PageFailed(f"{what} cannot be run on a page ({_reason(error)}); expected a detector") from error
 
 
 def _reason(error: Exception) -> str:

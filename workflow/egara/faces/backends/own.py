@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.errors import EgaraError
-from egara.faces.backends.graphs import open_graph
-from egara.faces.boxes import best_first, clip, empty, suppress
+from egara.faces.backends.graphs import open_graph, run_graph
+from egara.faces.boxes import best_first, empty, suppress
+from egara.faces.protocol import Detector
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -25,7 +26,7 @@ AT_ONCE = 3_000_000  # working pixels in one run of the network, about 100 bytes
 LIMIT = 0.4  # overlap above which the lower of two boxes goes
 
 
-class OwnDetector:
+class OwnDetector(Detector):
     """The network in `weights`; `provenance` is its header: who drew what it was trained on, and how."""
 
     def __init__(self, weights: str | Path, threshold: float = 0.5, threads: int = 1) -> None:
@@ -50,19 +51,23 @@ class OwnDetector:
             count = max(1, AT_ONCE // (height * width))
             for first in range(0, len(alike), count):
                 together = alike[first : first + count]
-                maps = self._session.run(None, {"pages": np.stack([ink for _, _, ink in together])[:, None]})[0]
+                ink = {"pages": np.stack([ink for _, _, ink in together])[:, None]}
+                maps = run_graph(self._session, ink, "detector egara")[0]
                 for (number, start, _), answer in zip(together, maps, strict=True):
                     boxes = decode(answer, self.threshold)
                     boxes[:, 1:4:2] += start
                     found[number].append(boxes)
         return [
-            self._finish(np.concatenate(boxes), scale, page.image.shape)
-            for boxes, scale, page in zip(found, scales, pages, strict=True)
+            suppress(np.concatenate(boxes) / [scale, scale, scale, scale, 1], LIMIT)
+            for boxes, scale in zip(found, scales, strict=True)
         ]
 
-    def _finish(self, boxes: np.ndarray, scale: float, shape: tuple[int, ...]) -> np.ndarray:
-        boxes[:, :4] /= scale
-        return clip(suppress(boxes, LIMIT), shape[1], shape[0])
+    def describe(self) -> str:
+        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        return (
+            f"egara, trained on {len(self.provenance['styles'])} styles of drawing; pages at {WORKING_WIDTH} x"
+            f" {WORKING_HEIGHT} pixels; threshold {self.threshold:g}"
+        )
 
 
 def working_scale(height: int, width: int) -> float:

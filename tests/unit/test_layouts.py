@@ -1,0 +1,220 @@
+"""ONNX detectors of every layout that people have find the red rectangle where it is, or are refused in one line."""
+
+import json
+
+import numpy as np
+import pytest
+from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
+from onnx import TensorProto
+
+from egara.errors import EgaraError
+from egara.faces.backends.classes import choose, read_names
+from egara.faces.backends.layouts import Facts, decide
+from egara.faces.boxes import clip, overlap
+from egara.faces.detectors import Looking, describe_detector, load_detector
+from egara.faces.protocol import Page
+
+FACES = {"names": "{0: 'face'}", "author": "Ultralytics"}
+MANGA109 = {"names": "{0: 'body', 1: 'face', 2: 'frame', 3: 'text'}"}
+END2END = {"box": "corners", "tail": "label", "rows": 300}
+RTDETR = {"unit": "shares", "rows": 300, "fit": "stretch"}
+OPEN = ("batch", 3, "height", "width")
+STRETCHED = (1, 3, SIDE, 2 * SIDE)  # a shape that no letterbox of the page fills
+
+CASES = {
+    "YOLOv8": ("yolo", {"lying": True}, FACES),
+    "YOLOv8 without metadata": ("yolo", {"lying": True}, None),
+    "YOLOv8 of Manga109": ("yolo", {"lying": True, "classes": 4, "face": 1}, MANGA109),
+    "YOLOv8 in half precision": ("yolo", {"lying": True, "half": True}, FACES),
+    "YOLOv8 of any batch": ("yolo", {"lying": True, "shape": ("batch", 3, SIDE, SIDE)}, FACES),
+    "YOLOv8 of open sides": ("yolo", {"lying": True, "shape": OPEN, "rows": 84}, FACES | {"imgsz": "[256, 256]"}),
+    "YOLOv8 with shares": ("yolo", {"lying": True, "unit": "shares"}, FACES),
+    "YOLOv8 with masks": ("yolo", {"lying": True, "extras": 32, "beside": (1, 32, 8, 8)}, FACES | {"task": "segment"}),
+    "YOLOv8 with joints": ("yolo", {"lying": True, "extras": 15}, FACES | {"task": "pose"}),
+    "YOLOv8 in rows": ("yolo", {"classes": 2, "face": 1}, {"names": "['body', '顔']"}),
+    "YOLOv5": ("yolov5", {"tail": "objectness", "rows": "anchors"}, None),
+    "YOLOv5 of Manga109": ("yolov5", {"tail": "objectness", "rows": "anchors", "classes": 4, "face": 1}, MANGA109),
+    "YOLOv6": ("yolov5", {"tail": "objectness", "objectness": 1}, None),
+    "YOLOv10": ("end2end", END2END, FACES | {"end2end": "True"}),
+    "YOLO26 without metadata": ("end2end", END2END, None),
+    "YOLO26 of Manga109": ("end2end", END2END | {"face": 1}, MANGA109),
+    "export with nms": ("end2end", END2END, FACES | {"args": "{'batch': 1, 'nms': True}"}),
+    "export with nms of shares": ("end2end", END2END | {"unit": "shares"}, FACES | {"args": "{'nms': True}"}),
+    "RT-DETR": ("rtdetr", RTDETR | {"tail": "label"}, FACES | {"head": "RTDETRDecoder"}),
+    "RT-DETR, wide": ("rtdetr", RTDETR | {"tail": "label", "shape": STRETCHED}, FACES | {"head": "RTDETRDecoder"}),
+    "RT-DETR without metadata": ("rtdetr", RTDETR | {"tail": "label", "face": 3}, {"names": "['a', 'b', 'c', 'Face']"}),
+    "older RT-DETR": ("rtdetr", RTDETR, FACES),
+    "older RT-DETR of Manga109": ("rtdetr", RTDETR | {"classes": 4, "face": 1}, MANGA109),
+    "YOLOX": ("yolox", {"box": "grid", "tail": "objectness", "fit": "corner"}, None),
+    "YOLOX, decoded": ("yolox", {"tail": "objectness", "fit": "corner"}, None),
+}  # fmt: skip
+
+
+def found(spec, page=None, **looking):
+    """Return the detector and the boxes that it finds on a page, clipped to it."""
+    page = red_page() if page is None else page
+    detector = load_detector(spec, looking=Looking(**looking))
+    boxes = detector.detect([Page("v", "1", page)])[0]
+    return detector, clip(boxes, page.shape[1], page.shape[0])
+
+
+def is_face(boxes, face=FACE):
+    return len(boxes) == 1 and overlap(boxes, np.array([face], float))[0, 0] > 0.85
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_layout_is_told_and_read(case, tmp_path):
+    layout, options, metadata = CASES[case]
+    detector, boxes = found(network(tmp_path / "a.onnx", **options, metadata=metadata))
+    assert is_face(boxes), boxes
+    assert f"layout {layout} (" in detector.describe()
+    objectness = 1 if options.get("tail") != "objectness" or options.get("objectness") == 1 else SURE
+    assert boxes[0, 4] == pytest.approx(SCORE * objectness, abs=1e-3)
+    # What one page told holds for others, one without a face among them.
+    wide, blank = red_page((10, 5, 60, 35), 60, 180), np.full((90, 40), 255, np.uint8)
+    boxes, none = detector.detect([Page("v", "2", wide), Page("v", "3", blank)])
+    assert is_face(boxes, (10, 5, 60, 35)) and len(none) == 0
+
+
+@pytest.mark.parametrize("case", ["YOLOv10", "RT-DETR without metadata", "YOLOX"])
+def test_blank_pages_come_first(case, tmp_path):
+    _, options, metadata = CASES[case]
+    spec = network(tmp_path / "a.onnx", **options, metadata=metadata)
+    blank = Page("v", "1", np.full((120, 200), 255, np.uint8))
+    assert [is_face(boxes) for boxes in load_detector(spec).detect([blank, Page("v", "2", red_page())])] == [
+        False,
+        True,
+    ]
+
+
+def test_original_rtdetr_is_told_by_its_inputs(tmp_path):
+    detector, boxes = found(original_rtdetr(tmp_path / "a.onnx"))
+    assert is_face(boxes) and "rtdetr-original" in detector.describe() and "0.6" in detector.describe()
+    with pytest.raises(EgaraError, match=r"answers class 2 and names none; expected faces\.classes"):
+        found(original_rtdetr(tmp_path / "a.onnx", label=2))
+    assert is_face(found(original_rtdetr(tmp_path / "a.onnx", label=2), classes=("2",))[1])
+
+
+REFUSED = {
+    "channels last": ({"shape": (1, SIDE, SIDE, 3)}, None, "channels last"),
+    "Transformers' RT-DETR": ({"rows": 300, "beside": (1, 300, 4)}, None, "answers .*; expected one table"),
+    "numbers of bytes": ({"taken": TensorProto.UINT8}, None, "expected numbers of float32 or float16"),
+    "one grey channel": ({"shape": (1, 1, SIDE, SIDE)}, None, "expected colour"),
+    "batch of four": ({"shape": (4, 3, SIDE, SIDE)}, None, "takes 4 pages at once"),
+    "turned boxes": ({"lying": True, "extras": 1}, FACES | {"task": "obb"}, "for the task obb"),
+    "classes without names": ({"lying": True, "classes": 3}, None, r"scores of 3 classes and names none; .*classes"),
+    "no class a face": (
+        {"lying": True, "classes": 2}, {"names": "{0: 'body', 1: 'head'}"},
+        r"tells body \(0\), head \(1\) apart .* choose with faces\.classes",
+    ),
+    "more scores than names": ({"lying": True, "classes": 9}, FACES, "answers 13 x 336 for 1 named class, which"),
+    "numbers of nothing": ({"extras": 2, "rows": 50}, FACES, "answers 50 x 7 for 1 named class, which is none"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_told_is_refused(case, tmp_path):
+    options, metadata, says = REFUSED[case]
+    with pytest.raises(EgaraError, match=f"detector onnx: .*{says}") as caught:
+        found(network(tmp_path / "a.onnx", **options, metadata=metadata))
+    assert "\n" not in str(caught.value)
+
+
+def test_classes_are_chosen_by_name_or_number(tmp_path):
+    spec = network(
+        tmp_path / "a.onnx", lying=True, classes=2, face=1, metadata={"names": "{0: 'body', 1: 'Head_Front'}"}
+    )
+    for chosen in ("head front", "1"):
+        assert is_face(found(spec, classes=(chosen,))[1])
+    assert len(found(spec, classes=("0",))[1]) == 0
+    with pytest.raises(
+        EgaraError, match=r"no class nose \(faces\.classes\); expected one of body \(0\), Head_Front \(1\)"
+    ):
+        load_detector(spec, looking=Looking(classes=("nose",)))
+    labelled = network(tmp_path / "c.onnx", **END2END, metadata=MANGA109)  # a sure body
+    assert len(found(labelled)[1]) == 0 and is_face(found(labelled, classes=("body",))[1])
+    alone = network(tmp_path / "b.onnx", lying=True, metadata={"names": "{0: 'head'}"})
+    detector, boxes = found(alone)
+    assert is_face(boxes) and "classes head" in detector.describe()
+
+
+@pytest.mark.parametrize(
+    ("names", "faces"),
+    [
+        ("{0: 'FACE_FEMALE', 1: 'hand', 2: 'FACE_MALE'}", [0, 2]),
+        ("['human face', 'Human eye']", [0]),
+        ("{0: 'ｆａｃｅ', 1: '顔', 2: 'surface', 3: 'face mask'}", [0, 1]),
+        ("{3: 'anime-face', 0: 'x'}", [3]),
+        ("{0: 'person'}", [0]),
+        ("'face'", None), ("{-1: 'face'}", None), ("{0:", None),
+    ],
+)  # fmt: skip
+def test_faces_are_told_by_their_names(names, faces):
+    assert choose(read_names(names), (), "a.onnx") == faces
+
+
+def test_sure_box_of_two_meanings_is_settled_by_the_configuration(tmp_path):
+    """Shares whose sole box may be corners or middle and size; without padding, the unsure boxes tell."""
+    answer = np.zeros((300, 6))
+    answer[0] = [0.3, 0.3, 0.5, 0.6, 0.9, 0]
+    facts = Facts(SIDE, SIDE, classes=1)
+    with pytest.raises(EgaraError, match=r"may be end2end .* or rtdetr .*; expected faces\.layout: end2end or rtdetr"):
+        decide(answer, facts)
+    assert decide(answer, facts, "rtdetr").fit == "stretch"
+    assert decide(answer, facts, "end2end").corners
+    assert decide(answer, Facts(SIDE, SIDE, 1, says=("rtdetr",))).name == "rtdetr"
+    answer[1:, :4] = [0.8, 0.2, 0.1, 0.1]
+    assert decide(answer, facts).name == "rtdetr"
+
+
+def test_wished_layout_must_fit(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, metadata=FACES)
+    with pytest.raises(EgaraError, match="which is none of end2end"):
+        found(spec, layout="end2end")
+
+
+def test_answer_without_a_box_tells_nothing():
+    assert decide(np.zeros((300, 6)), Facts(SIDE, SIDE, 1)) is None
+    assert decide(np.zeros((0, 6)), Facts(SIDE, SIDE, 1)) is None
+
+
+def test_side_is_the_graphs_then_the_configurations_then_the_files(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, shape=OPEN, rows=84, metadata=FACES | {"imgsz": "[96, 160]"})
+    assert "input 160 x 96 pixels" in describe_detector(spec)
+    assert "input 320 x 320 pixels" in describe_detector(spec, side=320)
+    assert "input 640 x 640" in describe_detector(network(tmp_path / "b.onnx", lying=True, shape=OPEN, rows=84))
+    assert is_face(found(spec, side=320)[1])
+    fixed = network(tmp_path / "c.onnx", lying=True)
+    with pytest.raises(EgaraError, match=r"pages of 128 x 128 pixels only; expected faces\.side: auto, not 320"):
+        load_detector(fixed, looking=Looking(side=320))
+
+
+def test_threshold_is_the_configurations_then_the_files_then_the_layouts(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, metadata=FACES)
+    assert found(spec)[0].usual == 0.25
+    beside = tmp_path / "threshold.json"
+    beside.write_text(json.dumps({"f1_score": 0.94, "threshold": 0.91}))
+    assert len(found(spec)[1]) == 0 and "threshold 0.91 (threshold.json beside it)" in describe_detector(spec)
+    assert is_face(found(spec, threshold=0.3)[1])
+    beside.write_text('{"threshold": "much"}')
+    with pytest.raises(EgaraError, match="threshold.json states no threshold from 0 to 1"):
+        load_detector(spec)
+
+
+def test_grids_have_a_row_for_every_cell():
+    """The grid of the graphs above is YOLOX's: 8,400 cells at 640."""
+    assert len(cells(640)) == 8400
+
+
+@pytest.mark.parametrize("setting", [{"layout": "yolo"}, {"classes": ("face",)}, {"side": 640}])
+def test_settings_of_onnx_files_are_for_no_other_detector(setting):
+    with pytest.raises(EgaraError, match=rf"detector egara: faces\.{next(iter(setting))} is for detectors onnx"):
+        load_detector("egara", looking=Looking(**setting))
+
+
+def test_boxes_of_rtdetr_may_leave_the_page():
+    """Three sure boxes, the last one over the right edge by a fifth: no layout but RT-DETR's."""
+    answer = np.zeros((300, 6))
+    answer[:3] = [[0.3, 0.3, 0.1, 0.2, 0.9, 0], [0.5, 0.7, 0.1, 0.2, 0.6, 0], [0.95, 0.5, 0.5, 0.3, 0.5, 0]]
+    answer[3:, :5] = [0.9, 0.9, 0.8, 0.8, 0.001]
+    assert decide(answer, Facts(SIDE, SIDE, 1)).name == "rtdetr"

@@ -1,0 +1,70 @@
+"""Manga109 as people have it: several folders of annotations, pages resized into other folders, other file names."""
+
+import pytest
+
+from egara.corpus.manga109 import annotation_file, is_collection, page_index, read_annotations, scale_to
+from egara.errors import EgaraError
+
+BOOKS = ("ARMS", "TitleA")
+
+
+def collection(root, images="images", annotations=("annotations.v2018.05.31", "annotations.v2020.12.18"), books=BOOKS):
+    for book in books:
+        (root / images / book).mkdir(parents=True)
+        (root / images / book / "000.jpg").touch()
+        for folder in annotations:
+            (root / folder).mkdir(exist_ok=True)
+            (root / folder / f"{book}.xml").touch()
+    return root
+
+
+def test_annotations_of_the_latest_version_belong_to_a_book_wherever_its_pages_lie(tmp_path):
+    root = collection(tmp_path, "half")
+    book = root / "half" / "TitleA"
+    assert annotation_file(book) == root.resolve() / "annotations.v2020.12.18" / "TitleA.xml"
+    collection(root / "other", annotations=("annotations.v2.0", "annotations.v10.0"))
+    assert annotation_file(root / "other" / "images" / "ARMS").parent.name == "annotations.v10.0"
+    (root / "annotations").mkdir()
+    (root / "annotations" / "TitleA.xml").touch()
+    assert annotation_file(book).parent.name == "annotations"
+    assert annotation_file(root / "half" / "ARMS").parent.name == "annotations.v2020.12.18"
+    assert annotation_file(root / "half" / "Elsewhere") is None
+    (root / "annotations" / "ARMS").mkdir()
+    assert annotation_file(root / "annotations" / "ARMS").parent.name != "annotations"
+
+
+def test_a_collection_is_told_from_a_volume(tmp_path):
+    root = collection(tmp_path / "a", "half")
+    assert is_collection(root) and is_collection(root / "half")
+    assert not is_collection(root / "half" / "ARMS") and not is_collection(root / "annotations.v2020.12.18")
+    assert is_collection(collection(tmp_path / "b", books=["ARMS"]))  # Manga109's own names
+    one = collection(tmp_path / "c", "half", books=["ARMS"])
+    assert not is_collection(one / "half")  # a folder with one volume
+    assert not is_collection(tmp_path) and not is_collection(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("page", "index"),
+    [
+        ("000.jpg", 0), ("p007.png", 7), ("ARMS2_012.jpg", 12), ("page-3.webp", 3), ("sub/010.jpg", 10),
+        ("cover.jpg", None), ("v01_p003.jpg", None), ("003a.jpg", None), ("1234567890.jpg", None), ("٣.jpg", None),
+    ],
+)  # fmt: skip
+def test_index_of_a_page_is_what_its_name_states_alone(page, index):
+    assert page_index(page, "ARMS2") == index
+
+
+def test_a_resized_page_keeps_its_shape():
+    assert scale_to((1654, 1170), (1654, 1170)) == (1, 1)
+    assert scale_to((827, 585), (1654, 1170)) == (0.5, 0.5)
+    assert scale_to((206, 146), (413, 292)) == (206 / 413, 0.5)
+    assert scale_to((40, 29), (413, 292)) is not None  # 28.3 rows, rounded up
+    assert scale_to((827, 1170), (1654, 1170)) is None  # half of a double page
+    assert scale_to((1654, 1100), (1654, 1170)) is None  # cut at the foot
+
+
+def test_a_page_without_size_is_no_annotation(tmp_path):
+    file = tmp_path / "a.xml"
+    file.write_text('<book><pages><page index="2" width="0" height="9"/></pages></book>')
+    with pytest.raises(EgaraError, match=r"page 2 of 0 x 9 pixels\); expected annotations of Manga109"):
+        read_annotations(file)

@@ -1,0 +1,70 @@
+"""Double pages and long strips are looked at in pieces that cover them; a face that is cut comes out once and whole."""
+
+import numpy as np
+import pytest
+from networks import network, red_page
+
+from egara.errors import EgaraError
+from egara.faces.boxes import overlap
+from egara.faces.detectors import Looking, load_detector
+from egara.faces.protocol import Page
+from egara.faces.tiles import merge, pieces
+
+
+def test_pages_stay_whole_and_others_are_cut_into_page_shapes():
+    assert pieces(1170, 827, doubles=True) == [(0, 0, 827, 1170)]
+    assert pieces(1170, 1654, doubles=False) == [(0, 0, 1654, 1170)]
+    whole, left, right = pieces(1170, 1654, doubles=True)
+    assert whole == (0, 0, 1654, 1170) and left == (0, 0, 1034, 1170) and right == (620, 0, 1654, 1170)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20_000, 800), (2001, 800), (700, 9000)])
+def test_strips_are_covered_and_neighbours_share_half_a_page(height, width):
+    cut = pieces(height, width, doubles=False)
+    seen = np.zeros((height, width), np.uint8)
+    for left, top, right, bottom in cut:
+        seen[top:bottom, left:right] += 1
+        assert max(bottom - top, right - left) <= 2.5 * min(height, width)
+    assert seen.min() == 1 and 1 < len(cut) <= 2 + 1.5 * max(height, width) / min(height, width)
+    axis = int(width > height)
+    steps = np.diff([window[1 - axis] for window in cut])
+    shared = [before[3 - axis] - after[1 - axis] for before, after in zip(cut[:-1], cut[1:], strict=True)]
+    assert min(shared) > 0.3 * steps.max()
+
+
+def test_a_face_on_the_cut_comes_out_once():
+    windows = [(0, 0, 100, 60), (80, 0, 180, 60)]
+    whole = np.array([[5.0, 10, 35, 40, 0.6]])  # on the page: 85 to 115
+    cut = np.array([[85.0, 10, 100, 40, 0.9]])
+    np.testing.assert_array_equal(merge([cut, whole], windows, 60, 180), [[85, 10, 115, 40, 0.6]])
+    # A part that no whole face holds stays, and so does a face at the page's own edge.
+    edge = np.array([[90.0, 0, 100, 20, 0.7]])
+    np.testing.assert_array_equal(
+        merge([cut, edge], windows, 60, 180), [[85, 10, 100, 40, 0.9], [170, 0, 180, 20, 0.7]]
+    )
+    assert merge([cut[:0], cut[:0]], windows, 60, 180).shape == (0, 5)
+
+
+def test_a_strip_is_lost_to_a_network_without_tiles(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, metadata={"names": "{0: 'face'}"})
+    face = (60, 5000, 100, 5050)
+    strip = Page("v", "1", red_page(face, 9000, 200))
+    detector = load_detector(spec)
+    boxes = detector.detect([strip])[0]
+    assert len(boxes) == 1 and overlap(boxes, np.array([face], float))[0, 0] > 0.8
+    assert detector.describe().endswith("long strips in tiles")
+    alone = load_detector(spec, looking=Looking(tiles="no")).detect([strip])[0]
+    assert not len(alone) or overlap(alone, np.array([face], float))[0, 0] < 0.5
+
+
+def test_double_pages_are_cut_where_one_says_so(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, metadata={"names": "{0: 'face'}"})
+    face = (310, 100, 420, 220)  # over the fold of a page of 720
+    found = load_detector(spec, looking=Looking(tiles="yes")).detect([Page("v", "1", red_page(face, 500, 720))])[0]
+    assert len(found) == 1 and overlap(found, np.array([face], float))[0, 0] > 0.9
+
+
+@pytest.mark.parametrize("spec", ["whole", "annotations:somewhere"])
+def test_what_looks_at_no_page_has_no_tiles(spec):
+    with pytest.raises(EgaraError, match="looks at no page, so it has no tiles"):
+        load_detector(spec, looking=Looking(tiles="yes"))

@@ -1,0 +1,246 @@
+"""EPUB: the images that the pages of its spine show, in the spine's order."""
+
+import posixpath
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from urllib.parse import unquote
+
+from egara.corpus.archives import ABSENT
+from egara.corpus.limits import Limits, Unreadable, check_bytes
+from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
+from egara.corpus.shown import Shown
+from egara.corpus.zips import Zip
+from egara.errors import EgaraError
+from egara.skipped import skipped
+
+# Only fonts are scrambled with these; any other encryption hides pages.
+_FONT_SCRAMBLING = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
+_TEXTS = ("application/xhtml+xml", "text/html", "image/svg+xml")
+_TEXT_SUFFIXES = (".xhtml", ".html", ".htm", ".svg")
+_LOCKED = "encrypted (digital rights management); expected a book without it"
+
+
+class Epub(Zip):
+    """EPUB: an image that several pages show is one page; links are followed as far as they can be understood."""
+
+    kind = "EPUB"
+
+    def _choose(self, sizes: dict[str, int]) -> None:
+        self._by_name = {same_name(name): name for name in reversed(self._entries)}
+        self._locked: set[str] = set()
+        self._locked = self._encrypted()
+        self._absent: dict[str, str] = {}
+        package = self._package()
+        shown: dict[str, None] = {}  # a set that keeps its order: an image shown twice is one page
+        for item in package:
+            if item not in self._manifest:
+                self._lose(str(item), "missing", "the spine names it, the manifest does not")
+                continue
+            link, media = self._manifest[item]
+            if media.startswith("image/") and media != "image/svg+xml":
+                shown[self._page([link])] = None
+            elif media in _TEXTS or suffix_of(link) in _TEXT_SUFFIXES:
+                shown.update(dict.fromkeys(self._images_of(link, set())))
+        self._pages = [name for name in shown if name]
+        if not self._pages:
+            locked = any(row["reason"] == _LOCKED for row in self.skipped)
+            raise EgaraError(
+                f"{self.path}: encrypted EPUB (digital rights management); expected one without it"
+                if locked
+                else f"{self.path}: its spine shows no images; expected a comic, whose pages are images"
+            )
+        pages = self._pages
+        self._note_rest(sizes)
+        self.opening.budget.spend(0, sum(sizes.get(name, 0) for name in pages if not self._is_beyond(name)))
+
+    def _note_rest(self, sizes: dict[str, int]) -> None:
+        """Note the images that no page of the spine shows; a book's other files are its own."""
+        known = set(self._pages)
+        rest = [name for name in sizes if is_page(name) and name not in known]
+        if rest:
+            reason = f"images that no page of the spine shows, as is {rest[0]}"
+            self.skipped.append(skipped(self.path, rest[0] if len(rest) == 1 else "", "foreign", reason, len(rest)))
+        if system := [name for name in sizes if is_system(name)]:
+            reason = f"a system's own, no page, as is {system[0]}"
+            self.skipped.append(skipped(self.path, "", "system", reason, len(system)))
+
+    def _lose(self, member: str, cause: str, reason: str) -> None:
+        self.skipped.append(skipped(self.path, label(member), cause, reason))
+
+    def _encrypted(self) -> set[str]:
+        """Return the members that are encrypted, fonts aside."""
+        name = self._by_name.get("meta-inf/encryption.xml")
+        if name is None:
+            return set()
+        found: set[str] = set()
+        for data in self._xml(name).iter():
+            if _local(data.tag) != "EncryptedData":
+                continue
+            methods = {part.get("Algorithm") for part in data.iter() if _local(part.tag) == "EncryptionMethod"}
+            if methods - _FONT_SCRAMBLING:
+                links = [part.get("URI") for part in data.iter() if _local(part.tag) == "CipherReference"]
+                if not all(links) or not links:
+                    raise EgaraError(
+                        f"{self.path}: encrypted EPUB (digital rights management); expected one without it"
+                    )
+                found |= {same_name(unquote(link)) for link in links}
+        return found
+
+    def _package(self) -> list[str | None]:
+        """Read the package document: keep its manifest (id → path, media type), return the ids of its spine."""
+        container = self._xml(self._by_name.get("meta-inf/container.xml", "META-INF/container.xml"))
+        files = [e.get("full-path") for e in container.iter() if _local(e.tag) == "rootfile" and e.get("full-path")]
+        if not files:
+            raise EgaraError(f"{self.path}: META-INF/container.xml names no package document; expected an EPUB's")
+        name = self._member("", files[0]) or files[0]
+        package = self._xml(name)
+        self.documents[name] = self._whole_text(name)
+        base = posixpath.dirname(name.replace("\\", "/"))
+        self._base = base
+        self._manifest = {
+            item.get("id"): (
+                self._member(base, item.get("href")) or self._missing(base, item.get("href")),
+                item.get("media-type", ""),
+            )
+            for item in package.iter()
+            if _local(item.tag) == "item" and item.get("href") and not is_address(item.get("href"))
+        }
+        self._media = {same_name(link): media for link, media in self._manifest.values()}
+        return [item.get("idref") for item in package.iter() if _local(item.tag) == "itemref"]
+
+    def _images_of(self, name: str, seen: set[str]) -> list[str]:
+        """Return the images that a page shows, also through pages and drawings that it embeds."""
+        if name in seen:
+            return []
+        seen.add(name)
+        if same_name(name) in self._locked:
+            self._lose(name, "unreadable", _LOCKED)
+            return []
+        try:
+            page = self._parsed(name)
+        except Unreadable as error:
+            self._lose(name, error.cause, f"page of the spine: {error}")
+            return []
+        base = posixpath.dirname(name.replace("\\", "/"))
+        found = self._shown(base, page.images, seen)
+        # A background is a page where nothing else is; beside other images it is paper.
+        return found or self._shown(base, [[link] for link in [*page.backgrounds, *self._by_sheets(base, page)]], seen)
+
+    def _by_sheets(self, base: str, page: Shown) -> Iterable[str]:
+        """Yield the backgrounds that style sheets give to a page, as links from the page's folder."""
+        for text in page.styles:
+            yield from page.of_sheet(text)
+        for link in page.sheets:
+            if sheet := self._member(base, link):
+                folder = posixpath.dirname(sheet.replace("\\", "/"))
+                try:
+                    text = self._text(sheet).decode("utf-8", errors="replace")
+                except Unreadable as error:
+                    self.warnings.append(f"{self.path}: {sheet}: {error}; its backgrounds are not known")
+                    continue
+                yield from (f"/{resolve(folder, found)}" for found in page.of_sheet(text) if not is_address(found))
+
+    def _shown(self, base: str, offered: list[list[str]], seen: set[str]) -> list[str]:
+        """Return the images among what a page offers; a link that leads nowhere costs itself."""
+        found: list[str] = []
+        for links in offered:
+            links = [link for link in links if not is_address(link)]
+            members = [member for link in links if (member := self._member(base, link))]
+            if texts := [member for member in members if suffix_of(member) in _TEXT_SUFFIXES]:
+                found += self._images_of(texts[0], seen)
+            elif page := self._page(members):
+                found.append(page)
+            elif missing := [link for link in links if is_page(_path(link))]:
+                found.append(self._missing(base, missing[0]))
+        return found
+
+    def _page(self, members: list[str]) -> str:
+        """Return the first member that is an image, by its suffix or by what the manifest says; "" if none."""
+        for member in members:
+            media = self._media.get(same_name(member), "")
+            if is_page(member) or (media.startswith("image/") and media != "image/svg+xml"):
+                return member
+        return ""
+
+    def _missing(self, base: str, link: str) -> str:
+        """Return the name of an image that is not there, which `_check` then says."""
+        return label(resolve(base, _path(link)))
+
+    def _check(self, name: str):
+        if same_name(name) in self._locked:
+            raise Unreadable(_LOCKED)
+        return super()._check(name)
+
+    def _member(self, base: str, link: str | None) -> str:
+        """Return the member that a link from the folder `base` leads to, "" where there is none.
+
+        Slashes of either kind, other case, composed or decomposed accents, escapes or none, too many `..`, and a root
+        that is the archive or the folder of its package all lead there.
+        """
+        for path in dict.fromkeys((_path(link), (link or "").split("#")[0])):
+            for folder in (base, self.__dict__.get("_base", "")):
+                tried = resolve(folder, path.lstrip("/\\") if folder != base else path)
+                if tried and tried in self._entries:
+                    return tried
+                if found := self._by_name.get(same_name(tried)):
+                    return found
+        return ""
+
+    def _text(self, name: str) -> bytes:
+        """Return a text of the book; raises `Unreadable` where it is missing, damaged or too long."""
+        text = self._joined(self._blocks(name))
+        check_bytes(len(text), None, self.limits, "text")
+        return text
+
+    def _whole_text(self, name: str) -> bytes:
+        """Return a text without which there is no book."""
+        try:
+            return self._text(name)
+        except Unreadable as error:
+            raise EgaraError(f"{self.path}: {name} {error}; expected a whole EPUB") from error
+
+    def _parsed(self, name: str) -> Shown:
+        page = Shown()
+        if name not in self._entries:
+            raise Unreadable(ABSENT, "missing")
+        try:
+            page.feed(self._text(name).decode("utf-8", errors="replace"))
+        except AssertionError as error:  # how Python's parser ends at a declaration that it does not know
+            raise Unreadable(f"no page that can be read ({error}); expected XHTML") from error
+        return page
+
+    def _xml(self, name: str):
+        from xml.etree.ElementTree import ParseError
+
+        from defusedxml import DefusedXmlException, ElementTree
+
+        try:
+            return ElementTree.fromstring(self._whole_text(name))
+        except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+            raise EgaraError(f"{self.path}: {name} is no XML that can be read ({error}); expected an EPUB's") from error
+
+
+def is_epub(file: Path, limits: Limits) -> bool:
+    """Tell whether a ZIP archive is an EPUB; a damaged one is not, and `Zip` then says what is wrong."""
+    import mmap
+
+    from egara.corpus.zips import read_directory
+
+    try:
+        with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            entries, _ = read_directory(content)
+            names = (entry.name.replace(b"\\", b"/").lstrip(b"/").lower() for entry in islice(entries, limits.members))
+            return b"meta-inf/container.xml" in names
+    except (OSError, ValueError):
+        return False
+
+
+def _path(link: str | None) -> str:
+    """Return the path in a link, without what follows `#` or `?`."""
+    return unquote((link or "").split("#")[0].split("?")[0])
+
+
+def _local(tag: object) -> str:
+    """Return an element's name without its namespace."""
+    return str(tag).rpartition("}")[2]

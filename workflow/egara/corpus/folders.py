@@ -1,0 +1,183 @@
+"""Folders on disk: what lies in them, links included, and a folder of images as a volume."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from egara.corpus.archives import Source, file_blocks
+from egara.corpus.leftovers import Leftovers
+from egara.corpus.limits import Limits, check_count, key
+from egara.corpus.names import distinct, is_page, is_system, is_volume, label, natural_order
+from egara.errors import EgaraError
+from egara.skipped import skipped
+
+
+@dataclass
+class Level:
+    """One folder: its files and folders by name, and rows of what is not followed or cannot be read.
+
+    `name` is the path from the top, "" for the top; `system` counts files of a system by where they lie.
+    """
+
+    name: str
+    files: list[str] = field(default_factory=list)
+    folders: list["Level"] = field(default_factory=list)
+    system: dict[str, int] = field(default_factory=dict)
+    rows: list[dict[str, str | int]] = field(default_factory=list)
+
+    def holds_volumes(self) -> bool:
+        """Tell whether a volume in one file lies in the folder or below it."""
+        return any(map(is_volume, self.files)) or any(level.holds_volumes() for level in self.folders)
+
+    def below(self) -> Iterator["Level"]:
+        """Yield the folder and all below it."""
+        yield self
+        for level in self.folders:
+            yield from level.below()
+
+
+def read_tree(top: Path, limits: Limits) -> Level:
+    """Read a folder and what is below it; links to folders outside of it are followed.
+
+    Raises
+    ------
+    EgaraError : the folder cannot be read, or holds too many files.
+    """
+    reader = _Reader(top, limits)
+    return reader.read("", 0)
+
+
+class _Reader:
+    def __init__(self, top: Path, limits: Limits) -> None:
+        self._top, self._limits = top, limits
+        self._real = os.path.realpath(top)
+        self._entered = {self._real}
+        self._count = 0
+
+    def read(self, name: str, depth: int) -> Level:
+        level = Level(name)
+        try:
+            with os.scandir(self._top / name) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            reason = f"folder cannot be read ({error.strerror or error})"
+            if not name:
+                raise EgaraError(f"{self._top}: {reason}; expected one that can") from error
+            level.rows.append(skipped(self._top, label(name), "unreadable", reason))
+            return level
+        for entry in entries:
+            path = f"{name}/{entry.name}" if name else entry.name
+            if is_system(entry.name):
+                level.system[path] = self._count_below(entry)
+            elif _is_folder(entry):
+                if reason := self._refusal(entry, depth):
+                    beyond = key("folders") in reason
+                    level.rows.append(skipped(self._top, label(path), "limit" if beyond else "link", reason))
+                else:
+                    level.folders.append(self.read(path, depth + 1))
+            elif entry.is_symlink() and not os.path.exists(entry.path) and not (is_page(path) or is_volume(path)):
+                level.rows.append(skipped(self._top, label(path), "link", "a link that leads nowhere"))
+            else:
+                self._note(1)
+                level.files.append(path)
+        return level
+
+    def _note(self, count: int) -> None:
+        self._count += count
+        check_count(self._top, self._count, self._limits)
+
+    def _refusal(self, entry: os.DirEntry, depth: int) -> str:
+        """Say why a folder is not entered, "" where it is."""
+        if depth >= self._limits.folders:
+            return f"folder within {depth} folders; expected at most {self._limits.folders} ({key('folders')})"
+        if not entry.is_symlink():
+            return ""
+        real = os.path.realpath(entry.path)
+        if _is_within(self._real, real):
+            return "a link to a folder around it, which leads in a circle"
+        if _is_within(real, self._real):
+            return "a link to a folder that is read at its own place"
+        if real in self._entered or any(_is_within(real, other) for other in self._entered - {self._real}):
+            return "a link to a folder that another link leads to"
+        self._entered.add(real)
+        return ""
+
+    def _count_below(self, entry: os.DirEntry) -> int:
+        """Count a system's files, which are not read."""
+        if not entry.is_dir(follow_symlinks=False):
+            return 1
+        count = 0
+        for _, _, files in os.walk(entry.path):
+            count += len(files)
+            if count > self._limits.members:
+                break
+        return count
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead to each other
+        return False
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def leftover_rows(top: Path, levels: Iterator[Level] | list[Level]) -> list[dict[str, str | int]]:
+    """Return rows for what lies in folders and is no page and no volume."""
+    left, rows = Leftovers(), []
+    for level in levels:
+        rows += level.rows
+        for name, count in level.system.items():
+            left.note(name, count)
+        for name in level.files:
+            if not is_page(name) and not is_volume(name):
+                left.note(name)
+    return rows + left.rows(top)
+
+
+class Folder(Source):
+    """A folder of images, subfolders included; where volumes lie in or below it, only the images beside them."""
+
+    kind = "folder of images"
+
+    def _open(self) -> None:
+        tree = read_tree(self.file, self.limits)
+        levels = [tree] if tree.holds_volumes() else list(tree.below())
+        self.skipped = leftover_rows(self.path, levels)
+        self._files: dict[str, str] = {}
+        for level in levels:
+            for name in level.files:
+                self._files[distinct(label(name), self._files)] = name
+        self._pages = natural_order(filter(is_page, self._files))
+        if not self._pages:
+            found = f"{len(self._files)} other files" if self._files else "it is empty"
+            raise EgaraError(f"{self.path}: no images inside, {found}; expected a volume's pages")
+        self._read_documents(name for name in self._files if name.lower() == "comicinfo.xml")
+
+    def _blocks(self, name: str) -> Iterator[bytes]:
+        return file_blocks(self.file / self._files.get(name, name))
+
+
+def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, str | int]], notes: list[str]) -> None:
+    """Add the volumes in a folder to `volumes`, in natural order; what is neither volume nor page goes to `rows`."""
+    images = [name for name in level.files if is_page(name)]
+    mixed = bool(images) and level.holds_volumes()
+    if images:
+        volumes.append(top / level.name)
+        if not mixed:
+            return
+        notes.append(
+            f"{top / level.name}: {len(images)} images ({images[0]}) beside volumes; both are read, they as a volume"
+        )
+    else:
+        rows += leftover_rows(top, [level])
+    below = {folder.name: folder for folder in level.folders}
+    for name in natural_order([*filter(is_volume, level.files), *below]):
+        if name in below:
+            search(top, below[name], volumes, rows, notes)
+        else:
+            volumes.append(top / name)

@@ -1,0 +1,116 @@
+"""Which images a page of a book shows: elements of HTML and SVG, and backgrounds of CSS."""
+
+import re
+from html.parser import HTMLParser
+
+# CSS: a rule's selectors and its declarations; a background's address.
+_RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_ADDRESS = re.compile(
+    r"""background(?:-image)?\s*:[^;{}]*?url\(\s*(?:"([^"]*)"|'([^']*)'|([^)"']*))\s*\)""", re.IGNORECASE
+)
+_SIMPLE = re.compile(r"([#.]?)(-?[\w\u0080-\uffff-]+|\*)")
+
+
+class Shown(HTMLParser):
+    """Collects what a page shows, in document order.
+
+    An HTML parser, because books hold entities and unclosed tags that no XML parser accepts.
+
+    Attributes
+    ----------
+    images : of each picture the links that it is offered under; the first that leads somewhere is it.
+    backgrounds : links of backgrounds in `style` attributes.
+    sheets : links to style sheets; `styles` are the texts of sheets in the page.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images: list[list[str]] = []
+        self.backgrounds: list[str] = []
+        self.sheets: list[str] = []
+        self.styles: list[str] = []
+        self._seen: list[tuple[str, str, frozenset[str]]] = []  # each element's tag, id and classes
+        self._picture: list[str] | None = None  # what the sources of an open <picture> offer
+        self._in_style = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the links of an element."""
+        given = {name: value or "" for name, value in reversed(attrs)}  # of one name the first counts
+        tag = tag.rpartition(":")[2]
+        self._seen.append((tag, given.get("id", ""), frozenset(given.get("class", "").split())))
+        self.backgrounds += backgrounds(given.get("style", ""))
+        link = given.get("xlink:href") or given.get("href") or ""
+        if tag == "picture":
+            self._picture = []
+        elif tag == "source" and self._picture is not None:
+            self._picture += candidates(given.get("srcset", ""))
+        elif tag == "img":
+            self._offer([given.get("src", ""), *candidates(given.get("srcset", "")), *(self._picture or [])])
+            self._picture = None if self._picture is None else []
+        elif tag == "image":
+            self._offer([link])
+        elif tag in ("object", "embed", "input"):
+            self._offer([given.get("data" if tag == "object" else "src", "")])
+        elif tag == "link" and "stylesheet" in given.get("rel", "").lower():
+            self.sheets.append(link)
+        elif tag == "style":
+            self._in_style = True
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close a picture, which may have had no `<img>`, or a style sheet."""
+        if tag == "picture":
+            self._offer(self._picture or [])
+            self._picture = None
+        elif tag == "style":
+            self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        """Keep a style sheet's text."""
+        if self._in_style:
+            self.styles.append(data)
+
+    def _offer(self, links: list[str]) -> None:
+        if links := [link for link in links if link.strip()]:
+            self.images.append(links)
+
+    def of_sheet(self, text: str) -> list[str]:
+        """Return the backgrounds that a style sheet gives to elements of this page."""
+        text = _COMMENT.sub("", text)
+        return [
+            link
+            for selectors, declarations in _RULE.findall(text)
+            if (links := backgrounds(declarations)) and any(map(self._matches, selectors.split(",")))
+            for link in links
+        ]
+
+    def _matches(self, selector: str) -> bool:
+        """Tell whether an element of the page fits the last part of a selector."""
+        last = re.split(r"[\s>+~]+", selector.strip())[-1]
+        parts = _SIMPLE.findall(re.split(r"[:\[]", last)[0])
+        return bool(parts) and any(
+            all(
+                name == identity if kind == "#" else name in classes if kind == "." else name in ("*", tag)
+                for kind, name in parts
+            )
+            for tag, identity, classes in self._seen
+        )
+
+
+def backgrounds(declarations: str) -> list[str]:
+    """Return the links of backgrounds in declarations of CSS."""
+    return [next(filter(None, found), "").strip() for found in _ADDRESS.findall(declarations)]
+
+
+def candidates(srcset: str) -> list[str]:
+    """Return the links of a `srcset`, the largest first."""
+    found = []
+    for part in re.split(r",\s+|,$", srcset.strip()):
+        words = part.split()
+        if words:
+            size = re.match(r"[\d.]+", words[-1]) if len(words) > 1 else None
+            try:
+                found.append((float(size.group()) if size else 1.0, words[0]))
+            except ValueError:
+                found.append((1.0, words[0]))
+    return [link for _, link in sorted(found, key=lambda pair: -pair[0])]

@@ -1,0 +1,30 @@
+"""What a file is by its first bytes, whatever its name says."""
+
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+_JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def is_image(head: bytes) -> bool:
+    """Tell whether a file is an image."""
+    return head.startswith(_IMAGES) or is_webp(head) or is_avif(head) or is_jpeg_xl(head) or is_heic(head)
+
+
+def is_webp(head: bytes) -> bool:
+    """Tell whether a file is WebP."""
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def is_avif(head: bytes) -> bool:
+    """Tell whether a file is AVIF, by its brand or by those that it is compatible with."""
+    return head[4:8] == b"ftyp" and any(brand in head[8:64] for brand in (b"avif", b"avis"))
+
+
+def is_jpeg_xl(head: bytes) -> bool:
+    """Tell whether a file is JPEG XL."""
+    return head.startswith(_JPEG_XL)
+
+
+def is_heic(head: bytes) -> bool:
+    """Tell whether a file is HEIC, or another of HEIF that is not AVIF."""
+    return head[4:8] == b"ftyp" and head[8:12] in _HEIC and not is_avif(head)

@@ -1,0 +1,90 @@
+"""What a volume holds, told without decoding a page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from egara.corpus.archives import Source
+from egara.corpus.images import measure
+from egara.corpus.limits import DPI, Limits, Unreadable, check_pixels
+from egara.corpus.pdf import Pdf
+from egara.corpus.sources import open_volume
+from egara.skipped import skipped
+
+MEASURED = 3
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of a volume before its pages are decoded.
+
+    Attributes
+    ----------
+    kind : `CBZ`, `CBT`, `CB7`, `CBR`, `EPUB`, `PDF`, `folder of images` or `image`.
+    pages : their number; a file with several pictures counts as one.
+    sizes : width and height in pixels of some pages: spread over the volume, or its first ones where an archive can
+        only be read from its start.
+    skipped : rows of `egara.skipped` for what is left out, as far as names and headers tell.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    pages: int
+    sizes: tuple[tuple[int, int], ...] = ()
+    skipped: tuple[dict[str, str | int], ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+
+
+def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int, int] | bytes | Unreadable]]:
+    """Yield members with their sizes where these are known without their bytes, else with their bytes."""
+    if not isinstance(source, Pdf):
+        yield from source.blobs(members)
+        return
+    for member in members:
+        try:
+            yield member, source.page_size(member)
+        except Unreadable as error:
+            yield member, error
+
+
+def survey_volume(
+    path: Path, limits: Limits | None = None, dpi: float = DPI["default"], measured: int = MEASURED
+) -> Survey:
+    """Open a volume and tell what it holds.
+
+    Parameters
+    ----------
+    path : folder, archive, document or image.
+    limits : bounds on members and pages.
+    dpi : resolution at which a PDF is rendered.
+    measured : most pages to measure.
+
+    Raises
+    ------
+    EgaraError : the volume cannot be opened.
+    """
+    path = Path(path)
+    with open_volume(path, limits or Limits(), dpi) as source:
+        members = source.members
+        sizes, rows = [], []
+        chosen = members[:measured] if source.one_way else _spread(members, measured)
+        for member, found in _found(source, chosen):
+            try:
+                if isinstance(found, Unreadable):
+                    raise found
+                size = found if isinstance(found, tuple) else measure(found)
+                check_pixels(*size, source.limits)
+                sizes.append(size)
+            except Unreadable as error:
+                rows.append(skipped(path, member, error.cause, str(error)))
+        return Survey(
+            path, path.name, source.kind, len(members), tuple(sizes), (*rows, *source.skipped), tuple(source.warnings)
+        )
+
+
+def _spread(members: list[str], count: int) -> list[str]:
+    """Return at most `count` members at equal distances, the first and the last among them."""
+    if len(members) <= count or count < 2:
+        return members[:count]
+    return [members[round(place * (len(members) - 1) / (count - 1))] for place in range(count)]

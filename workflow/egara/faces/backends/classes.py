@@ -1,0 +1,66 @@
+"""Which of a network's classes are faces: told by the names in its file, or by the configuration."""
+
+import ast
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from egara.errors import EgaraError
+
+KEY = "faces.classes"
+# Names that people give to the class of faces; `face mask`, `head` and `person` are none of them.
+_WHOSE = "human|person|people|character|anime|manga|comic|cartoon|drawn|female|male|girl|boy"
+_FACE = re.compile(rf"(({_WHOSE}) ?)?faces?( ({_WHOSE}))?|(人の|人間の)?顔|かお")
+
+
+def read_names(text: str) -> dict[int, str]:
+    """Read the class names that exporters put into a file, `{0: 'face'}` or `['face']`; {} where there are none."""
+    try:
+        listed = ast.literal_eval(text)
+        pairs = listed.items() if isinstance(listed, dict) else enumerate(listed)
+        names = {int(number): str(name) for number, name in pairs} if not isinstance(listed, str) else {}
+    except (ValueError, SyntaxError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError):
+        return {}
+    return names if all(number >= 0 for number in names) else {}
+
+
+def choose(names: dict[int, str], wanted: Sequence[str], where: str) -> list[int] | None:
+    """Return the numbers of the classes that are faces, or None where the file names no classes and nobody chose.
+
+    Parameters
+    ----------
+    names : the file's classes, number → name.
+    wanted : names or numbers of classes that the configuration chooses; nothing for those that are called faces.
+    where : names the file in errors.
+
+    Raises
+    ------
+    EgaraError : a class that is wanted is not there, or none of several is called a face.
+    """
+    if wanted:
+        return sorted({_find(names, str(one), where) for one in wanted})
+    if not names:
+        return None
+    faces = [number for number, name in names.items() if _FACE.fullmatch(_fold(name))]
+    if not faces and len(names) > 1:
+        raise EgaraError(f"{where} tells {_listed(names)} apart and calls none of them face; choose with {KEY}")
+    return sorted(faces or names)
+
+
+def _find(names: dict[int, str], wanted: str, where: str) -> int:
+    same = [number for number, name in names.items() if _fold(name) == _fold(wanted)]
+    if same:
+        return same[0]
+    if wanted.isascii() and wanted.isdigit() and len(wanted) < 6 and (not names or int(wanted) in names):
+        return int(wanted)
+    known = f"one of {_listed(names)}" if names else "a number, for the file names no classes"
+    raise EgaraError(f"{where} has no class {wanted} ({KEY}); expected {known}")
+
+
+def _fold(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _listed(names: dict[int, str]) -> str:
+    shown = [f"{name} ({number})" for number, name in list(names.items())[:12]]
+    return ", ".join(shown) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
