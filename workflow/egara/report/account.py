@@ -10,7 +10,7 @@ from egara.tables.works import read_skipped
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 100  # rows behind the fold
+SHOWN = 25  # rows of each cause behind the fold
 # Which key of the configuration decides about a cause; the reasons of rows name the keys of limits.
 KEYS = {"unreadable": "pages.unreadable", "volume": "pages.unreadable", "missing": "pages.unreadable"}
 
@@ -28,9 +28,9 @@ def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
     for cause, what in CAUSES.items():
         if cause == "small" or cause not in run or not (total := run[cause].fillna(0).sum()) > 0:
             continue
-        verb = "were left out" if cause in LOST else "were passed over"
-        key = f" ({KEYS[cause]})" if cause in KEYS else ""
-        texts.append(f"{count(total)} {what}{_mostly(run, cause)} {verb}{key}.")
+        verb = "left out" if cause in LOST else "passed over"
+        key = f", as {KEYS[cause]} says" if cause in KEYS else ""
+        texts.append(f"{what[:1].upper()}{what[1:]}: {count(total)} {verb}{_mostly(run, cause)}{key}.")
     texts += [_small(run, config), _unused(run)]
     texts = [text for text in texts if text]
     known = run["lost"].notna().all() and run["small"].notna().all()
@@ -73,19 +73,21 @@ def _mostly(run: "pd.DataFrame", cause: str) -> str:
 
 
 def skipped_rows(paths: list[str]) -> dict[str, object] | None:
-    """Gather the rows of tables of what was left out: the first `SHOWN`, how many there are, and the files.
+    """Gather the rows of tables of what was left out: the first `SHOWN` of each cause, and where all of them lie.
 
     Returns
     -------
-    rows of (work, source, member, cause in words, count, reason), lost material before other; total; files. None
-    where nothing was left out.
+    rows of (work, source, member, cause in words, count, reason), lost material before other; total; most, `SHOWN`;
+    files, as patterns. None where nothing was left out.
     """
     import pandas as pd
 
     tables = []
     for path in paths:
         table = read_skipped(path)
-        tables.append(table.assign(work=Path(path).name.removesuffix(".skipped.tsv"), file=str(path)))
+        tables.append(
+            table.assign(work=Path(path).name.removesuffix(".skipped.tsv"), file=f"{Path(path).parent}/*.skipped.tsv")
+        )
     whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     if whole.empty:
         return None
@@ -93,6 +95,6 @@ def skipped_rows(paths: list[str]) -> dict[str, object] | None:
     whole = whole.iloc[place.argsort(kind="stable")]
     rows = [
         (row["work"], Path(row["source"]).name, row["member"], CAUSES[row["cause"]], count(row["count"]), row["reason"])
-        for row in whole.head(SHOWN).to_dict("records")
+        for row in whole.groupby("cause", sort=False).head(SHOWN).to_dict("records")
     ]
-    return {"rows": rows, "total": len(whole), "files": list(dict.fromkeys(whole["file"]))}
+    return {"rows": rows, "total": len(whole), "most": SHOWN, "files": sorted(set(whole["file"]))}
