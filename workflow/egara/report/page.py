@@ -187,7 +187,8 @@ nearest. The neighbours are those of the whole vectors: a map of two dimensions 
 {%- endif %}
 {%- if skipped %}
 <details><summary>What was left out, row by row
-{%- if skipped.total > skipped.rows|length %}: {{ skipped.rows|length }} of {{ skipped.total }} rows, the first {{ skipped.most }} of a kind{% endif %}
+{%- if skipped.total > skipped.rows|length %}: {{ skipped.rows|length }} of {{ skipped.total }} rows, the
+first {{ skipped.most }} of a kind{% endif %}
 </summary>
 <div class="scroll" tabindex="0" role="region" aria-label="What was left out"><table>
 <thead><tr>
