@@ -8,6 +8,7 @@ from pathlib import Path
 
 from egara.cells import format_cell, parse_cell
 from egara.errors import EgaraError
+from egara.fitting import fit
 from egara.spreadsheets import read_sheet
 from egara.works import Work
 
@@ -15,7 +16,7 @@ SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
 
 
 def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
-    """Return a copy of `config` with all defaults filled in.
+    """Return a copy of `config` with all defaults filled in and values of the schema's types, see `egara.fitting`.
 
     Raises
     ------
@@ -26,6 +27,7 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
 
     rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
     settings = _with_defaults(deepcopy(dict(config)), rules)
+    settings = {key: fit(value, rules["properties"].get(key, {}), key) for key, value in settings.items()}
     try:
         errors = sorted(
             jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
@@ -37,6 +39,28 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
     if strange := [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]:
         raise EgaraError(f"config: {strange[0]} is not a finite number; expected one")
     return settings
+
+
+FILES = ("works", "casts", "base")
+
+
+def find_files(settings: dict, checkout: Path) -> dict:
+    """Return checked settings whose files are found: from the working directory, else from the project's checkout.
+
+    A path that leads nowhere from either stays as it is; who reads it says what was expected there.
+    """
+
+    def find(path: str) -> str:
+        try:
+            missing = not Path(path).exists() and (checkout / path).exists()
+        except (OSError, ValueError):  # too long for a path, or no path at all
+            return path
+        return str(checkout / path) if missing else path
+
+    found = settings | {key: find(settings[key]) for key in FILES if settings[key]}
+    kind, colon, path = settings["faces"]["detector"].partition(":")
+    found["faces"] = settings["faces"] | {"detector": f"{kind}:{find(path)}" if colon else kind}
+    return found
 
 
 def _numbers(value: object, where: tuple[str, ...]) -> Iterator[tuple[str, float]]:
