@@ -83,6 +83,15 @@ def test_commands_find_the_library_behind_odd_folders_and_beside_a_users_modules
     assert run("python -c 'print(2)'", "").stdout == "2\n", "another workflow's python is its own"
 
 
+def test_a_command_too_long_for_one_argument_runs_in_an_odd_folder(tmp_path):
+    folder = tmp_path / ODD
+    folder.mkdir()
+    script = "from egara.literal import take_literally; take_literally(); from snakemake.shell import shell; "
+    script += "shell('touch made; true ' + 'x' * 70_000)"
+    ran = subprocess.run([sys.executable, "-c", script], cwd=folder, capture_output=True, text=True)
+    assert ran.returncode == 0 and (folder / "made").is_file(), ran.stderr
+
+
 def test_files_of_the_project_are_named_as_short_as_they_can_be(tmp_path, monkeypatch):
     checkout = tmp_path / "checkout"
     for folder in (checkout, tmp_path / "other"):

@@ -202,6 +202,7 @@ def test_the_papers_configuration_says_which_volumes_are_missing(project):
     [
         ("rank: [2]", "rank: [0]", "config: grid.rank.0 is 0"),
         ("corpus: tiny", "corpus: tiny\nspeed: 3", "unknown key speed"),
+        ("{detector: whole", '{detector: "onnx:a\\tb"', "control character"),
         ("works: ", "works: none", "no such works table"),
         ("captions: {text: ", "captions: {text: drawn by Ada", "must not name anyone"),
     ],

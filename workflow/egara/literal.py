@@ -6,12 +6,16 @@ user's carries a mark, and marked paths are left as they are. A module's `prefix
 """
 
 import shlex
+import sys
+import tempfile
 import unicodedata
 from pathlib import Path
+from types import SimpleNamespace
 
 from egara.errors import EgaraError
 
 MARK = "egara_literal"
+SHELL_SIGNS = set('"$`\\')  # what stays a sign between double quotes
 
 
 def literal(path: str | Path) -> str:
@@ -37,13 +41,14 @@ def verbatim(value: object) -> object:
 
 
 def take_literally() -> None:
-    """Let Snakemake leave marked paths as they are, in this process."""
+    """Let Snakemake leave marked paths, its own sources and its working directory as they are, in this process."""
+    import snakemake.shell  # noqa: F401
     from snakemake.io import _IOFile, is_flagged
     from snakemake.sourcecache import LocalSourceFile
 
     if hasattr(_IOFile, "is_literal"):
         return
-    make, apply = _IOFile.__new__, _IOFile.apply_wildcards
+    make, apply, fill = _IOFile.__new__, _IOFile.apply_wildcards, LocalSourceFile.format
 
     def make_literal(cls: type, file: object, rule: object) -> object:
         """As before, but without path variables in a marked path."""
@@ -57,12 +62,15 @@ def take_literally() -> None:
         """As before, but a marked path stays."""
         return file if file.is_literal() else apply(file, wildcards)
 
-    fill = LocalSourceFile.format
-
     def fill_literally(file: object, **values: object) -> object:
         """As before, but a file that is there is itself: the checkout's own folder is no pattern."""
         return file if Path(file.get_path_or_uri(secret_free=True)).exists() else fill(file, **values)
 
+    def make_folder(dir: str, prefix: str) -> str:
+        """As before, but a long command's script has a path without signs of the shell, which is not quoted."""
+        return tempfile.mkdtemp(dir=dir if not SHELL_SIGNS & set(str(Path.cwd())) else None, prefix=prefix)
+
+    sys.modules["snakemake.shell"].tempfile = SimpleNamespace(mkdtemp=make_folder)
     LocalSourceFile.format = fill_literally
     _IOFile.is_literal = lambda file: is_flagged(file, MARK)
     _IOFile.__new__ = staticmethod(make_literal)

@@ -18,7 +18,7 @@ from snakemake.logging import logger
 
 from egara.captions import check_caption, make_caption
 from egara.cells import DRAWN, parse_cell
-from egara.config import complete_config, find_files, find_volumes, list_cells, list_controls, read_casts
+from egara.config import FILES, complete_config, find_files, find_volumes, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
 from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
@@ -43,6 +43,8 @@ try:
     WORKS = {work.work: work for work in read_works(SETTINGS["works"], REMARKS)}
     CASTS = read_casts(SETTINGS["casts"], list(WORKS.values()))
     VOLUMES = {} if CASTS else find_volumes(list(WORKS.values()))
+    for path in (CHECKOUT, *(SETTINGS[key] or "" for key in FILES), SETTINGS["faces"]["detector"]):
+        literal(path)
     BASE_FILES = [literal(path) for path in local_files(Path(SETTINGS["base"]))]
     VOLUMES = {work: [literal(path) for path in paths] for work, paths in VOLUMES.items()}
     AUTHORS = list(dict.fromkeys(work.author for work in WORKS.values()))
