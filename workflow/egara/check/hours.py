@@ -47,12 +47,17 @@ class Measuring:
     Parameters
     ----------
     wait : whether to measure all, however long it takes, and anew.
+
+    Attributes
+    ----------
+    fault : why a measurement failed.
+    unfinished : whether one goes on in the background; it is kept for the next check.
     """
 
     def __init__(self, study: Study, base: Base, wait: bool) -> None:
         self._jobs: dict[int, tuple[Path, list[str]]] = {}
-        self._running: subprocess.Popen | None = None
-        self._wait, self.fault = wait, ""
+        self._running: tuple[subprocess.Popen, Path] | None = None
+        self._wait, self.fault, self.unfinished = wait, "", False
         if base.folder is None or not study.cells:
             return
         for side, training in list_trainings(study).items():
@@ -60,31 +65,38 @@ class Measuring:
             self._jobs[side] = place, list_arguments(study, base, training, place)
         lacking = [job for job in self._jobs.values() if read_kept(job[0]) is None]
         if not wait and len(lacking) == 1 and base.bytes <= SMALL:
-            self._running = self._start(lacking[0])
+            self._running = self._start(*lacking[0])
 
-    def _start(self, job: tuple[Path, list[str]]) -> subprocess.Popen:
+    def _start(self, place: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
         environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-P", "-m", "egara.check.measure", *job[1]]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        log = place.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as said:
+            command = [sys.executable, "-P", "-m", "egara.check.measure", *arguments]
+            return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 
     def results(self, deadline: float) -> dict[int, dict]:
-        """Return the measurements by resolution; at `deadline`, of `time.monotonic`, a running one is stopped."""
+        """Return the measurements by resolution; one in the background is waited for until `deadline`.
+
+        `deadline` is of `time.monotonic`.
+        """
         if self._wait:
             for job in self._jobs.values():
-                self._end(self._start(job), None)
+                self._end(*self._start(*job), None)
         elif self._running:
-            self._end(self._running, deadline)
+            self._end(*self._running, max(0.0, deadline - time.monotonic()))
         found = {side: read_kept(place) for side, (place, _) in self._jobs.items()}
         return {side: kept for side, kept in found.items() if kept}
 
-    def _end(self, process: subprocess.Popen, deadline: float | None) -> None:
+    def _end(self, process: subprocess.Popen, log: Path, seconds: float | None) -> None:
         try:
-            _, said = process.communicate(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            if process.returncode:
-                self.fault = (said.strip().splitlines() or ["it ended without a word"])[-1]
+            failed = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            self.unfinished = True
+            process.returncode = 0  # it is left to itself, and no warning is due
+            return
+        if failed:
+            self.fault = (log.read_text(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
 
 
 def count_hours(study: Study, measured: dict[int, dict]) -> Hours:
