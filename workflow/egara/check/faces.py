@@ -143,7 +143,7 @@ def _is_kept(window: tuple[list[float], int, int], margin: float, least: int) ->
     if abs(across * down - least) > 2 * (across + down + 2):
         return across * down > least
     left, top, right, bottom = crop_window(window[0], width, height, margin)
-    return max(0, right - left) * max(0, bottom - top) >= least
+    return bool(max(0, right - left) * max(0, bottom - top) >= least)
 
 
 def judge(study: Study, faces: dict[str, Faces]) -> None:

@@ -14,7 +14,7 @@ from egara.corpus import Survey, survey_volume
 from egara.corpus.limits import Limits
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.errors import EgaraError
-from egara.skipped import count_by_cause, skipped
+from egara.skipped import LOST, count_by_cause, skipped
 from egara.works import Work
 
 MEASURED = 600  # pages whose size is looked up, over all volumes; three of each at least
@@ -103,16 +103,19 @@ def survey_shelves(works: list[Work], pages: dict, pool: Executor) -> list[Shelf
         places += [(shelf, path) for path in _find(shelf, work, limits)]
     measured = max(3, MEASURED // max(1, len(places)))
     tasks = [(path, limits, pages["dpi"], measured) for _, path in places]
+    lost: dict[str, list[dict]] = {shelf.work: [] for shelf in shelves}
     for (shelf, path), found in zip(places, _survey_all(tasks, pool), strict=True):
         if isinstance(found, Survey):
             shelf.volumes.append(found)
-            shelf.skipped += found.skipped
             shelf.remarks += found.warnings
+            rows = list(found.skipped)
         else:
-            shelf.skipped.append(skipped(path, "", "volume", found.removeprefix(f"{path}: ")))
+            rows = [skipped(path, "", "volume", found.removeprefix(f"{path}: "))]
+        shelf.skipped += rows
+        lost[shelf.work] += [row for row in rows if row["cause"] in LOST]
     for shelf in shelves:
         shelf.names = name_volumes([volume.path for volume in shelf.volumes])
-        _judge(shelf, pages["unreadable"])
+        _judge(shelf, lost[shelf.work] if pages["unreadable"] == "error" else [])
     _find_shared(places, shelves)
     return shelves
 
@@ -161,15 +164,12 @@ def _survey_alone(task: tuple) -> Survey | str:
         return f"{task[0]}: ends the process that reads it; expected a volume that other readers open, too"
 
 
-def _judge(shelf: Shelf, unreadable: str) -> None:
-    lost = {
-        cause: count for cause, count in shelf.left_out.items() if cause in ("unreadable", "limit", "missing", "volume")
-    }
+def _judge(shelf: Shelf, forbidden: list[dict]) -> None:
+    """Note a work without a page, and what may not be left out."""
     if not shelf.pages and not shelf.stops:
         first = next((row["reason"] for row in shelf.skipped), "nothing is there")
         shelf.stops.append(f"work {shelf.work}: none of its volumes can be read ({first})")
-    elif unreadable == "error" and lost:
-        row = next(row for row in shelf.skipped if row["cause"] in lost)
+    for row in forbidden:
         where = "/".join(filter(None, (row["source"], row["member"])))
         shelf.stops.append(f"work {shelf.work}: {where}: {row['reason']} (pages.unreadable is error)")
 
