@@ -1,5 +1,6 @@
 """The configuration: checked against the schema, defaults filled in, one line for each mistake."""
 
+import difflib
 import itertools
 import math
 from collections.abc import Iterator
@@ -22,6 +23,19 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
     ------
     EgaraError : an unknown key or a value out of range; the message names the key, the value and what was expected.
     """
+    settings, mistakes = examine_config(config, schema)
+    if mistakes:
+        raise EgaraError("config: " + "; ".join(mistakes[:3]))
+    return settings
+
+
+def examine_config(config: dict, schema: Path = SCHEMA) -> tuple[dict, list[str]]:
+    """Return a copy of `config` with all defaults filled in, and a line for every mistake in it.
+
+    Raises
+    ------
+    EgaraError : a value that cannot even be compared with what is expected.
+    """
     import jsonschema
     import yaml
 
@@ -34,11 +48,11 @@ def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
         )
     except (ValueError, ArithmeticError) as error:  # a number that cannot be compared, or not even be written
         raise EgaraError(f"config: a value cannot be checked ({error}); expected values of usual size") from error
-    if errors:
-        raise EgaraError("config: " + "; ".join(_sentence(error, settings) for error in errors[:3]))
-    if strange := [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]:
-        raise EgaraError(f"config: {strange[0]} is not a finite number; expected one")
-    return settings
+    mistakes = [_sentence(error, settings, rules) for error in errors]
+    if not mistakes:
+        strange = [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]
+        mistakes = [f"{where} is not a finite number; expected one" for where in strange]
+    return settings, mistakes
 
 
 FILES = ("works", "casts", "base")
@@ -81,12 +95,14 @@ def _with_defaults(value: dict, rules: dict) -> dict:
     return value
 
 
-def _sentence(error: "object", settings: dict) -> str:
+def _sentence(error: "object", settings: dict, rules: dict) -> str:
     where = ".".join(map(str, error.absolute_path)) or "top level"
     if error.validator == "additionalProperties":
         known = sorted(error.schema.get("properties", {}))
-        unknown = ", ".join(sorted(str(key)[:40] for key in set(error.instance) - set(known)))
-        return f"{where}: unknown key {unknown}; expected one of {', '.join(known)}"
+        unknown = sorted(str(key)[:40] for key in set(error.instance) - set(known))
+        meant = dict.fromkeys(filter(None, (_nearest(key, known, rules) for key in unknown)))
+        hint = f" (did you mean {' or '.join(meant)}?)" if meant else ""
+        return f"{where}: unknown key {', '.join(unknown)}{hint}; expected one of {', '.join(known)}"
     if error.validator == "required":
         missing = ", ".join(key for key in error.validator_value if key not in error.instance)
         return f"{where}: {missing} is missing"
@@ -95,6 +111,21 @@ def _sentence(error: "object", settings: dict) -> str:
     if error.validator != "oneOf":
         expected = error.message.replace(found, "it", 1) if len(found) > 80 else error.message
     return f"{where} is {found if len(found) <= 80 else found[:80] + '…'}; expected: {expected}"
+
+
+def _nearest(key: str, known: list[str], rules: dict) -> str:
+    """Return the key that was perhaps meant: one that is spelt alike, or of this name at another place."""
+    places = list(_places(rules, ()))
+    elsewhere = [place for place in places if place.rpartition(".")[2] == key]
+    return next(
+        iter(difflib.get_close_matches(key, known, 1) or elsewhere or difflib.get_close_matches(key, places, 1)), ""
+    )
+
+
+def _places(rules: dict, where: tuple[str, ...]) -> Iterator[str]:
+    for key, rule in rules.get("properties", {}).items():
+        yield ".".join((*where, key))
+        yield from _places(rule, (*where, key))
 
 
 def list_cells(grid: dict) -> list[str]:

@@ -36,13 +36,14 @@ class Work:
     row: int = field(default=0, compare=False)
 
 
-def read_works(path: str | Path, remarks: list[str] | None = None) -> list[Work]:
+def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: list[str] | None = None) -> list[Work]:
     """Read a works table: `author`, `work`, `volumes` and, if wanted, `series`; several volumes are parted by `;`.
 
     Parameters
     ----------
     path : a table as `egara.spreadsheets` reads it.
     remarks : if given, takes lines for a person on how the table was read.
+    mistakes : if given, takes a line for each row at fault, and the others are returned.
 
     Raises
     ------
@@ -51,23 +52,31 @@ def read_works(path: str | Path, remarks: list[str] | None = None) -> list[Work]
     sheet = read_sheet(path, COLUMNS, OPTIONAL)
     works, seen = [], {}
     for number, cells in sheet.rows:
-        where = f"{path}, row {number}"
-        author, name, series = (tidy(cells[column], f"{where}, {column}") for column in ("author", "work", "series"))
-        if empty := [column for column, label in (("author", author), ("work", name)) if not label]:
-            raise EgaraError(f"{where}: {empty[0]} holds characters that nobody sees; expected a name")
-        _check_name(name, where)
-        if name.lower() in seen:
-            raise EgaraError(f"{where}: work {name} stands in row {seen[name.lower()]} too; names must differ")
-        seen[name.lower()] = number
-        volumes = split_volumes(cells["volumes"])
-        if not volumes:
-            raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, parted by ;")
-        works.append(Work(author, name, volumes, series, number))
-    if not works:
+        try:
+            works.append(_read_row(cells, number, f"{path}, row {number}", seen))
+        except EgaraError as error:
+            if mistakes is None:
+                raise
+            mistakes.append(str(error))
+    if not works and not mistakes:
         raise EgaraError(f"{path}: no work in the table; expected at least one row below the header")
     if remarks is not None:
         remarks += sheet.remarks
     return works
+
+
+def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, int]) -> Work:
+    author, name, series = (tidy(cells[column], f"{where}, {column}") for column in ("author", "work", "series"))
+    if empty := [column for column, label in (("author", author), ("work", name)) if not label]:
+        raise EgaraError(f"{where}: {empty[0]} holds characters that nobody sees; expected a name")
+    _check_name(name, where)
+    if name.lower() in seen:
+        raise EgaraError(f"{where}: work {name} stands in row {seen[name.lower()]} too; names must differ")
+    seen[name.lower()] = number
+    volumes = split_volumes(cells["volumes"])
+    if not volumes:
+        raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, parted by ;")
+    return Work(author, name, volumes, series, number)
 
 
 def _check_name(name: str, where: str) -> None:

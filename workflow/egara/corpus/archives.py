@@ -54,6 +54,7 @@ class Source:
     """
 
     kind = "volume"
+    one_way = False  # whether to read one member means to read all before it
 
     def __init__(self, file: Path, path: Path, opening: Opening) -> None:
         self.file, self.path, self.opening = file, path, opening

@@ -24,6 +24,7 @@ class Stream(Source):
     """CB7 or CBR through libarchive, which reads an archive from its start to its end only."""
 
     kind = "CBR"
+    one_way = True
     _broken = False  # whether the archive breaks off, while what came before is whole
 
     def _open(self) -> None:

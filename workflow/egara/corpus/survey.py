@@ -8,7 +8,7 @@ from egara.corpus.limits import DPI, Limits, Unreadable, check_pixels
 from egara.corpus.sources import open_volume
 from egara.skipped import skipped
 
-_MEASURED = 3
+MEASURED = 3
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,8 @@ class Survey:
     ----------
     kind : `CBZ`, `CBT`, `CB7`, `CBR`, `EPUB`, `PDF`, `folder of images` or `image`.
     pages : their number; a file with several pictures counts as one.
-    sizes : width and height in pixels of the first pages, three at most.
+    sizes : width and height in pixels of some pages: spread over the volume, or its first ones where an archive can
+        only be read from its start.
     skipped : rows of `egara.skipped` for what is left out, as far as names and headers tell.
     """
 
@@ -32,7 +33,9 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
-def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["default"]) -> Survey:
+def survey_volume(
+    path: Path, limits: Limits | None = None, dpi: float = DPI["default"], measured: int = MEASURED
+) -> Survey:
     """Open a volume and tell what it holds.
 
     Parameters
@@ -40,6 +43,7 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
     path : folder, archive, document or image.
     limits : bounds on members and pages.
     dpi : resolution at which a PDF is rendered.
+    measured : most pages to measure.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
     with open_volume(path, limits or Limits(), dpi) as source:
         members = source.members
         sizes, rows = [], []
-        for member in members[:_MEASURED]:
+        for member in members[:measured] if source.one_way else _spread(members, measured):
             try:
                 size = source.page_size(member) or measure(source.read(member))
                 check_pixels(*size, source.limits)
@@ -59,3 +63,10 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = DPI["de
         return Survey(
             path, path.name, source.kind, len(members), tuple(sizes), (*rows, *source.skipped), tuple(source.warnings)
         )
+
+
+def _spread(members: list[str], count: int) -> list[str]:
+    """Return at most `count` members at equal distances, the first and the last among them."""
+    if len(members) <= count or count < 2:
+        return members[:count]
+    return [members[round(place * (len(members) - 1) / (count - 1))] for place in range(count)]

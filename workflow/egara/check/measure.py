@@ -1,0 +1,164 @@
+"""Take the time of real training steps on this machine: a pack of LoRAs over the study's base, on random latents.
+
+Writes seconds an adapter-step, the pack's size and the memory of a LoRA in it, a JSON object.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from egara.check.training import resolution_of
+from egara.errors import EgaraError, run
+from egara.files import write_text
+from egara.loras.settings import Training
+from egara.progress import parser
+
+if TYPE_CHECKING:
+    from egara.check.study import Study
+    from egara.check.training import Base
+    from egara.loras.batches import Adapter
+
+KEPT = Path("results/store/measured")
+STEPS = 6  # the first one is a warm-up
+FACES = 50
+MOST_ON_CPU = 4  # LoRAs in a pack; a larger one takes more time a step and the same time a LoRA
+
+
+def list_trainings(study: "Study") -> dict[int, dict]:
+    """Return the training settings of each resolution of the grid, with its largest rank."""
+    settings = study.settings
+    rank = max(settings["grid"]["rank"])
+    return {
+        side: settings["training"]
+        | {"rank": rank, "alpha": rank, "init": "independent", "resolution": side, "seed": settings["seed"]}
+        for side in sorted({resolution_of(cell) for cell in study.cells})
+    }
+
+
+def place_of(study: "Study", base: "Base", training: dict) -> Path:
+    """Return where a measurement is kept: its name is a hash of all that decides how long a step takes."""
+    names = ("rank", "resolution", "batch", "targets", "text_encoder", "precision")
+    parts = ["unet", *(["text_encoder"] if training["text_encoder"] else [])]
+    decides = {
+        "training": {name: training[name] for name in names},
+        "machine": {name: study.settings["machine"][name] for name in ("device", "pack", "recompute")},
+        "sets": study.settings["sets"]["count"],
+        "models": [(base.folder / part / "config.json").read_text() for part in parts],
+        "host": [platform.node(), platform.machine(), len(os.sched_getaffinity(0))],
+    }
+    return KEPT / f"{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}.json"
+
+
+def read_kept(path: Path) -> dict | None:
+    """Return a measurement that is kept, None where there is none."""
+    try:
+        kept = json.loads(path.read_text())
+        return kept if kept["seconds"] > 0 and kept["pack"] > 0 else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def list_arguments(study: "Study", base: "Base", training: dict, output: Path) -> list[str]:
+    """Return the arguments of this module for one measurement."""
+    machine = study.settings["machine"]
+    recompute = {"auto": "auto", True: "yes", False: "no"}[machine["recompute"]]
+    return [
+        f"--base={base.folder}", f"--settings={json.dumps(training)}", f"--sets={study.settings['sets']['count']}",
+        f"--pack={machine['pack']}", f"--recompute={recompute}", f"--device={machine['device']}", f"--output={output}",
+    ]  # fmt: skip
+
+
+def make_adapters(folder: Path, training: Training, count: int) -> "list[Adapter]":
+    """Return adapters over random latents and one random caption, in the base's shapes."""
+    import numpy as np
+
+    from egara.check.training import latent_shape
+    from egara.loras.batches import Adapter
+
+    text = json.loads((folder / "text_encoder" / "config.json").read_text())
+    tokens = text["max_position_embeddings"]
+    draw = np.random.default_rng(0)
+    mean = draw.standard_normal((FACES, 2, *latent_shape(folder, training.resolution)), np.float32)
+    latents = {"mean": mean, "deviation": np.full_like(mean, 0.1)}
+    caption = draw.standard_normal((tokens, text["hidden_size"]), np.float32)
+    ids = np.zeros(tokens, np.int64)
+    return [Adapter(f"w/{n:02d}", training, latents, np.arange(FACES), caption, ids) for n in range(count)]
+
+
+def time_steps(options: argparse.Namespace) -> dict[str, object]:
+    """Train a pack for a few steps and return what they took."""
+    import torch
+
+    from egara.loras.__main__ import load_frozen
+    from egara.loras.memory import choose_pack, free_memory, step_bytes
+    from egara.loras.training import Pack, make_pack, train_pack
+
+    torch.set_num_threads(1)  # as each job of the workflow has
+    training = replace(Training.from_json(json.loads(options.settings)), steps=STEPS, warm_up=0)
+    folder = options.base
+    frozen = load_frozen(
+        {"folder": str(folder), "parts": dict.fromkeys(("unet", "text_encoder"))}, training, options.device
+    )
+    device = next(frozen.models["unet"].parameters()).device
+    adapters = make_adapters(folder, training, options.sets)
+    recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
+    if options.pack == "auto":
+        size = choose_pack(frozen, adapters, free_memory(device), recompute)
+    else:
+        size = min(int(options.pack), len(adapters))
+        if recompute:
+            frozen.models["unet"].enable_gradient_checkpointing()
+    count = min(size, MOST_ON_CPU) if device.type == "cpu" else size
+    ends: list[float] = []
+
+    class Enough(Exception):
+        pass
+
+    def note(_: Pack) -> None:
+        ends.append(time.perf_counter())
+        if len(ends) > 1 and ends[-1] - ends[0] > options.seconds:
+            raise Enough
+
+    pack = make_pack(frozen, adapters[:count])
+    with suppress(Enough):
+        train_pack(frozen, pack, note)
+    between = sorted(later - sooner for sooner, later in zip(ends, ends[1:], strict=False))
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "seconds": between[len(between) // 2] / count,
+        "pack": size,
+        "bytes": step_bytes(frozen, adapters[0]),
+        "device": device.type,
+        "name": name,
+        "day": time.strftime("%Y-%m-%d"),
+    }
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, and keep what was measured."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--base", type=Path, required=True, help="folder of the base model")
+    arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
+    arguments.add_argument("--sets", type=int, required=True, help="LoRAs that a pack has at most")
+    arguments.add_argument("--pack", default="auto", help="LoRAs trained at once, or auto")
+    arguments.add_argument(
+        "--recompute", default="auto", choices=["auto", "yes", "no"], help="compute activations twice"
+    )
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--seconds", type=float, default=60, help="seconds after which no further step is taken")
+    arguments.add_argument("--output", type=Path, required=True, help="measurement to write (JSON)")
+    options = arguments.parse_args(argv)
+    if options.sets < 1:
+        raise EgaraError(f"--sets {options.sets}; expected at least 1")
+    write_text(options.output, json.dumps(time_steps(options), indent=2, sort_keys=True) + "\n")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,178 @@
+"""A study as its owner wrote it: configuration and works table, read on past every mistake."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from egara.captions import check_caption, make_caption
+from egara.config import examine_config, list_cells, list_controls, read_casts
+from egara.errors import EgaraError
+from egara.feasibility import plan_study
+from egara.works import Work, look_alikes, read_works
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+@dataclass
+class Study:
+    """What configuration and works table say.
+
+    Attributes
+    ----------
+    settings : the whole configuration; where a value is at fault, its default stands instead.
+    works, casts : rows of the works table and of the table of casts; rows at fault are left out.
+    cells, controls : cells of the grid, and control cells by kind.
+    stops : what keeps the study from running, a line each.
+    remarks : what its owner should look at.
+    """
+
+    settings: dict
+    works: list[Work] = field(default_factory=list)
+    casts: dict[str, dict[str, str]] = field(default_factory=dict)
+    cells: list[str] = field(default_factory=list)
+    controls: dict[str, str] = field(default_factory=dict)
+    stops: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def corpus(self) -> str:
+        """Name of the study."""
+        return str(self.settings.get("corpus", "?"))
+
+    @property
+    def results(self) -> Path:
+        """Folder of the study's results, which need not be there."""
+        return Path("results") / self.corpus
+
+    @property
+    def trained(self) -> dict[str, int]:
+        """Sets of each work by cell, those of controls included."""
+        sets = self.settings["sets"]["count"]
+        counts = dict.fromkeys(self.cells, sets)
+        return counts | {
+            cell: self.settings["controls"]["sets"] for cell in self.controls.values() if cell not in counts
+        }
+
+
+def find_file(path: str) -> str:
+    """Return a path as the workflow takes it: from the working directory, else one that ships with the project."""
+    shipped = CHECKOUT / path
+    return str(shipped) if not Path(path).exists() and shipped.exists() else path
+
+
+def read_study(path: str, overrides: list[str], works: str | None = None) -> Study:
+    """Read a study's configuration and works table.
+
+    Parameters
+    ----------
+    path : configuration, YAML or JSON.
+    overrides : words such as `sets.size=20`, which count instead of what the file says.
+    works : a works table instead of the configuration's.
+
+    Raises
+    ------
+    EgaraError : the configuration cannot be read at all.
+    """
+    config = _load(find_file(path))
+    for word in overrides:
+        _override(config, word)
+    if works is not None:
+        config["works"] = works
+    settings, stops = _settle(config)
+    study = Study(settings, stops=[f"{path}: {line}" for line in stops])
+    if isinstance(settings.get("works"), str):
+        try:
+            study.works = read_works(find_file(settings["works"]), study.remarks, study.stops)
+        except EgaraError as error:
+            study.stops.append(str(error))
+    _look_through(study)
+    return study
+
+
+def _load(path: str) -> dict:
+    import yaml
+
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        config = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        raise EgaraError(
+            f"{where}: no YAML ({getattr(error, 'problem', None) or error}); expected key: value"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise EgaraError(
+            f"{path}: cannot be read ({reason}); expected a configuration such as config/paper.yaml"
+        ) from error
+    if not isinstance(config, dict):
+        raise EgaraError(f"{path}: no keys with values; expected a configuration such as config/paper.yaml")
+    return config
+
+
+def _override(config: dict, word: str) -> None:
+    import yaml
+
+    name, equals, text = word.partition("=")
+    keys = name.split(".")
+    if not equals or not all(keys):
+        raise EgaraError(f"--set {word}: expected KEY=VALUE, such as sets.size=20")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise EgaraError(f"--set {word}: {text!r} is no value of YAML") from error
+    for key in keys[:-1]:
+        if not isinstance(config.setdefault(key, {}), dict):
+            raise EgaraError(f"--set {word}: {key} holds a value, no keys")
+        config = config[key]
+    config[keys[-1]] = value
+
+
+def _settle(config: dict) -> tuple[dict, list[str]]:
+    """Return checked settings and a line for each mistake; a mistaken top-level key gets its defaults."""
+    settings, mistakes = examine_config(config)
+    kept = dict(config)
+    for key in [*config]:
+        others = {other: value for other, value in kept.items() if other != key}
+        if mistakes and len(examine_config(others)[1]) < len(examine_config(kept)[1]):
+            kept = others
+    return (examine_config(kept)[0] if mistakes else settings), mistakes
+
+
+def _look_through(study: Study) -> None:
+    """Note what the settings and the works do not allow together, and what they allow only in part."""
+    settings, works = study.settings, study.works
+    for examine in (_casts, _captions, _grid):
+        try:
+            examine(study)
+        except EgaraError as error:
+            study.stops.append(str(error))
+    study.remarks += look_alikes(works)
+    if works:
+        study.remarks += plan_study(settings, works).remarks
+    if settings["training"]["warm_up"] >= settings["training"]["steps"]:
+        study.stops.append(
+            f"training.warm_up is {settings['training']['warm_up']}; expected less than training.steps, "
+            f"{settings['training']['steps']}"
+        )
+    if settings["machine"]["device"] == "cpu" and settings["training"]["precision"] == "float16":
+        study.stops.append("training.precision float16: not for a CPU; expected bfloat16 or float32 there")
+
+
+def _casts(study: Study) -> None:
+    if study.settings["casts"]:
+        study.casts = read_casts(find_file(study.settings["casts"]), study.works)
+
+
+def _grid(study: Study) -> None:
+    study.cells = list_cells(study.settings["grid"])
+    study.controls = list_controls(study.settings["controls"], study.cells, study.settings["sets"]["count"])
+
+
+def _captions(study: Study) -> None:
+    captions, works = study.settings["captions"], study.works
+    authors, names = list(dict.fromkeys(work.author for work in works)), [work.work for work in works]
+    for token in study.settings["grid"]["token"]:
+        for work in works:
+            caption = make_caption(captions["text"], token, work.author, work.work, authors, names)
+            check_caption(caption, [*authors, *names, *captions["names"]])

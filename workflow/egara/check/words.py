@@ -1,0 +1,324 @@
+"""What a check found, for a person who has a minute, and as JSON for programs."""
+
+import json
+import textwrap
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from egara.check.faces import Faces, needed
+from egara.check.findings import Findings
+from egara.check.hours import SMALL, Hours
+from egara.check.shelf import Shelf
+from egara.check.training import lora_bytes
+from egara.sets import expected_overlap
+from egara.skipped import count_by_cause, in_words
+
+WIDTH = 110
+SHOWN = 12  # lines of a kind
+ROWS = 25  # of works
+NAME_WIDTH = 24
+
+
+def as_text(found: Findings) -> str:
+    """Return the whole finding as text: first what stops the study."""
+    study = found.study
+    authors = {work.author for work in study.works}
+    stops = study.stops
+    lines = [
+        f"{found.config}: study {study.corpus}, {_count(len(study.works), 'work')} of {_count(len(authors), 'author')}"
+    ]
+    if stops:
+        lines += ["", f"It cannot run as it is: {_count(len(stops), 'problem')}", *_listed(stops)]
+    parts = [
+        ("Look at", _listed(study.remarks)),
+        ("Volumes", _volumes(found)),
+        ("Left out", _left_out(found.shelves)),
+        ("Faces", _faces(found)),
+        ("Training", _training(found)),
+        ("Disk", _disk(found)),
+    ]
+    for title, part in parts:
+        if part:
+            lines += ["", title, *part]
+    if not stops:
+        lines += ["", f"Nothing would stop it: snakemake --cores all --configfile {found.config}"]
+    return "\n".join(lines)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _listed(lines: Iterable[str], most: int = SHOWN) -> list[str]:
+    """Return lines as items of a list, wrapped; of many the first."""
+    lines = list(dict.fromkeys(lines))
+    shown = [
+        text
+        for line in lines[:most]
+        for text in textwrap.wrap(
+            line, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+    ]
+    return shown + ([f"    and {len(lines) - most} more (--json lists all)"] if len(lines) > most else [])
+
+
+def _width(text: str) -> int:
+    """Return the columns that a terminal takes for a text; kana and kanji take two."""
+    return sum(
+        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        for letter in text
+    )
+
+
+def _cut(text: str, width: int) -> str:
+    if _width(text) <= width:
+        return text
+    while _width(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _table(rows: list[list[str]], right: tuple[int, ...]) -> list[str]:
+    """Return rows aligned by columns; those of `right` end at one line."""
+    widths = [max(_width(row[place]) for row in rows) for place in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = []
+        for place, cell in enumerate(row):
+            gap = " " * (widths[place] - _width(cell))
+            cells.append(gap + cell if place in right else cell + gap)
+        lines.append(("  " + "  ".join(cells)).rstrip())
+    return lines
+
+
+def _volumes(found: Findings) -> list[str]:
+    study = found.study
+    authors = {work.work: work.author for work in study.works}
+    if study.casts:
+        casts = [study.casts[work.work] for work in study.works if work.work in study.casts]
+        volumes = sum(int(cast["volumes"]) for cast in casts)
+        pages = sum(int(cast["volumes"]) * int(cast["pages"]) for cast in casts)
+        whole = f"{_count(volumes, 'volume')} of {_count(pages, 'page')}"
+        return [f"  {whole}, composed by the workflow ({study.settings['casts']})"]
+    if not found.shelves:
+        return []
+    rows = [["work", "author", "volumes", "pages", "size in pixels", "left out"]]
+    shown = _telling(found.shelves)
+    for shelf in shown:
+        kinds = ", ".join(f"{count} {_kind(kind, count)}" for kind, count in shelf.kinds.items()) or "none"
+        left = sum(shelf.left_out.values())
+        rows.append(
+            [
+                _cut(shelf.work, NAME_WIDTH), _cut(authors[shelf.work], NAME_WIDTH), kinds, f"{shelf.pages:,}",
+                _sizes(shelf), f"{left:,}" if left else "",
+            ]
+        )  # fmt: skip
+    if len(shown) < len(found.shelves):
+        rows.append(["…", "", "", "", "", ""])
+    if len(found.shelves) > 1:
+        volumes = sum(len(shelf.volumes) for shelf in found.shelves)
+        left = sum(sum(shelf.left_out.values()) for shelf in found.shelves)
+        pages = sum(shelf.pages for shelf in found.shelves)
+        rows.append(["all", "", str(volumes), f"{pages:,}", "", f"{left:,}" if left else ""])
+    measured = sum(len(shelf.sizes) for shelf in found.shelves)
+    hidden = (
+        f" {_count(len(found.shelves) - len(shown), 'more work')} are listed by --json."
+        if len(shown) < len(found.shelves)
+        else ""
+    )
+    return [
+        *_table(rows, right=(3, 5)),
+        f"  Sizes are medians of {_count(measured, 'page')} that were measured.{hidden}",
+    ]
+
+
+def _telling(shelves: list[Shelf]) -> list[Shelf]:
+    """Return as many works as a person reads: of many those of which there is something to say, then the first ones."""
+    said = [shelf for shelf in shelves if shelf.stops or shelf.skipped or shelf.outlying]
+    others = [shelf for shelf in shelves if shelf not in said]
+    chosen = {shelf.work for shelf in [*said, *others][:ROWS]}
+    return [shelf for shelf in shelves if shelf.work in chosen]
+
+
+def _kind(kind: str, count: int) -> str:
+    plurals = {"folder of images": "folders of images", "image": "images"}
+    return kind if count == 1 else plurals.get(kind, kind)
+
+
+def _sizes(shelf: Shelf) -> str:
+    if shelf.usual_size is None:
+        return "?"
+    usual = "{} x {}".format(*shelf.usual_size)
+    return usual + (", up to {} x {}".format(*shelf.outlying[0]) if shelf.outlying else "")
+
+
+def _left_out(shelves: list[Shelf]) -> list[str]:
+    rows = [row for shelf in shelves for row in shelf.skipped]
+    if not rows:
+        return []
+    whole = f"  {in_words(count_by_cause(rows))}; as far as names and measured pages tell"
+    items = []
+    for row in rows:
+        times = f" ({row['count']} of the kind)" if int(row["count"]) > 1 else ""
+        items.append(f"{'/'.join(filter(None, (row['source'], row['member'])))}: {row['reason']}{times}")
+    return [
+        *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  ", drop_whitespace=True),
+        *_listed(items, 8),
+    ]
+
+
+def _faces(found: Findings) -> list[str]:
+    settings = found.study.settings
+    count, size, least = settings["sets"]["count"], settings["sets"]["size"], needed(found.study)
+    lines = [
+        f"  detector   {found.detector or settings['faces']['detector'] + ': cannot be used'}",
+        f"  needed     {least:,} a work, crops of at least {settings['faces']['min_pixels']:,} pixels",
+    ]
+    numbers = {work: _number(one) for work, one in found.faces.items() if _number(one) is not None}
+    if numbers:
+        told = ", ".join(dict.fromkeys(found.faces[work].told_by for work in numbers))
+        fewest = min(numbers, key=numbers.get)
+        both = [one for work, one in found.faces.items() if work in numbers and None not in (one.found, one.kept)]
+        of = f" of {sum(one.found for one in both):,}" if len(both) == len(numbers) else ""
+        lines.append(
+            f"  expected   {sum(numbers.values()):,}{of} in {_count(len(numbers), 'work')} ({told}); "
+            f"fewest in {fewest}, {numbers[fewest]:,}"
+        )
+        if count > 1 and numbers[fewest] >= size:
+            share = expected_overlap(numbers[fewest], size)
+            lines.append(f"             where two of {count} sets share {share:.0%} of their faces on average")
+    if unknown := len(found.faces) - len(numbers):
+        works = f" in {_count(unknown, 'work')}" if numbers else ""
+        lines.append(f"  {'' if numbers else 'expected':<8}   unknown{works} until faces are detected")
+        if count > 1:
+            shares = [f"{expected_overlap(size * times, size):.0%} with {size * times:,}" for times in (2, 4, 10)]
+            lines.append(f"             of {size:,} faces all sets are one; two share {', '.join(shares)} on average")
+    return lines
+
+
+def _number(faces: Faces) -> int | None:
+    return faces.kept if faces.kept is not None else faces.found
+
+
+def _training(found: Findings) -> list[str]:
+    study, settings, works = found.study, found.study.settings, len(found.study.works)
+    loras, steps = sum(study.trained.values()) * works, settings["training"]["steps"]
+    each = [lora_bytes(cell, found.sides, settings["stored_as"]) for cell in study.trained] if found.sides else []
+    of = ", of " + " to ".join(dict.fromkeys(map(_bytes, (min(each), max(each))))) if each else ""
+    there = f"; {found.there:,} are there already" if found.there else ""
+    sets = "/".join(map(str, dict.fromkeys(study.trained.values())))
+    whole = f"{_count(len(study.trained), 'cell')} x {_count(works, 'work')} x {sets} sets"
+    return [
+        f"  base       {_base(found)}",
+        f"  LoRAs      {loras:,}: {whole}{of}{there}",
+        f"  steps      {loras * steps:,}: {steps:,} each, batch {settings['training']['batch']}",
+        *_hours(found),
+    ]
+
+
+def _base(found: Findings) -> str:
+    base = found.base
+    if base.folder is None:
+        stops = any(base.name in stop for stop in found.study.stops)
+        return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet, fetched at the first run'}"
+    name = "" if str(base.folder).endswith(base.name) else f"{base.name}: "
+    return f"{name}{_bytes(base.bytes)} of weights in {base.folder}"
+
+
+def _hours(found: Findings) -> list[str]:
+    hours = found.hours
+    if hours.seconds is None:
+        if found.unfinished:
+            return ["  time       a training step is being timed; ask again in some seconds"]
+        why = f"no step could be timed: {found.fault}" if found.fault else "not measured yet"
+        takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
+        how = f"egara check --measure {found.config} takes {takes}"
+        return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
+    step = ", ".join(f"{_milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
+    lines = [
+        f"  time       {_time(hours)}, without pages, faces, vectors and figures",
+        f"             a step of one LoRA takes {step} ({hours.told_by})",
+    ]
+    if hours.bytes:
+        lines.append(f"  memory     {_bytes(hours.bytes)} a LoRA beside the base, {_count(hours.pack, 'LoRA')} at once")
+    return lines
+
+
+def _milliseconds(seconds: float) -> str:
+    return (
+        f"{seconds:.1f} s"
+        if seconds >= 1
+        else f"{1000 * seconds:.2g} ms"
+        if seconds < 0.1
+        else f"{1000 * seconds:.0f} ms"
+    )
+
+
+def _time(hours: Hours) -> str:
+    alone = _duration(hours.seconds)
+    if hours.beside == 1:
+        return f"{alone} on this machine"
+    return f"{_duration(hours.seconds / hours.beside)} on {hours.beside} cores ({alone} of one core)"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
+
+
+def _bytes(size: float) -> str:
+    for unit, power in (("GiB", 30), ("MiB", 20)):
+        if size >= 2**power:
+            return f"{size / 2**power:,.1f} {unit}"
+    return f"{size / 2**10:,.0f} KiB"
+
+
+def _disk(found: Findings) -> list[str]:
+    if found.disk is None or not found.study.works:
+        return []
+    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in found.disk.needed.items())
+    unknown = "" if found.sides else "; LoRAs and latents are unknown without the base"
+    return [
+        f"  needed     {_bytes(sum(found.disk.needed.values()))}: {parts}{unknown}",
+        f"  free       {_bytes(found.disk.free)} in {found.study.results.parent.absolute()}",
+    ]
+
+
+def as_json(found: Findings) -> str:
+    """Return all findings as one JSON object."""
+    study, hours, disk = found.study, found.hours, found.disk
+    shelves = {shelf.work: shelf for shelf in found.shelves}
+    works = []
+    for work in study.works:
+        shelf, faces = shelves.get(work.work), found.faces.get(work.work, Faces())
+        row = {"author": work.author, "work": work.work, "series": work.series, "faces": vars(faces)}
+        if shelf:
+            row |= {
+                "volumes": [
+                    {"path": volume.path, "kind": volume.kind, "pages": volume.pages, "sizes": volume.sizes}
+                    for volume in shelf.volumes
+                ],
+                "pages": shelf.pages, "size": shelf.usual_size, "outlying": shelf.outlying,
+                "left_out": shelf.left_out, "skipped": shelf.skipped,
+            }  # fmt: skip
+        works.append(row)
+    whole = {
+        "config": found.config, "corpus": study.corpus, "runs": not study.stops, "stops": study.stops,
+        "remarks": study.remarks, "works": works, "detector": found.detector, "faces_needed": needed(study),
+        "base": {"name": found.base.name, "folder": found.base.folder, "bytes": found.base.bytes},
+        "cells": study.trained, "loras": sum(study.trained.values()) * len(study.works), "loras_there": found.there,
+        "steps": sum(study.trained.values()) * len(study.works) * study.settings["training"]["steps"],
+        "seconds": hours.seconds, "side_by_side": hours.beside, "step_seconds": hours.step, "timed": hours.told_by,
+        "pack": hours.pack, "pack_bytes": hours.bytes,
+        "disk": {"needed": disk.needed, "free": disk.free} if disk else None,
+    }  # fmt: skip
+    return json.dumps(
+        whole,
+        ensure_ascii=False,
+        indent=2,
+        default=lambda value: str(value) if isinstance(value, Path) else vars(value),
+    )
