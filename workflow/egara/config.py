@@ -13,7 +13,9 @@ from egara.fitting import fit
 from egara.spreadsheets import read_sheet
 from egara.works import Work
 
-SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+CHECKOUT = Path(__file__).resolve().parents[2]
+LAUNCH = CHECKOUT / "workflow" / "launch.py"  # runs a module of the library, whatever its folder is called
+SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
@@ -41,14 +43,20 @@ def examine_config(config: dict, schema: Path = SCHEMA) -> tuple[dict, list[str]
 
     rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
     settings = _with_defaults(deepcopy(dict(config)), rules)
-    settings = {key: fit(value, rules["properties"].get(key, {}), key) for key, value in settings.items()}
+    unfit: dict[str, str] = {}
+    for key, value in settings.items():
+        try:
+            settings[key] = fit(value, rules["properties"].get(key, {}), key)
+        except EgaraError as error:
+            unfit[key] = str(error)
     try:
         errors = sorted(
             jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
         )
     except (ValueError, ArithmeticError) as error:  # a number that cannot be compared, or not even be written
         raise EgaraError(f"config: a value cannot be checked ({error}); expected values of usual size") from error
-    mistakes = [_sentence(error, settings, rules) for error in errors]
+    told = [error for error in errors if not (error.absolute_path and error.absolute_path[0] in unfit)]
+    mistakes = [*unfit.values(), *(_sentence(error, settings, rules) for error in told)]
     if not mistakes:
         strange = [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]
         mistakes = [f"{where} is not a finite number; expected one" for where in strange]
@@ -58,22 +66,23 @@ def examine_config(config: dict, schema: Path = SCHEMA) -> tuple[dict, list[str]
 FILES = ("works", "casts", "base")
 
 
-def find_files(settings: dict, checkout: Path) -> dict:
-    """Return checked settings whose files are found: from the working directory, else from the project's checkout.
+def find_file(path: str, checkout: Path = CHECKOUT) -> str:
+    """Return a path of a configuration: from the working directory, else from the checkout, where shipped files lie.
 
     A path that leads nowhere from either stays as it is; who reads it says what was expected there.
     """
+    try:
+        shipped = not Path(path).exists() and (checkout / path).exists()
+    except (OSError, ValueError):  # too long for a path, or no path at all
+        return path
+    return str(checkout / path) if shipped else path
 
-    def find(path: str) -> str:
-        try:
-            missing = not Path(path).exists() and (checkout / path).exists()
-        except (OSError, ValueError):  # too long for a path, or no path at all
-            return path
-        return str(checkout / path) if missing else path
 
-    found = settings | {key: find(settings[key]) for key in FILES if settings[key]}
+def find_files(settings: dict, checkout: Path = CHECKOUT) -> dict:
+    """Return checked settings in which the files of the configuration are found, see `find_file`."""
+    found = settings | {key: find_file(settings[key], checkout) for key in FILES if settings[key]}
     kind, colon, path = settings["faces"]["detector"].partition(":")
-    found["faces"] = settings["faces"] | {"detector": f"{kind}:{find(path)}" if colon else kind}
+    found["faces"] = settings["faces"] | {"detector": f"{kind}:{find_file(path, checkout)}" if colon else kind}
     return found
 
 

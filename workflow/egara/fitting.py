@@ -38,7 +38,7 @@ def fit(value: object, rule: dict, where: str) -> object:
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)
         raise EgaraError(
-            f"config: {where} is {json.dumps(value)}, read as a {type(value).__name__}; "
+            f"{where} is {json.dumps(value)}, read as a {type(value).__name__}; "
             "expected text: in a configuration file, put it between quotes"
         )
     return value
