@@ -21,7 +21,7 @@ use rule * from egara as egara_*
 rule count:
     input: "{prefix}/results/tiny/sets/B-1.tsv"
     output: "counted.txt"
-    shell: "python -c 'print(open(\\"{{input}}\\").read().count(\\"B-1\\"))' > {{output}}"
+    shell: "python -c 'print(open(\\"{{input}}\\").read().count(chr(10)))' > {{output}}"
 '''
 
 
@@ -58,7 +58,7 @@ def test_a_study_elsewhere_runs_with_a_checkout_that_is_only_read(only_read, stu
     (study.folder / "results").symlink_to(disk)
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "-s", f"{only_read}/Snakefile"]
     command += ["--directory", str(study.folder), "--configfile", str(study.config)]
-    ran = subprocess.run([*command, *CROPS], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run([*command[:3], *CROPS, *command[3:]], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-4000:]
     assert all((study.folder / path).read_text().count("\n") == 1 + 7 for path in CROPS)
     assert (disk / "tiny" / "faces" / "B-1.tsv").is_file() and not (tmp_path / ".snakemake").exists()
@@ -68,9 +68,6 @@ def test_a_study_elsewhere_runs_with_a_checkout_that_is_only_read(only_read, stu
 def test_shipped_files_are_found_from_the_checkout(project, study):
     jobs = study.planned("-s", f"{project.folder}/Snakefile", "--configfile", f"{project.folder}/config/demo.yaml")
     assert jobs["compose_volumes"] == 10 and jobs["write_report"] == 1
-    assert "config: works is missing" in study.snakemake(
-        "-n", "--config", "corpus=2024", "--configfile", "/dev/null", good=False
-    )
 
 
 def test_a_module_of_another_workflow_keeps_its_files_behind_a_prefix(project, study):
@@ -78,7 +75,7 @@ def test_a_module_of_another_workflow_keeps_its_files_behind_a_prefix(project, s
     (study.folder / "Snakefile").write_text(text, encoding="utf-8")
     assert study.planned("egara_all")["egara_write_report"] == 1
     study.snakemake("counted.txt")
-    assert (study.folder / "counted.txt").read_text() == "12\n"
+    assert (study.folder / "counted.txt").read_text() == "13\n"
     assert not (study.folder / "results" / "tiny").exists()
 
 
