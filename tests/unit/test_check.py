@@ -281,8 +281,8 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     assert "a step of one LoRA takes 500 ms at 64 pixels (measured" in text
     # A measurement that failed is not tried again and again, and what it said is shown.
     place.write_text('{"fault": "device cuda: not on this machine"}')
-    text = check(capsys, embedded, "--set", "machine.device=cpu")[1]
-    assert "no step could be timed: device cuda: not on this machine; egara check --measure" in flat(text)
+    status, text = check(capsys, embedded, "--set", "machine.device=cpu")
+    assert status == 1 and "a training step fails: device cuda: not on this machine; egara check" in flat(text)
     # One that another check has begun is waited for.
     place.with_suffix(".log").touch()
     place.unlink()

@@ -77,4 +77,6 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     of_training.judge(read, found.disk)
     found.hours = count_hours(read, measuring.results(deadline))
     found.fault, found.unfinished = measuring.fault, measuring.unfinished
+    if found.fault:
+        read.stops.append(f"a training step fails: {found.fault}; egara check --measure tries again")
     return found

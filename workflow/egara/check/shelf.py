@@ -85,7 +85,7 @@ def helpers(most: int = 8) -> "Executor":
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def survey_shelves(works: list[Work], pages: dict) -> list[Shelf]:

@@ -231,7 +231,7 @@ def _hours(found: Findings) -> list[str]:
     if hours.seconds is None:
         if found.unfinished:
             return ["  time       a training step is being timed; ask again in some seconds"]
-        why = f"no step could be timed: {found.fault}" if found.fault else "not measured yet"
+        why = "a training step fails, see above" if found.fault else "not measured yet"
         takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
         how = f"egara check --measure {found.config} takes {takes}"
         return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
