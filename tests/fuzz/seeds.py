@@ -1,18 +1,36 @@
 """Valid small files of every kind that Egara reads: what fuzzing starts from."""
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Callable
+from csv import writer
 from functools import partial
-from io import BytesIO
+from gzip import compress as packed
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import networks
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
 
 KEY = "a" * 64
+
+
+def works_tables() -> list[bytes]:
+    """The works table as an editor writes it, and as spreadsheets save it: quoted, by semicolons, in UTF-16."""
+    rows = [
+        ["author", "work", "volumes", "series"],
+        ["荒木", "jojo-1", ".; ..", ""],
+        ['B "C", D', "jojo-2", "./*", "s"],
+    ]
+    plain, quoted = "\r\n".join("\t".join(row).replace('"', "") for row in rows), StringIO()
+    writer(quoted, delimiter=";").writerows(rows)
+    return [plain.encode(), quoted.getvalue().encode("utf-8-sig"), quoted.getvalue().encode("utf-16")]
+
+
 ROWS = ("loras", "authors", "works", "sets")
 COMIC = b"<ComicInfo><Series>A Work</Series><Writer>An Author, B</Writer><Penciller>C</Penciller></ComicInfo>"
 ANNOTATIONS = (
@@ -54,6 +72,78 @@ def picture(kind: str, mode: str = "L", side: int = 12) -> bytes:
 def members() -> dict[str, bytes]:
     """Return an archive's members."""
     return {"1.png": picture("PNG"), "b/2.jpg": picture("JPEG"), "ComicInfo.xml": COMIC, "notes.txt": b"words"}
+
+
+def pages_of(kind: str, **options: object) -> bytes:
+    """Return a file of three pictures."""
+    file = BytesIO()
+    frames = [Image.new("L", (12, 9), 60 * n) for n in range(3)]
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **options)
+    return file.getvalue()
+
+
+def nested() -> dict[str, bytes]:
+    """Return the members of an archive with volumes inside, one of them in another."""
+    inner = written(write_zip, members())
+    outer = written(write_zip, {"deep.cbz": inner, "1.png": picture("PNG")})
+    return {
+        "a.cbz": inner,
+        "b.cbt": written(write_tar, members()),
+        "c/d.zip": outer,
+        "e.pdf": documents()[0],
+        **members(),
+    }
+
+
+def odd_zips() -> list[bytes]:
+    """Return archives without their directory, behind other bytes, with other names in the members' headers."""
+    whole = written(write_zip, members())
+    place = whole.index(b"PK\x01\x02")
+    return [whole[:place], b"MZ" + bytes(70) + whole, whole[:place].replace(b"b/2.jpg", b"b\\2.jpg") + whole[place:]]
+
+
+def added_formats() -> list[bytes]:
+    """Return pictures of the formats whose packages are installed."""
+    found = []
+    with contextlib.suppress(ImportError):
+        import pillow_jxl  # noqa: F401
+
+        found.append(picture("JXL"))
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+        found.append(picture("HEIF", side=40))
+    return found
+
+
+def odd_pictures() -> list[bytes]:
+    """Return pictures with several frames, a progressive one, one cut at its end, and one with metadata."""
+    progressive = BytesIO()
+    Image.new("RGB", (20, 16), "red").save(progressive, "JPEG", progressive=True)
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 3000, zip=True)
+    labelled = BytesIO()
+    Image.new("P", (9, 7)).save(labelled, "PNG", pnginfo=text, transparency=0)
+    several = [pages_of(kind) for kind in ("TIFF", "GIF", "WEBP", "PNG", "MPO")]
+    return [
+        *several,
+        progressive.getvalue(),
+        picture("JPEG")[:-2],
+        b"\r\n" + picture("JPEG"),
+        labelled.getvalue(),
+        *added_formats(),
+    ]
+
+
+def shelf() -> dict[str, bytes]:
+    """Return an EPUB's members whose pages show their images by style sheets, objects and sources."""
+    sheet = b"p.a, #b > i {background: #fff url('../images/c.png')} /* {} */"
+    text = b"""<link rel="stylesheet" href="s.css"/><p class="a"/><object data="..\\images\\A.PNG"/><picture>
+        <source srcset="../images/b.png 2x, x.png"/><img/></picture><i style="background:url(/images/b.png)"/>"""
+    cipher = b'<EncryptionMethod Algorithm="x"/><CipherReference URI="OPS/x"/>'
+    lock = b"<encryption><EncryptedData>" + cipher + b"</EncryptedData></encryption>"
+    return book() | {"OPS/text/00.xhtml": text, "OPS/text/s.css": sheet, "META-INF/encryption.xml": lock}
 
 
 def pictures() -> list[bytes]:
@@ -163,22 +253,22 @@ def saved(how: Callable, *values: object, **named: object) -> bytes:
 
 
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
-    "folder": lambda: [picture("PNG"), COMIC],
-    "cbz": lambda: [written(write_zip, members())],
-    "cbt": lambda: [written(write_tar, members())],
-    "cb7": lambda: [written(write_7z, members())],
-    "cbr": lambda: [written(write_rar, members())],
-    "epub": lambda: [written(write_zip, book())],
+    "folder": lambda: [picture("PNG"), COMIC, pages_of("TIFF"), pages_of("GIF")],
+    "cbz": lambda: [written(write_zip, members()), written(write_zip, nested()), *odd_zips()],
+    "cbt": lambda: [written(write_tar, members()), written(write_tar, nested()), packed(written(write_tar, members()))],
+    "cb7": lambda: [written(write_7z, members()), written(write_7z, nested())],
+    "cbr": lambda: [written(write_rar, members()), written(write_rar, nested())],
+    "epub": lambda: [written(write_zip, book()), written(write_zip, shelf())],
     "epub-package": lambda: [book()["OPS/book.opf"]],
     "epub-container": lambda: [book()["META-INF/container.xml"]],
-    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")],
+    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")] + [shelf()["OPS/text/00.xhtml"]],
     "pdf": documents,
     "any-volume": lambda: [*SEEDS["cbz"](), *SEEDS["cbt"](), *SEEDS["cb7"](), *SEEDS["cbr"](), *documents()],
     "comicinfo": lambda: [COMIC, book()["OPS/book.opf"]],
     "manga109": lambda: [ANNOTATIONS, *RESIZED],
     "boxes": lambda: [b"volume\tpage\tleft\ttop\tright\tbottom\nv\t0.png\t1\t2\t20\t25.5\nv\t1.png\t0\t0\t9\t9\n"],
-    "image": pictures,
-    "works": lambda: ["author\twork\tvolumes\n荒木\tjojo-1\t.; ..\n\nB\tjojo-2\t./*\n".encode()],
+    "image": lambda: pictures() + odd_pictures(),
+    "works": works_tables,
     "casts": lambda: [b"work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\nw\tlorelei\t0\t2\t8\t1\t2\n"],
     "config": lambda: [CONFIG],
     "pages": lambda: [
@@ -207,6 +297,7 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
         for kind in (np.savez, np.savez_compressed)
     ],
     "map": lambda: [b"author\twork\tset\tc01\tc02\nA\tw\t00\t0.5\t-1e-3\nB\tv\t00\t2\t3\n"],
+    "skipped": lambda: [b"source\tmember\tcause\tcount\treason\na.cbz\t1.png\tunreadable\t1\tcut short\n"],
     "description": lambda: [json.dumps(BASE).encode()],
     "onnx": detectors,
     "onnx-answer": answers,

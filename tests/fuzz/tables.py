@@ -38,13 +38,25 @@ def read_boxes(data: bytes) -> None:
 def read_works_table(data: bytes) -> None:
     """The works table, and the places that it names."""
     from egara.config import find_volumes
-    from egara.works import read_works
+    from egara.works import look_alikes, read_works
 
     path = placed("works.tsv", data)
     with reading():
         works = read_works(path)
         assert works and all(work.author and work.volumes for work in works)
+        assert all(is_one_line(line) for line in look_alikes(works))
         find_volumes(works)
+
+
+@target("skipped")
+def read_table_of_skipped(data: bytes) -> None:
+    """What a stage left out."""
+    from egara.report.account import skipped_rows
+
+    path = placed("w.skipped.tsv", data)
+    with reading():
+        found = skipped_rows([path])
+        assert found is None or len(found["rows"]) <= found["total"]
 
 
 @target("casts")

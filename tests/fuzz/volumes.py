@@ -12,11 +12,14 @@ def list_all(path: Path) -> None:
     """List a volume, and open its pages again from their rows."""
     import pandas as pd
 
-    from egara.corpus import iterate_pages, list_volume
+    from egara.corpus import iterate_pages, list_volume, survey_volume
 
+    survey = survey_volume(path, LIMITS, dpi=40)
+    assert survey.kind and all(map(is_one_line, survey.warnings)), survey
     volume = list_volume(path, "v01", "An Author", "A Work", limits=LIMITS, dpi=40)
     assert volume.pages and all(map(is_one_line, volume.warnings)), volume.warnings
-    assert all(is_one_line(row["reason"]) for row in volume.skipped), volume.skipped
+    assert all(is_one_line(row["reason"]) and row["count"] > 0 for row in volume.skipped), volume.skipped
+    assert all(is_one_line(f"-{row['member']}") for row in volume.skipped + volume.pages), volume
     for row, image in iterate_pages(pd.DataFrame(volume.pages)):
         assert image.size == (row["width"], row["height"]) and image.mode in ("L", "RGB")
 
@@ -78,6 +81,6 @@ def read_image(data: bytes) -> None:
     from egara.corpus.images import decode
 
     with reading():
-        image = decode(data, "a.cbz: 1.png", LIMITS)
+        image = decode(data, LIMITS)
         assert image.mode in ("L", "RGB") and image.width * image.height <= LIMITS.pixels
         assert len(image.tobytes()) == image.width * image.height * len(image.getbands())

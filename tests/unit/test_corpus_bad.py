@@ -250,7 +250,7 @@ def test_pdf_pages_keep_to_the_limits(tmp_path):
     Image.new("L", (600, 600)).save(tmp_path / "a.pdf", save_all=True, append_images=[Image.new("L", (20, 20))])
     volume = read(tmp_path / "a.pdf", limits=Limits(pixels=1000))
     assert [row["page"] for row in volume.pages] == ["p0002"]
-    expected = "image of 600 x 600 pixels; expected at most 1000 in all (pages.max_pixels)"
+    expected = "p0001: image of 600 x 600 pixels; expected at most 1000 in all (pages.max_pixels)"
     assert [(row["member"], row["cause"], row["reason"]) for row in volume.skipped] == [("0", "limit", expected)]
     volume = read(tmp_path / "a.pdf", limits=Limits(points=100))
     assert "600 x 600 points; expected at most 100 a side (pages.limits.points)" in volume.skipped[0]["reason"]

@@ -114,7 +114,7 @@ def test_what_is_odd_costs_itself(tmp_path):
     assert left == {
         "decoration.jpg": "missing",
         "OEBPS/text/t2.xhtml": "unreadable",
-        "text/t3.xhtml": "missing",
+        "OEBPS/text/t3.xhtml": "missing",
         "OEBPS/images/gone.jpg": "missing",
         "OEBPS/text/t6.xhtml": "limit",
         "OEBPS/images/i7.jpg": "unreadable",

@@ -89,6 +89,7 @@ def test_links_to_folders_are_followed_or_named(tmp_path):
         "circle": "..",
         "me": ".",
         "gone": "x",
+        "self": "self",
     }.items():
         (tmp_path / "work" / name).symlink_to(target)
     (tmp_path / "work" / "9.jpg").symlink_to("nowhere.jpg")
@@ -96,6 +97,7 @@ def test_links_to_folders_are_followed_or_named(tmp_path):
     assert list(shown(volume).items()) == [("1.jpg", 41), ("a/7.jpg", 47), ("a/8.jpg", 48), ("sub/2.jpg", 42)]
     assert rows(volume.skipped) == {
         "b": ("link", 1), "c": ("link", 1), "circle": ("link", 1), "me": ("link", 1), "gone": ("link", 1),
+        "self": ("link", 1),
         "9.jpg": ("missing", 1),
     }  # fmt: skip
 
@@ -255,3 +257,25 @@ def test_smaller_copies_in_a_tiff_are_no_pages(tmp_path):
     volume = read(tmp_path / "a.cbz")
     assert list(shown(volume).values()) == [40, 41]
     assert rows(volume.skipped) == {"1.tif": ("frames", 1)}
+
+
+def test_a_volume_whose_name_is_no_text_costs_itself(tmp_path):
+    write_zip(tmp_path / "work" / "1.cbz", pages())
+    os.rename(tmp_path / "work" / "1.cbz", os.fsencode(tmp_path / "work") + b"/\xff\n.cbz")
+    write_zip(tmp_path / "work" / "2.cbz", pages())
+    table, skipped = command(tmp_path)
+    assert list(table.volume.unique()) == [2] and list(skipped.cause) == ["volume"]
+    with pytest.raises(EgaraError, match="its name is no text"):
+        command(tmp_path, "--unreadable", "error")
+
+
+@pytest.mark.parametrize("unreadable", ["skip", "error"])
+def test_one_setting_decides_for_what_lies_beside_volumes_too(tmp_path, unreadable):
+    write_zip(tmp_path / "work" / "1.cbz", pages())
+    write_folder(tmp_path / "work", {"2.mobi": b"x", "notes.txt": b"x"})
+    if unreadable == "skip":
+        _, skipped = command(tmp_path)
+        assert sorted(skipped.cause) == ["foreign", "volume"]
+    else:
+        with pytest.raises(EgaraError, match=r"2\.mobi: MOBI: .*pages\.unreadable"):
+            command(tmp_path, "--unreadable", "error")

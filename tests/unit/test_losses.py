@@ -65,7 +65,7 @@ def test_a_file_without_losses_is_counted_and_left_out(tmp_path, caplog):
     make_lora(folder / "pen-b" / "00.safetensors", "x", "pen-b", "00", None)
     with caplog.at_level(logging.INFO):
         table = gather(folder, tmp_path / "losses.tsv")
-    assert "losses of 1 LoRAs, 1 hold none" in caplog.text
+    assert "1 of 2 LoRA files hold no losses" in caplog.text
     assert len(table) == 5 * 10
     assert not ((table["work"] == "pen-b") & (table["set"] == "00")).any()
 

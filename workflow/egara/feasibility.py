@@ -73,7 +73,7 @@ def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for level, reason in plan.silent.items():
         reasons.setdefault(reason, []).append(QUESTIONS[level])
-    lines = [f"{reason}: nothing to tell {', and '.join(asked)}" for reason, asked in reasons.items()]
+    lines = [f"{reason}: it cannot be told {', or '.join(asked)}" for reason, asked in reasons.items()]
     permutations, sets = settings["scores"]["permutations"], settings["sets"]["count"]
     sizes = {
         "work": [sets] * len(works),
@@ -85,7 +85,7 @@ def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
         if level not in plan.silent and least >= SIGNIFICANT:
             lines.append(
                 f"too few to tell {QUESTIONS[level]}: with labels exchanged among {sum(labels)} {exchanged[level]} p "
-                f"cannot fall below {least:.3f}, however high the score"
+                f"cannot fall below about {least:.2f}, however high the score"
             )
     return lines
 

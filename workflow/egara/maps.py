@@ -170,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     else:
         points, variance, ratio = exact_pca(gram, l2, options.components)
     if points.shape[1] < options.components:
-        log.info("%d components instead of %d: %d LoRAs", points.shape[1], options.components, len(index))
+        log.info("components: %d, not %d: %d LoRAs", points.shape[1], options.components, len(index))
     if options.map == "umap":
         points = umap_coordinates(points, options.seed, options.n_neighbors, options.min_dist)
     names = [f"c{number:02d}" for number in range(1, points.shape[1] + 1)]

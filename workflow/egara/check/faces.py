@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egara.check.shelf import Shelf
-from egara.check.study import Study, find_file
+from egara.check.study import Study
+from egara.config import find_file
 from egara.corpus import Survey
 from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.errors import EgaraError

@@ -14,6 +14,7 @@ from pathlib import Path
 from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
+from egara.config import LAUNCH
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
 LONGEST = 90  # seconds that a measurement in the background is expected to take at most
@@ -73,11 +74,11 @@ class Measuring:
             self._running = self._start(*lacking[0])
 
     def _start(self, place: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
         log = place.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as said:
-            command = [sys.executable, "-P", "-m", "egara.check.measure", *arguments]
+            command = [sys.executable, "-P", str(LAUNCH), "egara.check.measure", *arguments]
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 
     def results(self, deadline: float) -> dict[int, dict]:

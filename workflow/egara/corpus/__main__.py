@@ -13,7 +13,7 @@ from egara.errors import EgaraError, run
 from egara.files import write_tsv
 from egara.progress import bar, logger, parser
 from egara.skipped import COLUMNS as SKIPPED
-from egara.skipped import count_by_cause, in_words, skipped
+from egara.skipped import LOST, count_by_cause, in_words, skipped
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -48,6 +48,8 @@ def main(argv: list[str] | None = None) -> None:
     for warning in found.warnings:
         log.warning("%s", warning)
     rows = list(found.skipped)
+    if lost := [row for row in rows if row["cause"] in LOST and options.unreadable == "error"]:
+        raise EgaraError(f"{lost[0]['source']}: {lost[0]['member']}: {lost[0]['reason']} (pages.unreadable)")
     volumes: list[Volume] = []
     with bar(total=len(found.volumes), unit="volume") as watched:
         for path, name in zip(found.volumes, name_volumes(found.volumes), strict=True):

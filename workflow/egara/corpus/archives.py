@@ -63,7 +63,8 @@ class Source:
         self.skipped: list[dict[str, str | int]] = []
         self.warnings: list[str] = []
         self._pages: list[str] = []
-        self._nested: list[str] = []
+        self._direct: frozenset[str] = frozenset()
+        self._nested: dict[str, None] = {}  # a set that keeps its order
         self._named: dict[str, str] = {}  # member of a volume within this one → name of its page
         self._members: list[str] | None = None
         self._archive = None
@@ -88,6 +89,8 @@ class Source:
         if self._archive is not None:
             self._archive.close()
         if self._folder is not None:
+            for file in Path(self._folder.name).iterdir():
+                file.unlink()
             self._folder.cleanup()
 
     @property
@@ -100,10 +103,6 @@ class Source:
     def page_name(self, member: str) -> str:
         """Return what a table calls a page: mostly its member's name."""
         return self._named.get(member, member)
-
-    def page_size(self, member: str) -> tuple[int, int] | None:
-        """Return the size of a page in pixels where it is known without its bytes."""
-        return None
 
     def read(self, member: str) -> bytes:
         """Return one page's stored bytes; raises `Unreadable` where only this page cannot be given."""
@@ -131,10 +130,9 @@ class Source:
 
     def _split(self, member: str) -> tuple[str, str | None]:
         """Return the file that holds a member, and the member within that volume, None for the file itself."""
-        if self._nested and member not in self._pages:
-            known = set(self._nested)
+        if self._nested and member not in self._direct:
             for place, letter in enumerate(member):
-                if letter == "/" and member[:place] in known:
+                if letter == "/" and member[:place] in self._nested:
                     return member[:place], member[place + 1 :]
         return member, None
 
@@ -162,7 +160,7 @@ class Source:
         if not self._nested:
             return self._pages
         within: dict[str, list[str]] = {}
-        for outer, found in self._stored(self._nested):
+        for outer, found in self._stored(list(self._nested)):
             try:
                 if isinstance(found, Unreadable):
                     raise EgaraError(str(found))
@@ -181,7 +179,7 @@ class Source:
                 self.skipped.append(skipped(self.path, outer, cause, reason))
         pages = len(self._pages)
         self.warnings.append(
-            f"{self.path}: {len(self._nested)} volumes inside ({self._nested[0]}"
+            f"{self.path}: {len(self._nested)} volumes inside ({next(iter(self._nested))}"
             + (f", …) beside {pages} images" if pages else ", …)")
             + "; all are read, in natural order"
         )
@@ -236,7 +234,8 @@ class Source:
         self._pages = natural_order(filter(is_page, names))
         volumes = natural_order(filter(is_volume, names))
         deep = self.opening.depth >= self.limits.nested
-        self._nested = [] if deep else volumes
+        self._nested = {} if deep else dict.fromkeys(volumes)
+        self._direct = frozenset(self._pages)
         if deep and volumes:
             reason = f"volumes within {self.opening.depth} volumes; expected at most {self.limits.nested}"
             self.skipped.append(skipped(self.path, volumes[0], "limit", f"{reason} ({key('nested')})", len(volumes)))

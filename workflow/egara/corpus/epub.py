@@ -2,12 +2,13 @@
 
 import posixpath
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote
 
 from egara.corpus.archives import ABSENT
-from egara.corpus.limits import Unreadable, check_bytes
-from egara.corpus.names import is_address, is_page, is_system, resolve, same_name, suffix_of
+from egara.corpus.limits import Limits, Unreadable, check_bytes
+from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
 from egara.corpus.shown import Shown
 from egara.corpus.zips import Zip
 from egara.errors import EgaraError
@@ -65,7 +66,7 @@ class Epub(Zip):
             self.skipped.append(skipped(self.path, "", "system", reason, len(system)))
 
     def _lose(self, member: str, cause: str, reason: str) -> None:
-        self.skipped.append(skipped(self.path, member, cause, reason))
+        self.skipped.append(skipped(self.path, label(member), cause, reason))
 
     def _encrypted(self) -> set[str]:
         """Return the members that are encrypted, fonts aside."""
@@ -98,7 +99,10 @@ class Epub(Zip):
         base = posixpath.dirname(name.replace("\\", "/"))
         self._base = base
         self._manifest = {
-            item.get("id"): (self._member(base, item.get("href")) or item.get("href"), item.get("media-type", ""))
+            item.get("id"): (
+                self._member(base, item.get("href")) or self._missing(base, item.get("href")),
+                item.get("media-type", ""),
+            )
             for item in package.iter()
             if _local(item.tag) == "item" and item.get("href") and not is_address(item.get("href"))
         }
@@ -161,7 +165,7 @@ class Epub(Zip):
 
     def _missing(self, base: str, link: str) -> str:
         """Return the name of an image that is not there, which `_check` then says."""
-        return resolve(base, _path(link))
+        return label(resolve(base, _path(link)))
 
     def _check(self, name: str):
         if same_name(name) in self._locked:
@@ -217,7 +221,7 @@ class Epub(Zip):
             raise EgaraError(f"{self.path}: {name} is no XML that can be read ({error}); expected an EPUB's") from error
 
 
-def is_epub(file: Path) -> bool:
+def is_epub(file: Path, limits: Limits) -> bool:
     """Tell whether a ZIP archive is an EPUB; a damaged one is not, and `Zip` then says what is wrong."""
     import mmap
 
@@ -226,7 +230,8 @@ def is_epub(file: Path) -> bool:
     try:
         with open(file, "rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
             entries, _ = read_directory(content)
-            return any(same_name(entry.text) == "meta-inf/container.xml" for entry in entries)
+            names = (entry.name.replace(b"\\", b"/").lstrip(b"/").lower() for entry in islice(entries, limits.members))
+            return b"meta-inf/container.xml" in names
     except (OSError, ValueError):
         return False
 

@@ -70,7 +70,7 @@ class _Reader:
             path = f"{name}/{entry.name}" if name else entry.name
             if is_system(entry.name):
                 level.system[path] = self._count_below(entry)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 if reason := self._refusal(entry, depth):
                     beyond = key("folders") in reason
                     level.rows.append(skipped(self._top, label(path), "limit" if beyond else "link", reason))
@@ -113,6 +113,13 @@ class _Reader:
             if count > self._limits.members:
                 break
         return count
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links that lead to each other
+        return False
 
 
 def _is_within(path: str, folder: str) -> bool:

@@ -1,5 +1,6 @@
 """Stored image bytes → pixels: whole, upright, grey or RGB."""
 
+import contextlib
 import struct
 import warnings
 from dataclasses import dataclass
@@ -66,12 +67,23 @@ def decode(data: bytes, limits: Limits | None = None, frame: int = 0) -> "Image.
     ------
     Unreadable : no image, a damaged or truncated one, 0 pixels, or more than `limits`.
     """
-    return _decode(data, limits, frame)[0]
+    image, data = _opened(data, limits)
+    if limits:
+        check_pixels(*image.size, limits)
+    return _decoded(image, data, limits, frame)
 
 
 def decode_first(data: bytes, limits: Limits) -> tuple["Image.Image", Pictures]:
     """Decode a file's first page and tell what else the file holds; see `decode`."""
-    return _decode(data, limits, 0)
+    image, data = _opened(data, limits)
+    check_pixels(*image.size, limits)
+    pictures = _pictures(image, limits)
+    return _decoded(image, data, limits, 0), pictures
+
+
+def pages_within(data: bytes, limits: Limits) -> tuple[int, ...]:
+    """Return the places of the pages in a file, without decoding one; see `Pictures`."""
+    return _pictures(_opened(data, None)[0], limits).pages
 
 
 def measure(data: bytes) -> tuple[int, int]:
@@ -82,7 +94,8 @@ def measure(data: bytes) -> tuple[int, int]:
     Unreadable : no image.
     """
     image, _ = _opened(data, None)
-    with image:
+    with image, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         width, height = image.size
         return (height, width) if _orientation(image) >= 5 else (width, height)
 
@@ -116,12 +129,10 @@ def _opened(data: bytes, limits: Limits | None) -> tuple["Image.Image", bytes]:
     return image, data
 
 
-def _decode(data: bytes, limits: Limits | None, frame: int) -> tuple["Image.Image", Pictures]:
+def _decoded(image: "Image.Image", data: bytes, limits: Limits | None, frame: int) -> "Image.Image":
+    """Load an opened image's pixels and set them upright."""
     from PIL import Image
 
-    image, data = _opened(data, limits)
-    if limits:
-        check_pixels(*image.size, limits)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -130,7 +141,6 @@ def _decode(data: bytes, limits: Limits | None, frame: int) -> tuple["Image.Imag
                 image = image if mended is data else _opened(mended, None)[0]
             elif image.format == "PNG":
                 png.check_critical(data)
-            pictures = _pictures(image)
             if frame:
                 image.seek(frame)
                 if limits:
@@ -146,7 +156,7 @@ def _decode(data: bytes, limits: Limits | None, frame: int) -> tuple["Image.Imag
             raise Unreadable(_reason(error, data)) from error
     if orientation in _UPRIGHT:
         image = image.transpose(Image.Transpose[_UPRIGHT[orientation]])
-    return image, pictures
+    return image
 
 
 def _loaded(image: "Image.Image", data: bytes) -> tuple["Image.Image", bytes]:
@@ -163,22 +173,39 @@ def _loaded(image: "Image.Image", data: bytes) -> tuple["Image.Image", bytes]:
     return image, data
 
 
-def _pictures(image: "Image.Image") -> Pictures:
+def _pictures(image: "Image.Image", limits: Limits) -> Pictures:
     """Tell how many pages and other pictures a file holds; one whose further pictures are damaged has its first."""
-    try:
-        count = getattr(image, "n_frames", 1)
-        if count < 2 or image.format != "TIFF":
-            return Pictures(others=count - 1, kind=_ANIMATED.get(image.format, image.format))
-        pages = []
-        for place in range(count):
+    kind = _ANIMATED.get(image.format, str(image.format))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if image.format != "TIFF":
+                return Pictures(others=getattr(image, "n_frames", 1) - 1, kind=kind)
+            places, copies = _tiff_pages(image, limits)
+            return Pictures(places, copies, kind)
+        except Exception:  # as decoders of damaged files do
+            return Pictures()
+        finally:
+            with contextlib.suppress(Exception):
+                image.seek(0)
+
+
+def _tiff_pages(image: "Image.Image", limits: Limits) -> tuple[tuple[int, ...], int]:
+    """Return the places of a TIFF's pages, the first picture always, and how many smaller copies stand between."""
+    places, copies = [0], 0
+    for place in range(1, limits.members):
+        try:
             image.seek(place)
-            if not image.tag_v2.get(_SUBFILE, 0) & 1:
-                pages.append(place)
-        image.seek(0)
-        return Pictures(tuple(dict.fromkeys([0, *pages])), count - len({0, *pages}), "TIFF")
-    except Exception:
-        image.seek(0)
-        return Pictures()
+        except EOFError:
+            break
+        except Exception:  # a damaged directory: what it would have held is not known
+            copies += 1
+            break
+        if image.tag_v2.get(_SUBFILE, 0) & 1:
+            copies += 1
+        else:
+            places.append(place)
+    return tuple(places), copies
 
 
 def _added_format(head: bytes) -> list[str]:

@@ -29,6 +29,9 @@ OTHER_VOLUMES = {
     ".zst": "archive packed with Zstandard",
 }
 
+# Longer names are no file's; an archive may state any.
+_LONGEST = 500
+
 # ComicInfo.xml and its kin, and what Snakemake leaves in a folder that a rule makes.
 _DOCUMENTS = frozenset(
     ["comicinfo.xml", "metroninfo.xml", "comicbookinfo.json", "series.json", "details.json", ".snakemake_timestamp"]
@@ -106,11 +109,12 @@ def decode_name(name: bytes, utf8: bool = False) -> str:
 
 
 def label(name: str) -> str:
-    """Return a name as one line of a table: what is no text is written as an escape."""
-    return "".join(
+    """Return a name as one line of a table: what is no text is written as an escape, and no name is endless."""
+    shown = "".join(
         letter if unicodedata.category(letter) not in ("Cc", "Cs", "Zl", "Zp") else ascii(letter)[1:-1]
-        for letter in name
+        for letter in name[:_LONGEST]
     )
+    return shown if len(name) <= _LONGEST else f"{shown}…"
 
 
 def distinct(name: str, taken: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.corpus.images import Pictures, decode, decode_first
+from egara.corpus.images import Pictures, decode, decode_first, pages_within
 from egara.corpus.limits import DPI, MOST, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
@@ -85,7 +85,8 @@ def list_volume(
             except Unreadable as error:
                 if unreadable == "error":
                     raise EgaraError(f"{path}: {page}: {error}; expected a page that can be read") from error
-                volume.skipped.append(left_out(path, member, error.cause, str(error)))
+                reason = str(error) if page in (member, path.name) else f"{page}: {error}"
+                volume.skipped.append(left_out(path, member, error.cause, reason))
                 continue
             for number, (frame, size) in enumerate(pages, start=1):
                 mark = f"{_FRAME}{number}" if number > 1 else ""
@@ -222,20 +223,27 @@ def _open_run(rows: list[dict]) -> Iterator[tuple[dict, "Image.Image"]]:
     with open_volume(path, Limits(**MOST), sizes=sizes) as source:
         files = {member: list(group) for member, group in groupby(rows, key=lambda row: _file_and_number(row)[0])}
         for member, data in source.blobs(list(files)):
-            for row in files[member]:
-                yield row, _image_of(row, data, path)
+            for row, frame in zip(files[member], _frames(files[member], data), strict=True):
+                yield row, _image_of(row, data, frame, path)
 
 
-def _image_of(row: dict, data: bytes | Unreadable, path: Path) -> "Image.Image":
+def _frames(rows: list[dict], data: bytes | Unreadable) -> list[int | None]:
+    """Return the place in their file of each row's page, None where it is not there."""
+    numbers = [_file_and_number(row)[1] for row in rows]
+    try:
+        places = pages_within(data, Limits(**MOST)) if max(numbers) > 1 and not isinstance(data, Unreadable) else (0,)
+    except Unreadable:
+        places = (0,)
+    return [places[number - 1] if 0 < number <= len(places) else None for number in numbers]
+
+
+def _image_of(row: dict, data: bytes | Unreadable, frame: int | None, path: Path) -> "Image.Image":
     """Decode the page of a row, after comparing it with what was listed."""
     where = f"{path}: page {row['page']}"
     if isinstance(data, Unreadable):
         raise EgaraError(f"{where}: {data}; the volume changed since its pages were listed")
-    number = _file_and_number(row)[1]
-    try:
-        frame = decode_first(data, Limits(**MOST))[1].pages[number - 1] if number > 1 else 0
-    except (Unreadable, IndexError) as error:
-        raise EgaraError(f"{where}: is not in its file; the volume changed since its pages were listed") from error
+    if frame is None:
+        raise EgaraError(f"{where}: is not in its file; the volume changed since its pages were listed")
     digest = _digest(data, frame)
     if digest != row["sha256"]:
         raise EgaraError(

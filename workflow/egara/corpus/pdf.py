@@ -9,6 +9,8 @@ from egara.errors import EgaraError
 POINTS_PER_INCH = 72
 # How much of a page's width and height an image must take to be its scan; scanners leave narrow borders.
 _FILLS = 0.9
+# And how much it must take to say how fine the page is.
+_COUNTS = 0.2
 
 
 class Pdf(Source):
@@ -98,14 +100,16 @@ class Pdf(Source):
 
 
 def _scan(page, points: tuple[float, float], limits) -> tuple[float, float] | None:
-    """Return pixels a point, across and down, of the images that fill a page; None where none does, or more is drawn.
+    """Return pixels a point, across and down, of the images on a page that one fills; None where more is drawn.
+
+    Of several, such as letters in black over a coarse page in colour, the finest counts.
 
     Text over a scan that nobody sees (recognised characters) does not count; any other text or line would lose
     sharpness at the size of a coarse scan.
     """
     from pypdfium2 import raw
 
-    found, drawn = [], False
+    found, filled, drawn = [], False, False
     turned = page.get_rotation() in (90, 270)
     for item in page.get_objects():
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
@@ -116,13 +120,15 @@ def _scan(page, points: tuple[float, float], limits) -> tuple[float, float] | No
             pixels = [width, height]
             if (abs(b) > abs(a)) != turned:
                 placed, pixels = placed[::-1], pixels[::-1]
-            if all(side and size >= _FILLS * side for size, side in zip(placed, points, strict=True)):
+            shares = [size / side if side else 0 for size, side in zip(placed, points, strict=True)]
+            filled |= min(shares) >= _FILLS
+            if min(shares) >= _COUNTS:
                 found.append([count / size for count, size in zip(pixels, placed, strict=True)])
         elif item.type == raw.FPDF_PAGEOBJ_TEXT:
             drawn |= raw.FPDFTextObj_GetTextRenderMode(item.raw) != raw.FPDF_TEXTRENDERMODE_INVISIBLE
         elif item.type != raw.FPDF_PAGEOBJ_FORM:
             drawn = True
-    return None if drawn or not found else tuple(map(max, zip(*found, strict=True)))
+    return None if drawn or not filled else tuple(map(max, zip(*found, strict=True)))
 
 
 def _linear(item) -> tuple[float, float, float, float]:

@@ -3,7 +3,6 @@
 import glob
 import os
 import re
-import tarfile
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +13,11 @@ from egara.corpus.epub import Epub, is_epub
 from egara.corpus.folders import Folder, read_tree, search
 from egara.corpus.limits import DPI, Budget, Limits
 from egara.corpus.manga109 import is_collection
-from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, natural_order
+from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order
 from egara.corpus.pdf import Pdf
 from egara.corpus.signatures import is_image
 from egara.corpus.streams import Stream
-from egara.corpus.tars import PACKED, Tar
+from egara.corpus.tars import PACKED, Tar, is_tar
 from egara.corpus.zips import Zip, is_zip
 from egara.errors import EgaraError
 from egara.skipped import skipped
@@ -52,6 +51,10 @@ def find_volumes(values: list[str], limits: Limits | None = None) -> Found:
         for path in expand(value):
             inside = _inside(path, limits, found) if path.is_dir() else [path]
             for volume in inside:
+                if (shown := label(str(volume))) != str(volume):
+                    reason = "its name is no text; expected one line of UTF-8, without control characters"
+                    found.skipped.append(skipped(shown, "", "volume", reason))
+                    continue
                 real = os.path.realpath(volume)
                 if (other := seen.setdefault(real, volume)) is volume:
                     found.volumes.append(volume)
@@ -108,17 +111,17 @@ def _open_file(file: Path, path: Path, opening: Opening) -> Source:
     except (OSError, ValueError) as error:  # ValueError: a name with a zero byte
         reason = getattr(error, "strerror", None) or error
         raise EgaraError(f"{path}: cannot be read ({reason}); expected {EXPECTED}") from error
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        raise EgaraError(f"{path}: packed with Zstandard; expected {EXPECTED}, or a tar packed with gzip, bzip2 or xz")
     if not head:
         raise EgaraError(f"{path}: empty file; expected {EXPECTED}")
     suffix = path.suffix.lower()
     if head.startswith((b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\x07")):
         return Stream(file, path, opening)
-    if head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and tarfile.is_tarfile(file)):
-        return Tar(file, path, opening)
-    if head.startswith(tuple(PACKED)):
+    if head.startswith(tuple(PACKED)) or head[257:262] == b"ustar" or (suffix in (".cbt", ".tar") and is_tar(file)):
         return Tar(file, path, opening)
     if (head.startswith(b"PK") or not (b"%PDF-" in head or is_image(head))) and is_zip(head, tail):
-        return Epub(file, path, opening) if is_epub(file) else Zip(file, path, opening)
+        return Epub(file, path, opening) if is_epub(file, opening.limits) else Zip(file, path, opening)
     if b"%PDF-" in head:
         return Pdf(file, path, opening)
     if is_image(head) or suffix in PAGES:

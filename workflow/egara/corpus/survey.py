@@ -1,10 +1,13 @@
 """What a volume holds, told without decoding a page."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from egara.corpus.archives import Source
 from egara.corpus.images import measure
 from egara.corpus.limits import DPI, Limits, Unreadable, check_pixels
+from egara.corpus.pdf import Pdf
 from egara.corpus.sources import open_volume
 from egara.skipped import skipped
 
@@ -33,6 +36,18 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
+def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int, int] | bytes | Unreadable]]:
+    """Yield members with their sizes where these are known without their bytes, else with their bytes."""
+    if not isinstance(source, Pdf):
+        yield from source.blobs(members)
+        return
+    for member in members:
+        try:
+            yield member, source.page_size(member)
+        except Unreadable as error:
+            yield member, error
+
+
 def survey_volume(
     path: Path, limits: Limits | None = None, dpi: float = DPI["default"], measured: int = MEASURED
 ) -> Survey:
@@ -53,9 +68,12 @@ def survey_volume(
     with open_volume(path, limits or Limits(), dpi) as source:
         members = source.members
         sizes, rows = [], []
-        for member in members[:measured] if source.one_way else _spread(members, measured):
+        chosen = members[:measured] if source.one_way else _spread(members, measured)
+        for member, found in _found(source, chosen):
             try:
-                size = source.page_size(member) or measure(source.read(member))
+                if isinstance(found, Unreadable):
+                    raise found
+                size = found if isinstance(found, tuple) else measure(found)
                 check_pixels(*size, source.limits)
                 sizes.append(size)
             except Unreadable as error:

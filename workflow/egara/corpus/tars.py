@@ -98,3 +98,12 @@ class Tar(Source):
             raise
         except Exception as error:
             raise Unreadable(f"damaged in the archive ({error})") from error
+
+
+def is_tar(file: Path) -> bool:
+    """Tell whether a file is a plain tar of the old kind, which no signature marks."""
+    try:
+        with tarfile.TarFile(file):
+            return True
+    except Exception:  # damaged headers raise whatever their arithmetic meets first
+        return False

@@ -114,12 +114,14 @@ def _searched(content: mmap.mmap) -> Iterator[Entry]:
 
 def _described(content: mmap.mmap, start: int) -> tuple[int, int, int]:
     """Return checksum and sizes that stand behind a member, whose length they state."""
-    place = content.find(_DESCRIPTOR, start)
-    while 0 <= place <= len(content) - 16:
+    stop = content.find(_LOCAL, start)
+    stop = len(content) if stop < 0 else stop
+    place = content.find(_DESCRIPTOR, start, stop)
+    while 0 <= place <= stop - 16:
         checksum, packed, size = struct.unpack("<3L", content[place + 4 : place + 16])
         if packed == place - start:
             return checksum, packed, size
-        place = content.find(_DESCRIPTOR, place + 4)
+        place = content.find(_DESCRIPTOR, place + 4, stop)
     return 0, 0, 0
 
 

@@ -39,6 +39,9 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
             continue
         points = read_maps([f"{name}={path}"], index)[name][0]
         kept = choose(points.shape[1], spaces, len(points))
+        if len(kept) < points.shape[1]:
+            shown = (folder, name, len(kept), points.shape[1])
+            logger("explorer").info("%s, %s: %d of %d components, more have no room on the page", *shown)
         maps[name] = {"components": kept, **quantise(points[:, [number - 1 for number in kept]])}
         variance = folder / f"{name}.variance.tsv"
         if variance.is_file():

@@ -105,7 +105,7 @@ def main(argv: list[str] | None = None) -> None:
     if not any(table.get(f"{level}_top1", pd.Series(dtype=float)).notna().any() for level in LEVELS):
         words = " ".join(["No score to draw.", *why])
         logger("figures").warning("overview: %s", words)
-        save(draw_words(words, (title, f"{len(table)} settings")), options.output, title, words, ["overview"])
+        save(draw_words(words, (title, f"{len(whole(table))} rows")), options.output, title, words, ["overview"])
         return
     caption = (
         "Share of LoRAs whose nearest LoRA has the same label, by setting; dashed: chance, exact from class sizes; "

@@ -74,8 +74,10 @@ def write_losses(path: Path, loras: list[Path]) -> None:
     """Write the losses of LoRA files as one table."""
     table, silent = gather_losses(loras)
     write_tsv(path, table)
-    without = f", {silent} hold none" if silent else ""
-    logger("loras.losses").info("losses of %d LoRAs%s: %s", len(loras) - silent, without, path)
+    log = logger("loras.losses")
+    if silent:
+        log.warning("%d of %d LoRA files hold no losses", silent, len(loras))
+    log.info("losses of %d LoRAs: %s", len(loras) - silent, path)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -88,8 +90,12 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     tables = [read_tsv(path, COLUMNS, text=COLUMNS[:3]) for path in options.losses]
-    write_tsv(options.output, pd.concat(tables, ignore_index=True))
-    logger("loras.losses").info("losses of %d works: %s", len(tables), options.output)
+    whole = pd.concat(tables, ignore_index=True)
+    write_tsv(options.output, whole)
+    log = logger("loras.losses")
+    if without := [path.stem for path, table in zip(options.losses, tables, strict=True) if table.empty]:
+        log.warning("%d of %d works have no losses: %s", len(without), len(tables), ", ".join(without))
+    log.info("losses of %d LoRAs: %s", len(whole[COLUMNS[:3]].drop_duplicates()), options.output)
 
 
 if __name__ == "__main__":

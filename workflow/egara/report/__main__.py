@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
         "answer": answer.summary(verdict, listed),
         "questions": questions,
         "lines": lines,
-        "settings": 0 if verdict is None else len(verdict),
+        "settings": "" if verdict is None else answer.settings(len(verdict)),
         "overview": next((figure for figure in figures if figure.kind == "overview"), None),
         "limits": answer.limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
         "facts": list_facts(tables, base, options.seed),

@@ -156,14 +156,17 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
     if tested.empty:
         notes = verdict[f"{level}_note"].dropna().unique() if f"{level}_note" in verdict else []
         why = ", ".join(note for note in notes if note)
-        return f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why not in said else ""
+        return (
+            f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why.lower() not in said else ""
+        )
     gain = (tested[level] - tested[f"{level}_chance"]) / (1 - tested[f"{level}_chance"])
     sure = tested[f"{level}_verdict"] == YES
     row = tested.loc[gain.where(sure).idxmax() if sure.any() else gain.idxmax()].to_dict()
+    best = float(gain[sure].max() if sure.any() else gain.max())
     numbers = (
         f"Top-1 {fixed(row[level])} against {fixed(row[f'{level}_chance'])} by chance, "
-        f"{100 * float(gain[sure].max() if sure.any() else gain.max()):.0f} % of the way to perfect; "
-        f"p {probability(row[f'{level}_p_corrected'])} corrected for {len(verdict)} settings"
+        f"{f'{100 * best:.0f} % of the way to perfect' if best > 0 else 'not above it'}; "
+        f"p {probability(row[f'{level}_p_corrected'])} corrected for {settings(len(verdict))}"
     )
     if (tested[f"{level}_verdict"] == TOO_FEW).all():
         return (
@@ -177,7 +180,7 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
             f"{name_setting(row)}: {numbers}."
         )
     return (
-        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {len(tested)} settings, best as "
+        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {settings(len(tested))}, best as "
         f"{name_setting(row)} ({numbers})."
     )
 
@@ -245,6 +248,11 @@ def _number(value: int) -> str:
     return names[value] if value < len(names) else str(value)
 
 
+def settings(count: int) -> str:
+    """Write a number of settings."""
+    return f"{count} setting{'s' * (count != 1)}"
+
+
 def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap: "pd.DataFrame | None") -> list[str]:
     """What these results do not show, from what was run."""
     texts = [
@@ -277,7 +285,7 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
         )
     if UNSURE in set(verdict["author_across_works_verdict"]):
         texts.append(
-            f"“Unsure” is below 0.05 before the correction for {len(verdict)} settings only. Few works allow few "
+            f"“Unsure” is below 0.05 before the correction for {settings(len(verdict))} only. Few works allow few "
             "exchanges of authors, so even a perfect score may not pass it."
         )
     if overlap is not None and overlap["measured"].notna().any():

@@ -163,7 +163,7 @@ TEMPLATE = """<!DOCTYPE html>
 {%- endfor %}</tr>
 {%- endfor %}
 </tbody></table></div>
-<p class="note">Above chance: p below 0.05 after the correction for all {{ settings }} settings. Top-1: share of
+<p class="note">Above chance: p below 0.05 after the correction for {{ settings }}. Top-1: share of
 LoRAs whose nearest LoRA has the same label; chance is exact, from class sizes. Whole vectors, not maps of them.</p>
 {%- endif %}
 {%- if overview %}{{ picture(overview) }}{% endif %}

@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
     for level in LEVELS:
         part = table[(table["what"] == "layer") & (table["level"] == level) & (table["l2"] == options.l2[0])]
         tested = int(part["value"].notna().sum())
-        without = f", {len(part) - tested} more have no score" if tested < len(part) else ""
+        without = f"; {len(part) - tested} layers have no score" if tested < len(part) else ""
         sure = int((part["q"] < 0.05).sum())
         logger("scores").info("%s: %d of %d layers with q below 0.05%s", level, sure, tested, without)
 

@@ -214,6 +214,9 @@ def score_hits(
         with np.errstate(invalid="ignore"):
             bootstrap = (draws @ found) / (draws @ counted)
         chance = float(chance_of_hit(same, candidates, count)[level.counted].mean())
+        if chance > 1 - 1e-9:
+            rows.append(_row(metric, note=f"chance is 1 with {count} neighbours among so few"))
+            continue
         rows.append(_row(metric, float(hit[level.counted].mean()), chance, null, bootstrap, level))
     return rows
 

@@ -48,7 +48,7 @@ def layout(table: "pd.DataFrame") -> Layout:
                 f"{' and '.join(map(str, PUBLISHED_SIZES))} LoRAs is {published_chance(1):.3f} (Top-1) and "
                 f"{published_chance(5):.3f} (Top-5)."
             )
-    notes += reasons(table, "top1")
+    notes += dict.fromkeys(reasons(table, "top1") + reasons(table, "top5"))
     notes.append(
         "Top-1, Top-5: share of LoRAs with one of their label among the nearest one or five. chance: exact, from class "
         "sizes. p: one-sided, by exchanging labels; for “other works only” whole works are exchanged. "

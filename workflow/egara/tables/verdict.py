@@ -136,7 +136,8 @@ def _clause(row: dict, level: str, tests: int) -> str:
         return row.get(f"{level}_note") or "no value"
     text = f"Top-1 {fixed(row[level])}, chance {fixed(row[f'{level}_chance'])}, p {probability(row[f'{level}_p'])}"
     if row[f"{level}_verdict"] == UNSURE:
-        text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {tests} settings"
+        many = f"{tests} setting{'s' * (tests != 1)}"
+        text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {many}"
     elif row[f"{level}_verdict"] == TOO_FEW:
         text += f", which cannot fall below {probability(row[f'{level}_p_least'])}"
     return text

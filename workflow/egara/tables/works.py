@@ -13,6 +13,7 @@ from egara.tables.writing import write_table
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST = 10**9  # of anything that one row counts
 SAID = {"lost": "pages or volumes", "passed": "other files", "small": "faces too small", "unused": "faces in no set"}
 NUMBERS = ["volumes", "pages", "lost", "passed", "faces", "small", "found", "unused", "sets"]
 
@@ -35,13 +36,15 @@ def read_skipped(path: str | Path) -> "pd.DataFrame":
     ------
     EgaraError : no such table, a cause that nobody knows, or a count that is no whole number.
     """
+    import pandas as pd
+
     table = read_tsv(path, COLUMNS, text=["source", "member", "cause", "reason"])
     if unknown := sorted(set(table["cause"]) - CAUSES.keys()):
         raise EgaraError(f"{path}: cause {unknown[0]!r}; expected one of {', '.join(CAUSES)}")
-    try:
-        return table.astype({"count": int})
-    except (ValueError, TypeError) as error:
-        raise EgaraError(f"{path}: a count is no whole number ({error})") from error
+    counts = pd.to_numeric(table["count"].astype(str), errors="coerce").astype(float)
+    if not (odd := table["count"][~((counts >= 0) & (counts < MOST) & (counts % 1 == 0))]).empty:
+        raise EgaraError(f"{path}: count {odd.iloc[0]!r}; expected a whole number below {MOST:,}")
+    return table.assign(count=counts.astype(int))
 
 
 def work_table(
