@@ -225,7 +225,7 @@ def test_a_volume_that_ends_its_process_costs_itself(place, monkeypatch):
     paths = [place / f"{number}.cbz" for number in range(9)]
     for path in paths:
         write_zip(path, {"1.jpg": page(1)})
-    found = shelf._survey_all([(path, Limits(), 150, 3) for path in [*paths, place / "fatal.pdf"]], Broken())
+    found = shelf._survey_all([(path, Limits(), 150, 3) for path in [*paths, place / "fatal.pdf"]])
     assert [one.pages for one in found[:9]] == [1] * 9
     assert found[9].endswith(
         "fatal.pdf: ends the process that reads it; expected a volume that other readers open, too"
@@ -279,6 +279,14 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     assert found["seconds"] == 0.5 * 500 * 3 * 2 * 2 and found["step_seconds"] == {"64": 0.5}
     text = check(capsys, embedded, "--set", "machine.device=cpu")[1]
     assert "a step of one LoRA takes 500 ms at 64 pixels (measured" in text
+    # A measurement that failed is not tried again and again, and what it said is shown.
+    place.write_text('{"fault": "device cuda: not on this machine"}')
+    status, text = check(capsys, embedded, "--set", "machine.device=cpu")
+    assert status == 1 and "a training step fails: device cuda: not on this machine; egara check" in flat(text)
+    # One that another check has begun is waited for.
+    place.with_suffix(".log").touch()
+    place.unlink()
+    assert "a training step is being timed" in check(capsys, embedded, "--set", "machine.device=cpu")[1]
     # Another batch takes another time: what was measured is not used.
     other = read_study(embedded, ["machine.device=cpu", "training.batch=7"])
     assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == KEPT

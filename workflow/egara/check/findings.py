@@ -56,7 +56,7 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
             targets, text_encoder = (read.settings["training"][key] for key in ("targets", "text_encoder"))
             counting = pool.submit(of_training.count_numbers, base.folder, targets, text_encoder)
         if not read.casts:
-            found.shelves = of_shelf.survey_shelves(read.works, read.settings["pages"], pool)
+            found.shelves = of_shelf.survey_shelves(read.works, read.settings["pages"])
         found.detector = of_faces.describe(read)
         if found.detector and found.shelves:
             found.faces = of_faces.expect_faces(read, found.shelves, pool)
@@ -77,4 +77,6 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     of_training.judge(read, found.disk)
     found.hours = count_hours(read, measuring.results(deadline))
     found.fault, found.unfinished = measuring.fault, measuring.unfinished
+    if found.fault:
+        read.stops.append(f"a training step fails: {found.fault}; egara check --measure tries again")
     return found

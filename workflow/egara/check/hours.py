@@ -11,12 +11,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.check.measure import list_arguments, list_trainings, place_of, read_kept
+from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
 from egara.config import LAUNCH
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
+LONGEST = 90  # seconds that a measurement in the background is expected to take at most
 ALL_NEW = re.compile(r": (\d+) LoRAs, 0 in the store")
 SAME = ("rank", "alpha", "resolution", "init", "steps", "batch", "targets", "text_encoder", "precision")
 
@@ -65,7 +66,11 @@ class Measuring:
             place = place_of(study, base, training)
             self._jobs[side] = place, list_arguments(study, base, training, place)
         lacking = [job for job in self._jobs.values() if read_kept(job[0]) is None]
-        if not wait and len(lacking) == 1 and base.bytes <= SMALL:
+        if wait or len(lacking) != 1 or base.bytes > SMALL:
+            return
+        self.fault = read_fault(lacking[0][0])
+        self.unfinished = not self.fault and _is_recent(lacking[0][0].with_suffix(".log"))
+        if not self.fault and not self.unfinished:
             self._running = self._start(*lacking[0])
 
     def _start(self, place: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
@@ -98,6 +103,15 @@ class Measuring:
             return
         if failed:
             self.fault = (log.read_text(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
+        log.unlink(missing_ok=True)
+
+
+def _is_recent(log: Path) -> bool:
+    """Tell whether another check's measurement still goes on, by the age of its log."""
+    try:
+        return time.time() - log.stat().st_mtime < LONGEST
+    except OSError:
+        return False
 
 
 def count_hours(study: Study, measured: dict[int, dict]) -> Hours:

@@ -157,13 +157,13 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
     rows = [row for shelf in shelves for row in shelf.skipped]
     if not rows:
         return []
-    whole = f"  {in_words(count_by_cause(rows))}; as far as names and measured pages tell"
+    whole = f"{in_words(count_by_cause(rows))}; as far as names and measured pages tell"
     items = []
     for row in rows:
         times = f" ({row['count']} of the kind)" if int(row["count"]) > 1 else ""
         items.append(f"{'/'.join(filter(None, (row['source'], row['member'])))}: {row['reason']}{times}")
     return [
-        *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  ", drop_whitespace=True),
+        *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  "),
         *_listed(items, 8),
     ]
 
@@ -231,7 +231,7 @@ def _hours(found: Findings) -> list[str]:
     if hours.seconds is None:
         if found.unfinished:
             return ["  time       a training step is being timed; ask again in some seconds"]
-        why = f"no step could be timed: {found.fault}" if found.fault else "not measured yet"
+        why = "a training step fails, see above" if found.fault else "not measured yet"
         takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
         how = f"egara check --measure {found.config} takes {takes}"
         return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
