@@ -35,6 +35,7 @@ bench: .venv/tested
 	$(BIN)/python benchmarks/memory.py
 	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/dag.py
+	$(BIN)/python benchmarks/check.py
 
 .venv/installed: envs/requirements.txt envs/constraints.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Egara needs Python 3.11 or newer")'

@@ -3,7 +3,7 @@
 # Not merged into a configuration that is given: the demo's settings must not leak into another study.
 if "corpus" not in config:
 
-    configfile: "config/demo.yaml"
+    configfile: workflow.source_path("config/demo.yaml")
 
 
 include: "workflow/rules/common.smk"

@@ -1,5 +1,6 @@
 """A copy of the project with a tiny study in it: six works, faces as images, a base with random weights."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,6 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 AUTHORS = {"A": "Ada", "B": "Bo"}
+# Signs that shells, Snakemake, globs, PYTHONPATH, TeX, Markdown or HTML take for something else than a letter.
+ODD = """It's {c2c}; [x] "<results>" 12:30 #1 100% A & B $HOME `id` *? 絵柄 😎"""
+ODD_AUTHOR = """$a_b$ & B_{1} | <b>"Bo's" 絵柄"""
 WORKS = ["A-1", "A-2", "B-1", "B-2"]
 CONFIG = """\
 corpus: tiny
@@ -31,6 +35,7 @@ class Project:
     def __init__(self, folder):
         self.folder = folder
         self.config = folder / "config" / "tiny.yaml"
+        self.table = folder / "config" / "tiny.tsv"
 
     def snakemake(self, *options, good=True):
         """Run Snakemake and return what it printed; `good` says how it must end, None that either will do."""
@@ -74,7 +79,29 @@ def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:
         for number in range(7):
             Image.fromarray(draw.integers(0, 255, (40, 40), np.uint8)).save(pages / f"{number}.png")
         rows.append(f"{AUTHORS[work[0]]}\t{work}\tvolumes/{work}")
-    (folder / "config" / "tiny.tsv").write_text("\n".join(rows) + "\n")
     made = Project(folder)
+    made.table.write_text("\n".join(rows) + "\n")
     made.config.write_text(config)
     return made
+
+
+def quoted(text: str) -> str:
+    """Write a text as YAML takes it between quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def give_odd_names(project: Project) -> None:
+    """Rename the base, the works table, volumes and an author of a project to names full of odd signs; B-1 is a CBZ."""
+    volumes = project.folder / "volumes"
+    (project.folder / "base").rename(project.folder / f"base {ODD}")
+    (volumes / "A-2").rename(volumes / ODD)
+    archive = shutil.make_archive(str(project.folder / "packed"), "zip", volumes / "B-1")
+    shutil.rmtree(volumes / "B-1")
+    shutil.move(archive, volumes / f"- {ODD}.cbz")
+    table = project.table.read_text().replace("volumes/A-2", f"volumes/{ODD}").replace("Bo\t", f"{ODD_AUTHOR}\t")
+    project.table.unlink()
+    project.table = project.table.with_name(f"{ODD}.tsv")
+    project.table.write_text(table.replace("volumes/B-1", f"volumes/- {ODD}.cbz"))
+    project.change("works: config/tiny.tsv", f"works: {quoted(f'config/{ODD}.tsv')}")
+    project.change("base: base", f"base: {quoted(f'base {ODD}')}")
+    project.change("machine:", f"captions: {{text: {quoted('solo, {c2c} face, $HOME')}}}\nmachine:")

@@ -270,7 +270,11 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "image": lambda: pictures() + odd_pictures(),
     "works": works_tables,
     "casts": lambda: [b"work\tstyle\tpart\tparts\tcharacters\tvolumes\tpages\nw\tlorelei\t0\t2\t8\t1\t2\n"],
-    "config": lambda: [CONFIG],
+    "config": lambda: [
+        CONFIG,  # and as Snakemake hands on what stands on a command line
+        b"corpus: 24\nworks: 'a {b}.tsv'\ngrid: {rank: ['4'], alpha: ['1', '2.5']}\nl2: ['true', 'False']\nseed: '7'\n"
+        b"training: {min_snr: 'null', learning_rate: '1e-4'}\nmachine: {recompute: 'true', pack: '3'}\ncasts: ''\n",
+    ],
     "pages": lambda: [
         b"author\twork\tvolume\tpage\twidth\theight\tsha256\tsource\tmember\n"
         b"A\tw\tv\t1.png\t15\t12\t" + KEY.encode() + b"\tnowhere/a.cbz\t1.png\n"

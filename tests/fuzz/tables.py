@@ -75,7 +75,7 @@ def read_config(data: bytes) -> None:
     """The configuration, once YAML has read it."""
     import yaml
 
-    from egara.config import complete_config, list_cells, list_controls
+    from egara.config import complete_config, find_files, list_cells, list_controls
 
     try:
         given = yaml.safe_load(data)
@@ -84,7 +84,7 @@ def read_config(data: bytes) -> None:
     if not isinstance(given, dict):
         return
     with reading():
-        settings = complete_config(given)
+        settings = find_files(complete_config(given))
         cells = list_cells(settings["grid"])
         list_controls(settings["controls"], cells, settings["sets"]["count"])
 

@@ -75,6 +75,70 @@ def test_a_base_that_cannot_be_trained_on_is_one_line(base, harm, said):
     assert "\n" not in str(caught.value)
 
 
+def as_variant(base, part, variant):
+    """Give a part's weights the name of a variant."""
+    weights = next((base / part).glob("*.safetensors"))
+    return weights.rename(weights.with_name(weights.name.replace(".safetensors", f".{variant}.safetensors")))
+
+
+def test_the_only_variant_is_described_and_loaded(base, tmp_path, caplog):
+    import torch
+
+    from egara.loras.base import main
+    from egara.loras.parts import load_part, local_files
+
+    plain = describe_base(str(base))
+    renamed = [
+        as_variant(base, "unet", "fp16"),
+        as_variant(base, "vae", "non_ema"),
+        as_variant(base, "text_encoder", "fp16"),
+    ]
+    with caplog.at_level("INFO"):
+        main(["--base", str(base), "--output", str(tmp_path / "base.json")])
+    found = json.loads((tmp_path / "base.json").read_text())
+    assert found["variants"] == {"unet": "fp16", "vae": "non_ema", "text_encoder": "fp16"}
+    assert "unet in the variant fp16, the only one there" in caplog.text
+    assert all(found["parts"][part] != plain["parts"][part] for part in found["variants"])
+    assert found["parts"]["tokenizer"] == plain["parts"]["tokenizer"] and "variants" not in plain
+    assert set(renamed) <= set(local_files(base))
+    for part in found["variants"]:
+        model = load_part(base, part, found["parts"][part])
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+def test_weights_in_several_files_are_whole_or_named(base):
+    from egara.loras.parts import load_part
+
+    model = load_part(base, "unet")
+    (base / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    model.save_pretrained(base / "unet", max_shard_size="1MB", variant="fp16")
+    shards = sorted((base / "unet").glob("*-of-*.safetensors"))
+    assert len(shards) > 1 and describe_base(str(base))["variants"] == {"unet": "fp16"}
+    again = load_part(base, "unet").state_dict()
+    assert all((again[name] == value).all() for name, value in model.state_dict().items())
+    shards[1].unlink()
+    with pytest.raises(EgaraError, match=f"unet lacks {shards[1].name}, which its index names"):
+        describe_base(str(base))
+
+
+def test_two_variants_are_one_line_that_says_what_to_do(base):
+    shutil.copy(
+        base / "vae" / "diffusion_pytorch_model.safetensors", base / "vae" / "diffusion_pytorch_model.bf16.safetensors"
+    )
+    assert "variants" not in describe_base(str(base)), "weights without a variant are taken"
+    as_variant(base, "vae", "fp16").with_name("x").touch()
+    (base / "vae" / "diffusion_pytorch_model.safetensors").unlink(missing_ok=True)
+    with pytest.raises(EgaraError, match="vae has its weights as the variants bf16 and fp16; expected one: move"):
+        describe_base(str(base))
+
+
+def test_a_hub_id_that_cannot_be_had_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(EgaraError, match="nobody/nothing: cannot be had .not in huggingface_hub's cache") as caught:
+        find_base("nobody/nothing")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_single_file_is_no_base(tmp_path):
     (tmp_path / "model.ckpt").write_bytes(b"x")
     with pytest.raises(EgaraError, match="model.ckpt: a single file; expected a folder"):

@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 import pytest
+from tiny import ODD
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~author"
 
@@ -62,13 +63,13 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     assert images and images <= crops
     assert all(s["seed"] == 0 and s["code"] for work in found["loras"] for s in work["settings"])
     sources = {source["file"] for source in found["sources"]}
-    assert {"volumes/A-1", "base/unet/diffusion_pytorch_model.safetensors"} <= sources
+    assert {"volumes/A-1", f"volumes/{ODD}", f"base {ODD}/unet/diffusion_pytorch_model.safetensors"} <= sources
     assert found["environment"]["Python"].startswith("3.")
     text = ask(table).stdout
     assert "train_loras" in text and "12 files, 4 jobs" in text and "seed 0" in text
     assert (
-        ask("config/tiny.tsv").stderr.startswith("config/tiny.tsv: no job")
-        or "no job of" in ask("config/tiny.tsv").stderr
+        ask("config/tiny.yaml").stderr.startswith("config/tiny.yaml: no job")
+        or "no job of" in ask("config/tiny.yaml").stderr
     )
 
 
@@ -201,8 +202,9 @@ def test_the_papers_configuration_says_which_volumes_are_missing(project):
     [
         ("rank: [2]", "rank: [0]", "config: grid.rank.0 is 0"),
         ("corpus: tiny", "corpus: tiny\nspeed: 3", "unknown key speed"),
-        ("works: config/tiny.tsv", "works: config/none.tsv", "no such works table"),
-        ("base: base", "base: base\ncaptions: {text: drawn by Ada}", "must not name anyone"),
+        ("{detector: whole", '{detector: "onnx:a\\tb"', "control character"),
+        ("works: ", "works: none", "no such works table"),
+        ("captions: {text: ", "captions: {text: drawn by Ada", "must not name anyone"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(changed, old, new, said):
@@ -213,7 +215,7 @@ def test_a_mistake_in_the_configuration_is_one_line(changed, old, new, said):
 
 
 def test_two_works_with_one_name_are_refused(changed):
-    table = changed.folder / "config" / "tiny.tsv"
+    table = changed.table
     kept = table.read_text()
     try:
         table.write_text(kept + "Bo\tA-1\tvolumes/B-1\n")

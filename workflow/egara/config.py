@@ -9,14 +9,17 @@ from pathlib import Path
 
 from egara.cells import format_cell, parse_cell
 from egara.errors import EgaraError
+from egara.fitting import fit
 from egara.spreadsheets import read_sheet
 from egara.works import Work
 
-SCHEMA = Path(__file__).resolve().parents[1] / "schemas" / "config.schema.yaml"
+CHECKOUT = Path(__file__).resolve().parents[2]
+LAUNCH = CHECKOUT / "workflow" / "launch.py"  # runs a module of the library, whatever its folder is called
+SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 
 
 def complete_config(config: dict, schema: Path = SCHEMA) -> dict:
-    """Return a copy of `config` with all defaults filled in.
+    """Return a copy of `config` with all defaults filled in and values of the schema's types, see `egara.fitting`.
 
     Raises
     ------
@@ -40,17 +43,47 @@ def examine_config(config: dict, schema: Path = SCHEMA) -> tuple[dict, list[str]
 
     rules = yaml.safe_load(schema.read_text(encoding="utf-8"))
     settings = _with_defaults(deepcopy(dict(config)), rules)
+    unfit: dict[str, str] = {}
+    for key, value in settings.items():
+        try:
+            settings[key] = fit(value, rules["properties"].get(key, {}), key)
+        except EgaraError as error:
+            unfit[key] = str(error)
     try:
         errors = sorted(
             jsonschema.Draft7Validator(rules).iter_errors(settings), key=lambda error: list(map(str, error.path))
         )
     except (ValueError, ArithmeticError) as error:  # a number that cannot be compared, or not even be written
         raise EgaraError(f"config: a value cannot be checked ({error}); expected values of usual size") from error
-    mistakes = [_sentence(error, settings, rules) for error in errors]
+    told = [error for error in errors if not (error.absolute_path and error.absolute_path[0] in unfit)]
+    mistakes = [*unfit.values(), *(_sentence(error, settings, rules) for error in told)]
     if not mistakes:
         strange = [where for where, value in _numbers(settings, ()) if not math.isfinite(value)]
         mistakes = [f"{where} is not a finite number; expected one" for where in strange]
     return settings, mistakes
+
+
+FILES = ("works", "casts", "base")
+
+
+def find_file(path: str, checkout: Path = CHECKOUT) -> str:
+    """Return a path of a configuration: from the working directory, else from the checkout, where shipped files lie.
+
+    A path that leads nowhere from either stays as it is; who reads it says what was expected there.
+    """
+    try:
+        shipped = not Path(path).exists() and (checkout / path).exists()
+    except (OSError, ValueError):  # too long for a path, or no path at all
+        return path
+    return str(checkout / path) if shipped else path
+
+
+def find_files(settings: dict, checkout: Path = CHECKOUT) -> dict:
+    """Return checked settings in which the files of the configuration are found, see `find_file`."""
+    found = settings | {key: find_file(settings[key], checkout) for key in FILES if settings[key]}
+    kind, colon, path = settings["faces"]["detector"].partition(":")
+    found["faces"] = settings["faces"] | {"detector": f"{kind}:{find_file(path, checkout)}" if colon else kind}
+    return found
 
 
 def _numbers(value: object, where: tuple[str, ...]) -> Iterator[tuple[str, float]]:

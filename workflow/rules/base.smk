@@ -7,7 +7,7 @@ Needs a folder in diffusers' layout or a hub id. Makes base/base.json and base/s
 rule describe_base:
     """Find the base model and hash its parts."""
     input:
-        base_files,
+        lambda wildcards: BASE_FILES,
     output:
         "<results>/base/base.json",
     log:
@@ -15,10 +15,10 @@ rule describe_base:
     conda:
         "../../envs/torch.yaml"
     params:
-        base=SETTINGS["base"],
+        base=verbatim(SETTINGS["base"]),
         code=fingerprint("egara.loras.base"),
     shell:
-        "python -m egara.loras.base --base {params.base:q} --output {output} 2> {log}"
+        "python -m egara.loras.base --base={params.base:q} --output {output:q} 2> {log:q}"
 
 
 rule sample_base:
@@ -41,7 +41,7 @@ rule sample_base:
     resources:
         device=SETTINGS["machine"]["device"],
     params:
-        caption=SETTINGS["captions"]["text"],
+        caption=verbatim(SETTINGS["captions"]["text"]),
         resolution=max(SETTINGS["grid"]["resolution"]),
         steps=SETTINGS["samples"]["steps"],
         guidance=SETTINGS["samples"]["guidance"],
@@ -49,13 +49,13 @@ rule sample_base:
         code=fingerprint("egara.base.samples"),
     shell:
         "python -m egara.base.samples"
-        " --base {input}"
-        " --caption {params.caption:q}"
-        " --resolution {params.resolution}"
-        " --steps {params.steps}"
-        " --guidance {params.guidance}"
-        " --seed {params.seed}"
+        " --base {input:q}"
+        " --caption={params.caption:q}"
+        " --resolution {params.resolution:q}"
+        " --steps {params.steps:q}"
+        " --guidance {params.guidance:q}"
+        " --seed {params.seed:q}"
         " --device {resources.device}"
         " --threads {threads}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"

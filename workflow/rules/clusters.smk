@@ -17,14 +17,14 @@ rule cluster_maps:
     conda:
         "../../envs/tables.yaml"
     params:
-        maps=lambda wildcards: [f"{name}={path}" for name, path in clustered_maps(wildcards).items()],
+        maps=lambda wildcards, input: [f"{name}={input[name]}" for name in clustered_maps(wildcards)],
         min_cluster_size=SETTINGS["clusters"]["min_cluster_size"],
         min_samples=SETTINGS["clusters"]["min_samples"],
         code=fingerprint("egara.clusters"),
     shell:
         "python -m egara.clusters"
-        " --maps {params.maps}"
-        " --min-cluster-size {params.min_cluster_size}"
-        " --min-samples {params.min_samples}"
-        " --output {output}"
-        " 2> {log}"
+        " --maps {params.maps:q}"
+        " --min-cluster-size {params.min_cluster_size:q}"
+        " --min-samples {params.min_samples:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -4,21 +4,26 @@ import gc
 import json
 import re
 import sys
-from glob import glob
 from pathlib import Path
 
-LIBRARY = Path(workflow.basedir) / "workflow"
-sys.path.insert(0, str(LIBRARY))
-
 from snakemake.exceptions import WorkflowError
+
+HERE = workflow.current_basedir  # of this file, also where the project is a module of another workflow
+if not HERE.is_local:
+    raise WorkflowError(f"egara: the Snakefile is read from {HERE}; expected a checkout, in which its library lies")
+CHECKOUT = Path(HERE.get_path_or_uri(secret_free=True)).parents[1]
+sys.path.insert(0, str(CHECKOUT / "workflow"))
+
 from snakemake.logging import logger
 
 from egara.captions import check_caption, make_caption
 from egara.cells import DRAWN, parse_cell
-from egara.config import complete_config, find_volumes, list_cells, list_controls, read_casts
+from egara.config import FILES, complete_config, find_files, find_volumes, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
 from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
+from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
+from egara.loras.parts import local_files
 from egara.scheduling import share_timers
 from egara.sets import set_name
 from egara.works import look_alikes, read_works
@@ -26,18 +31,22 @@ from egara.works import look_alikes, read_works
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
 share_timers()
+take_literally()
 
-# Commands find the library, and the Python that runs Snakemake, without an installation or an activated environment;
-# where Snakemake itself deploys environments, their Python counts.
-PYTHON = "" if workflow.deployment_settings.deployment_method else f" PATH='{Path(sys.executable).parent}':$PATH"
-shell.prefix(f"export PYTHONPATH='{LIBRARY}'{PYTHON}; ")
+# Where Snakemake itself deploys environments, their Python counts.
+PYTHON = None if workflow.deployment_settings.deployment_method else sys.executable
+shell.prefix(command_prefix(CHECKOUT, PYTHON, shell._process_prefix))
 
 REMARKS = []
 try:
-    SETTINGS = complete_config(config)
+    SETTINGS = find_files(complete_config(config), CHECKOUT)
     WORKS = {work.work: work for work in read_works(SETTINGS["works"], REMARKS)}
     CASTS = read_casts(SETTINGS["casts"], list(WORKS.values()))
     VOLUMES = {} if CASTS else find_volumes(list(WORKS.values()))
+    for path in (CHECKOUT, *(SETTINGS[key] or "" for key in FILES), SETTINGS["faces"]["detector"]):
+        literal(path)
+    BASE_FILES = [literal(path) for path in local_files(Path(SETTINGS["base"]))]
+    VOLUMES = {work: [literal(path) for path in paths] for work, paths in VOLUMES.items()}
     AUTHORS = list(dict.fromkeys(work.author for work in WORKS.values()))
     for token in SETTINGS["grid"]["token"]:
         for work in WORKS.values():
@@ -47,7 +56,6 @@ except EgaraError as error:
     raise WorkflowError(str(error)) from None
 
 CORPUS = SETTINGS["corpus"]
-RESULTS = f"results/{CORPUS}"
 SETS = [set_name(number) for number in range(SETTINGS["sets"]["count"])]
 CELLS = list_cells(SETTINGS["grid"])
 try:
@@ -69,7 +77,7 @@ SEED = SETTINGS["seed"]
 
 # Literal to Snakemake: with a wildcard so early in all paths it would try every rule for every file.
 pathvars:
-    results=RESULTS,
+    results=f"results/{CORPUS}",
     logs=f"logs/{CORPUS}",
 
 
@@ -90,10 +98,15 @@ def as_json(value):
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def own(path):
+    """Return a file of the project, by its path in the checkout."""
+    return literal(project_path(CHECKOUT, path))
+
+
 def volumes_of(wildcards):
     """Return the volumes of a work: the user's own, or the folder of composed ones."""
     if CASTS:
-        return f"{RESULTS}/volumes/{wildcards.work}"
+        return f"<results>/volumes/{wildcards.work}"
     return VOLUMES[wildcards.work]
 
 
@@ -124,12 +137,7 @@ def training_extras():
 def detector_files(wildcards):
     """Return the files that the configured detector reads."""
     kind, _, path = SETTINGS["faces"]["detector"].partition(":")
-    return "resources/detector/detector.onnx" if kind == "egara" else [path] if path else []
-
-
-def base_files(wildcards):
-    """Return the files of a local base; a hub id has none here."""
-    return [path for kind in ("safetensors", "json", "txt") for path in sorted(glob(f"{SETTINGS['base']}/*/*.{kind}"))]
+    return own("resources/detector/detector.onnx") if kind == "egara" else [literal(path)] if path else []
 
 
 def rows_of_samples(wildcards):
@@ -144,8 +152,8 @@ def material_of(wildcards):
     draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
     latents = f"resolution~{cell['resolution']}" + (f"_sets~{draw}" if draw else "/")
     return {
-        "sets": f"{RESULTS}/sets/{draw}{wildcards.work}.tsv",
-        "latents": f"{RESULTS}/latents/{latents}{wildcards.work}.safetensors",
+        "sets": f"<results>/sets/{draw}{wildcards.work}.tsv",
+        "latents": f"<results>/latents/{latents}{wildcards.work}.safetensors",
     }
 
 
@@ -166,14 +174,14 @@ def loras_of_cell(wildcards):
 
 def linear_maps(wildcards):
     """Return the maps in which distances are scored: the papers' IncrementalPCA where there are vectors, exact PCA for all."""
-    folder = f"{RESULTS}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    folder = f"<results>/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
     names = ["ipca", "pca"] if wildcards.representation in FLAT else ["pca"]
     return {name: f"{folder}/{name}.tsv" for name in names}
 
 
 def clustered_maps(wildcards):
     """Return the maps that are clustered: exact PCA, and UMAP where there are enough LoRAs for it."""
-    folder = f"{RESULTS}/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    folder = f"<results>/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
     return {name: f"{folder}/{name}.tsv" for name in (["pca", "umap"] if PLAN.umap else ["pca"])}
 
 

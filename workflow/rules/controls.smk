@@ -13,7 +13,7 @@ use rule draw_sets as draw_control_sets with:
     params:
         number=SETTINGS["controls"]["sets"],
         size=SETTINGS["sets"]["size"],
-        draw=lambda wildcards: f" --draw {wildcards.draw}",
+        draw=lambda wildcards: ["--draw", wildcards.draw],
         seed=SEED,
         code=fingerprint("egara.sets"),
 
@@ -66,12 +66,12 @@ rule tabulate_controls:
         code=fingerprint("egara.tables.controls"),
     shell:
         "python -m egara.tables.controls"
-        " --gram {input.gram}"
-        " --index {input.index}"
-        " --study {params.study}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
+        " --study {params.study:q}"
         " --controls {params.controls:q}"
-        " --l2 {params.l2}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --l2 {params.l2:q}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -13,7 +13,7 @@ rule detect_faces:
         pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
         detector=detector_files,
-        threshold=lambda wildcards: threshold_files(SETTINGS["faces"]["detector"]),
+        threshold=lambda wildcards: list(map(literal, threshold_files(SETTINGS["faces"]["detector"]))),
     output:
         faces="<results>/faces/{work}.tsv",
         skipped="<results>/faces/{work}.skipped.tsv",
@@ -36,7 +36,7 @@ rule detect_faces:
         "../../envs/pages.yaml"
     threads: 1
     params:
-        detector=SETTINGS["faces"]["detector"],
+        detector=verbatim(SETTINGS["faces"]["detector"]),
         looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
@@ -44,19 +44,19 @@ rule detect_faces:
         code=fingerprint("egara.faces"),
     shell:
         "python -m egara.faces"
-        " --pages {input.pages}"
+        " --pages {input.pages:q}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
         " {params.looking:q}"
-        " --margin {params.margin}"
-        " --min-pixels {params.min_pixels}"
-        " --unreadable {params.unreadable}"
+        " --margin {params.margin:q}"
+        " --min-pixels {params.min_pixels:q}"
+        " --unreadable {params.unreadable:q}"
         " --threads {threads}"
-        " --output {output.faces}"
-        " --skipped {output.skipped}"
-        " --crops {output.crops}"
-        " --sheet {output.sheet}"
-        " 2> {log}"
+        " --output {output.faces:q}"
+        " --skipped {output.skipped:q}"
+        " --crops {output.crops:q}"
+        " --sheet {output.sheet:q}"
+        " 2> {log:q}"
 
 
 rule score_detector:
@@ -66,7 +66,7 @@ rule score_detector:
         volumes=volumes_of,
         boxes="<results>/volumes/{work}.boxes.tsv",
         detector=detector_files,
-        threshold=lambda wildcards: threshold_files(SETTINGS["faces"]["detector"]),
+        threshold=lambda wildcards: list(map(literal, threshold_files(SETTINGS["faces"]["detector"]))),
     output:
         "<results>/faces/{work}.detector.tsv",
     log:
@@ -74,19 +74,19 @@ rule score_detector:
     conda:
         "../../envs/pages.yaml"
     params:
-        detector=SETTINGS["faces"]["detector"],
+        detector=verbatim(SETTINGS["faces"]["detector"]),
         looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
         code=fingerprint("egara.faces.evaluate"),
     shell:
         "python -m egara.faces.evaluate"
-        " --pages {input.pages}"
-        " --boxes {input.boxes}"
+        " --pages {input.pages:q}"
+        " --boxes {input.boxes:q}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
         " {params.looking:q}"
-        " --margin {params.margin}"
-        " --min-pixels {params.min_pixels}"
-        " --output {output}"
-        " 2> {log}"
+        " --margin {params.margin:q}"
+        " --min-pixels {params.min_pixels:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -25,12 +25,12 @@ rule draw_layers:
         code=fingerprint("egara.figures.layers"),
     shell:
         "python -m egara.figures.layers"
-        " --layers {input}"
+        " --layers {input:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {wildcards.l2}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_components:
@@ -55,14 +55,14 @@ rule draw_components:
         code=fingerprint("egara.figures.components"),
     shell:
         "python -m egara.figures.components"
-        " --map {input.map}"
-        " --variance {input.variance}"
+        " --map {input.map:q}"
+        " --variance {input.variance:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {wildcards.l2}"
         " --method {wildcards.map}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_incremental:
@@ -91,16 +91,16 @@ rule draw_incremental:
         code=fingerprint("egara.figures.incremental"),
     shell:
         "python -m egara.figures.incremental"
-        " --gram {input.gram}"
-        " --index {input.index}"
-        " --ipca {input.ipca}"
-        " --pca {input.pca}"
-        " --variance {input.variance}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
+        " --ipca {input.ipca:q}"
+        " --pca {input.pca:q}"
+        " --variance {input.variance:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {wildcards.l2}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_clusters:
@@ -123,14 +123,14 @@ rule draw_clusters:
         code=fingerprint("egara.figures.clusters"),
     shell:
         "python -m egara.figures.clusters"
-        " --map {input.map}"
-        " --clusters {input.clusters}"
+        " --map {input.map:q}"
+        " --clusters {input.clusters:q}"
         " --name umap"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {wildcards.l2}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_distances:
@@ -163,12 +163,12 @@ rule draw_distances:
         code=fingerprint("egara.figures.distances"),
     shell:
         "python -m egara.figures.distances"
-        " --gram {params.gram}"
-        " --index {params.index}"
+        " --gram {params.gram:q}"
+        " --index {params.index:q}"
         " --cell {wildcards.cell}"
         " --l2 {wildcards.l2}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_losses:
@@ -189,7 +189,11 @@ rule draw_losses:
     params:
         code=fingerprint("egara.figures.losses"),
     shell:
-        "python -m egara.figures.losses" " --losses {input}" " --cell {wildcards.cell}" " --output {output}" " 2> {log}"
+        "python -m egara.figures.losses"
+        " --losses {input:q}"
+        " --cell {wildcards.cell}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule draw_overview:
@@ -205,4 +209,4 @@ rule draw_overview:
     params:
         code=fingerprint("egara.figures.overview"),
     shell:
-        "python -m egara.figures.overview --neighbours {input} --output {output} 2> {log}"
+        "python -m egara.figures.overview --neighbours {input:q} --output {output:q} 2> {log:q}"

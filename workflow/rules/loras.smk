@@ -31,16 +31,16 @@ rule encode_faces:
         code=fingerprint("egara.loras.latents"),
     shell:
         "python -m egara.loras.latents"
-        " --sets {input.sets}"
-        " --crops {input.crops}"
-        " --base {input.base}"
+        " --sets {input.sets:q}"
+        " --crops {input.crops:q}"
+        " --base {input.base:q}"
         " --resolution {wildcards.resolution}"
-        " --resample {params.resample}"
+        " --resample {params.resample:q}"
         " --device {resources.device}"
         " --threads {threads}"
         " --cache results/store/latents"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule embed_captions:
@@ -59,17 +59,17 @@ rule embed_captions:
     shell:
         "python -m egara.loras.embeddings"
         " --captions {params.captions:q}"
-        " --base {input}"
+        " --base {input:q}"
         " --cache results/store/captions"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
         unpack(material_of),
-        captions=lambda wildcards: f"{RESULTS}/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors",
+        captions=lambda wildcards: f"<results>/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors",
         base="<results>/base/base.json",
     output:
         collect("<results>/loras/{cell}/{work}/{set}.safetensors", set=SETS, allow_missing=True),
@@ -90,7 +90,7 @@ rule train_loras:
         checkpoint=SETTINGS["machine"]["checkpoint"],
         extras=training_extras(),
     params:
-        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}/{wildcards.work}",
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
         author=lambda wildcards: WORKS[wildcards.work].author,
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
         caption=lambda wildcards: caption_of(parse_cell(wildcards.cell)["token"], wildcards.work),
@@ -99,25 +99,25 @@ rule train_loras:
         code=fingerprint("egara.loras"),
     shell:
         "python -m egara.loras"
-        " --sets {input.sets}"
-        " --latents {input.latents}"
-        " --captions {input.captions}"
-        " --base {input.base}"
-        " --author {params.author:q}"
+        " --sets {input.sets:q}"
+        " --latents {input.latents:q}"
+        " --captions {input.captions:q}"
+        " --base {input.base:q}"
+        " --author={params.author:q}"
         " --work {wildcards.work}"
-        " --token {params.token}"
-        " --caption {params.caption:q}"
+        " --token {params.token:q}"
+        " --caption={params.caption:q}"
         " --settings {params.settings:q}"
-        " --stored-as {params.stored_as}"
+        " --stored-as {params.stored_as:q}"
         " --pack {resources.pack}"
         " --checkpoint {resources.checkpoint}"
         " {resources.extras}"
         " --device {resources.device}"
         " --threads {threads}"
         " --store results/store"
-        " --output {params.folder}"
-        " --losses {output.losses}"
-        " 2> {log}"
+        " --output {params.folder:q}"
+        " --losses {output.losses:q}"
+        " 2> {log:q}"
 
 
 rule gather_losses:
@@ -133,4 +133,4 @@ rule gather_losses:
     params:
         code=fingerprint("egara.loras.losses"),
     shell:
-        "python -m egara.loras.losses --losses {input} --output {output} 2> {log}"
+        "python -m egara.loras.losses --losses {input:q} --output {output:q} 2> {log:q}"

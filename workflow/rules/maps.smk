@@ -22,22 +22,22 @@ rule map_incrementally:
     params:
         components=SETTINGS["maps"]["components"],
         batch=SETTINGS["maps"]["batch"],
-        matrix=lambda wildcards, input: f" --matrix {input.matrix}" if MATRIX else "",
+        matrix=lambda wildcards, input: ["--matrix", *input.matrix] if MATRIX else [],
         seed=SEED,
         code=fingerprint("egara.maps"),
     shell:
         "python -m egara.maps"
         " --map ipca"
-        " --gram {input.gram}"
-        " --index {input.index}"
-        "{params.matrix}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
+        " {params.matrix:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components}"
-        " --batch {params.batch}"
-        " --seed {params.seed}"
-        " --output {output.map}"
-        " --variance {output.variance}"
-        " 2> {log}"
+        " --components {params.components:q}"
+        " --batch {params.batch:q}"
+        " --seed {params.seed:q}"
+        " --output {output.map:q}"
+        " --variance {output.variance:q}"
+        " 2> {log:q}"
 
 
 rule map_exactly:
@@ -61,14 +61,14 @@ rule map_exactly:
     shell:
         "python -m egara.maps"
         " --map pca"
-        " --gram {input.gram}"
-        " --index {input.index}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components}"
-        " --seed {params.seed}"
-        " --output {output.map}"
-        " --variance {output.variance}"
-        " 2> {log}"
+        " --components {params.components:q}"
+        " --seed {params.seed:q}"
+        " --output {output.map:q}"
+        " --variance {output.variance:q}"
+        " 2> {log:q}"
 
 
 rule map_neighbourhoods:
@@ -93,12 +93,12 @@ rule map_neighbourhoods:
     shell:
         "python -m egara.maps"
         " --map umap"
-        " --gram {input.gram}"
-        " --index {input.index}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components}"
-        " --n-neighbors {params.neighbours}"
-        " --min-dist {params.min_dist}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --components {params.components:q}"
+        " --n-neighbors {params.neighbours:q}"
+        " --min-dist {params.min_dist:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

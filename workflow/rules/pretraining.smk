@@ -25,7 +25,7 @@ rule draw_pretraining_art:
     params:
         code=fingerprint("egara.base.art"),
     shell:
-        "python -m egara.base.art --output {output} 2> {log}"
+        "python -m egara.base.art --output {output:q} 2> {log:q}"
 
 
 rule train_autoencoder:
@@ -44,7 +44,7 @@ rule train_autoencoder:
     params:
         code=fingerprint("egara.base.autoencoder"),
     shell:
-        "python -m egara.base.autoencoder --art {input} --threads {threads} --output {output} 2> {log}"
+        "python -m egara.base.autoencoder --art {input:q} --threads {threads} --output {output:q} 2> {log:q}"
 
 
 rule train_denoiser:
@@ -65,11 +65,11 @@ rule train_denoiser:
         code=fingerprint("egara.base.denoiser"),
     shell:
         "python -m egara.base.denoiser"
-        " --art {input.art}"
-        " --vae {input.vae}"
+        " --art {input.art:q}"
+        " --vae {input.vae:q}"
         " --threads {threads}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule train_detector:
@@ -86,4 +86,4 @@ rule train_detector:
     params:
         code=fingerprint("egara.faces.train"),
     shell:
-        "python -m egara.faces.train --threads {threads} --output {output} 2> {log}"
+        "python -m egara.faces.train --threads {threads} --output {output:q} 2> {log:q}"

@@ -13,9 +13,9 @@ rule write_config:
     conda:
         "../../envs/tables.yaml"
     params:
-        settings=as_json(SETTINGS),
+        settings=verbatim(as_json(SETTINGS)),
     shell:
-        "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.settings:q} > {output:q} 2> {log:q}"
 
 
 TABLES = ["works", "environment", "overlap"]
@@ -48,19 +48,19 @@ rule gather_maps:
     conda:
         "../../envs/tables.yaml"
     params:
-        vectors=lambda wildcards: f"{RESULTS}/vectors",
+        vectors=lambda wildcards, input: str(Path(input.gram[0]).parents[1]),
         spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.exact],
         names=["pca", "ipca", "umap"] if PLAN.umap else ["pca", "ipca"],
-        faces=lambda wildcards, input: (f" --sets {input.sets} --crops {input.crops}" if input.sets else ""),
+        faces=lambda wildcards, input: ["--sets", *input.sets, "--crops", *input.crops] if input.sets else [],
         code=fingerprint("egara.explorer"),
     shell:
         "python -m egara.explorer"
-        " --spaces {params.spaces}"
-        " --maps {params.names}"
-        " --vectors {params.vectors}"
-        "{params.faces}"
-        " --output {output}"
-        " 2> {log}"
+        " --spaces {params.spaces:q}"
+        " --maps {params.names:q}"
+        " --vectors {params.vectors:q}"
+        " {params.faces:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule write_report:
@@ -75,7 +75,7 @@ rule write_report:
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=["<results>/volumes/groups.tsv"] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
-        parts=collect("workflow/egara/explorer/explorer.{ending}", ending=["css", "html", "js"]),
+        parts=[own(f"workflow/egara/explorer/explorer.{ending}") for ending in ("css", "html", "js")],
     output:
         "<results>/report.html",
     log:
@@ -86,27 +86,27 @@ rule write_report:
         "../../envs/tables.yaml"
     params:
         corpus=CORPUS,
-        benchmarks=lambda wildcards: f"{RESULTS}/benchmarks",
+        benchmarks=lambda wildcards, output: str(Path(output[0]).parent / "benchmarks"),
         sheets=lambda wildcards, input: (
-            f"--show-faces --sheets {input.sheets}" if SETTINGS["report"]["show_faces"] else ""
+            ["--show-faces", "--sheets", *input.sheets] if SETTINGS["report"]["show_faces"] else []
         ),
-        explorer=lambda wildcards, input: f"--explorer {input.explorer}" if PLAN.compared else "",
-        groups=lambda wildcards, input: f"--groups {input.groups}" if CASTS else "",
+        explorer=lambda wildcards, input: ["--explorer", input.explorer] if PLAN.compared else [],
+        groups=lambda wildcards, input: ["--groups", *input.groups] if CASTS else [],
         seed=SEED,
         code=fingerprint("egara.report"),
     shell:
         "python -m egara.report"
-        " --corpus {params.corpus}"
-        " --tables {input.tables}"
-        " --figures {input.figures}"
-        " --skipped {input.skipped}"
-        " --config {input.config}"
-        " --base {input.base}"
-        " --samples {input.samples}"
-        " {params.sheets}"
-        " {params.groups}"
-        " {params.explorer}"
-        " --benchmarks {params.benchmarks}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --corpus {params.corpus:q}"
+        " --tables {input.tables:q}"
+        " --figures {input.figures:q}"
+        " --skipped {input.skipped:q}"
+        " --config {input.config:q}"
+        " --base {input.base:q}"
+        " --samples {input.samples:q}"
+        " {params.sheets:q}"
+        " {params.groups:q}"
+        " {params.explorer:q}"
+        " --benchmarks {params.benchmarks:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -38,12 +38,13 @@ rule sample_loras:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
     params:
-        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
+        folder=lambda wildcards, input: str(Path(input.loras[0]).parents[1]),
         rows=rows_of_samples,
-        crops=lambda wildcards: (
-            f" --sets {RESULTS}/sets --crops {RESULTS}/faces" f" --resample {SETTINGS['training']['resample']}"
+        crops=lambda wildcards, input: (
+            ["--sets", str(Path(input.sets[0]).parent), "--crops", str(Path(input.crops[0]).parent)]
+            + ["--resample", SETTINGS["training"]["resample"]]
             if CROPS_SHOWN
-            else ""
+            else []
         ),
         strengths=SETTINGS["samples"]["strengths"],
         pictures=SETTINGS["samples"]["count"],
@@ -54,18 +55,18 @@ rule sample_loras:
         code=fingerprint("egara.loras.samples"),
     shell:
         "python -m egara.loras.samples"
-        " --base {input.base}"
-        " --folder {params.folder}"
+        " --base {input.base:q}"
+        " --folder {params.folder:q}"
         " --rows {params.rows:q}"
         " --cell {wildcards.cell}"
-        "{params.crops}"
-        " --strengths {params.strengths}"
-        " --count {params.pictures}"
-        " --resolution {params.resolution}"
-        " --steps {params.steps}"
-        " --guidance {params.guidance}"
-        " --seed {params.seed}"
+        " {params.crops:q}"
+        " --strengths {params.strengths:q}"
+        " --count {params.pictures:q}"
+        " --resolution {params.resolution:q}"
+        " --steps {params.steps:q}"
+        " --guidance {params.guidance:q}"
+        " --seed {params.seed:q}"
         " --device {resources.device}"
         " --threads {threads}"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -21,23 +21,23 @@ rule score:
     conda:
         "../../envs/tables.yaml"
     params:
-        maps=lambda wildcards: " ".join(f"{name}={path}" for name, path in linear_maps(wildcards).items()),
+        maps=lambda wildcards, input: [f"{name}={input[name]}" for name in linear_maps(wildcards)],
         permutations=SETTINGS["scores"]["permutations"],
         seed=SEED,
         code=fingerprint("egara.scores"),
     shell:
         "python -m egara.scores"
-        " --gram {input.gram}"
-        " --index {input.index}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
         " --l2 {wildcards.l2}"
-        " --maps {params.maps}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output.scores}"
-        " --nulls {output.nulls}"
-        " 2> {log}"
+        " --maps {params.maps:q}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output.scores:q}"
+        " --nulls {output.nulls:q}"
+        " 2> {log:q}"
 
 
 rule score_layers:
@@ -61,11 +61,11 @@ rule score_layers:
         code=fingerprint("egara.scores.layers"),
     shell:
         "python -m egara.scores.layers"
-        " --grams {input}"
+        " --grams {input:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"
-        " --l2 {params.l2}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --l2 {params.l2:q}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -17,16 +17,16 @@ rule draw_sets:
     params:
         number=SETTINGS["sets"]["count"],
         size=SETTINGS["sets"]["size"],
-        draw="",
+        draw=[],
         seed=SEED,
         code=fingerprint("egara.sets"),
     shell:
         "python -m egara.sets"
-        " --faces {input}"
+        " --faces {input:q}"
         " --work {wildcards.work}"
-        " --count {params.number}"
-        " --size {params.size}"
-        "{params.draw}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --count {params.number:q}"
+        " --size {params.size:q}"
+        " {params.draw:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -12,7 +12,7 @@ rule tabulate_works:
         faces=of_works("<results>/faces/{work}.tsv"),
         faces_skipped=of_works("<results>/faces/{work}.skipped.tsv"),
         sets=of_works("<results>/sets/{work}.tsv"),
-        published="resources/published/works.tsv",
+        published=own("resources/published/works.tsv"),
     output:
         report("<results>/tables/works.tsv", caption="../report/works.rst", category="Tables"),
         "<results>/tables/works.md",
@@ -25,21 +25,21 @@ rule tabulate_works:
         code=fingerprint("egara.tables.works"),
     shell:
         "python -m egara.tables.works"
-        " --pages {input.pages}"
-        " --skipped {input.skipped}"
-        " --faces {input.faces}"
-        " --faces-skipped {input.faces_skipped}"
-        " --sets {input.sets}"
-        " --published {input.published}"
-        " --output {output}"
-        " 2> {log}"
+        " --pages {input.pages:q}"
+        " --skipped {input.skipped:q}"
+        " --faces {input.faces:q}"
+        " --faces-skipped {input.faces_skipped:q}"
+        " --sets {input.sets:q}"
+        " --published {input.published:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_environment:
     """Tabulate the machine and the versions of this run (the paper's Table 2)."""
     input:
         base="<results>/base/base.json",
-        published="resources/published/environment.tsv",
+        published=own("resources/published/environment.tsv"),
     output:
         report("<results>/tables/environment.tsv", caption="../report/environment.rst", category="Tables"),
         "<results>/tables/environment.md",
@@ -52,17 +52,17 @@ rule tabulate_environment:
         code=fingerprint("egara.tables.environment"),
     shell:
         "python -m egara.tables.environment"
-        " --base {input.base}"
-        " --published {input.published}"
-        " --output {output}"
-        " 2> {log}"
+        " --base {input.base:q}"
+        " --published {input.published:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_cosine:
     """Tabulate mean cosine distances (the paper's Table 3)."""
     input:
         scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
-        published="resources/published/cosine.tsv",
+        published=own("resources/published/cosine.tsv"),
     output:
         report("<results>/tables/cosine.tsv", caption="../report/cosine.rst", category="Tables"),
         "<results>/tables/cosine.md",
@@ -75,17 +75,17 @@ rule tabulate_cosine:
         code=fingerprint("egara.tables.cosine"),
     shell:
         "python -m egara.tables.cosine"
-        " --scores {input.scores}"
-        " --published {input.published}"
-        " --output {output}"
-        " 2> {log}"
+        " --scores {input.scores:q}"
+        " --published {input.published:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_neighbours:
     """Tabulate Top-1 and Top-5 (the paper's Table 4)."""
     input:
         scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
-        published="resources/published/neighbours.tsv",
+        published=own("resources/published/neighbours.tsv"),
     output:
         report("<results>/tables/neighbours.tsv", caption="../report/neighbours.rst", category="Tables"),
         "<results>/tables/neighbours.md",
@@ -98,17 +98,17 @@ rule tabulate_neighbours:
         code=fingerprint("egara.tables.neighbours"),
     shell:
         "python -m egara.tables.neighbours"
-        " --scores {input.scores}"
-        " --published {input.published}"
-        " --output {output}"
-        " 2> {log}"
+        " --scores {input.scores:q}"
+        " --published {input.published:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_grid:
     """Gather every score of the grid, corrected for their number, beside the published values."""
     input:
         scores=of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
-        published=["resources/published/cosine.tsv", "resources/published/neighbours.tsv"],
+        published=[own("resources/published/cosine.tsv"), own("resources/published/neighbours.tsv")],
     output:
         report("<results>/tables/grid.tsv", caption="../report/grid.rst", category="Tables"),
         "<results>/tables/grid.md",
@@ -121,10 +121,10 @@ rule tabulate_grid:
         code=fingerprint("egara.tables.grid"),
     shell:
         "python -m egara.tables.grid"
-        " --scores {input.scores}"
-        " --published {input.published}"
-        " --output {output}"
-        " 2> {log}"
+        " --scores {input.scores:q}"
+        " --published {input.published:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_methods:
@@ -142,7 +142,7 @@ rule tabulate_methods:
     params:
         code=fingerprint("egara.tables.methods"),
     shell:
-        "python -m egara.tables.methods --scores {input} --output {output} 2> {log}"
+        "python -m egara.tables.methods --scores {input:q} --output {output:q} 2> {log:q}"
 
 
 rule tabulate_layers:
@@ -165,7 +165,7 @@ rule tabulate_layers:
     params:
         code=fingerprint("egara.tables.layers"),
     shell:
-        "python -m egara.tables.layers --layers {input} --output {output} 2> {log}"
+        "python -m egara.tables.layers --layers {input:q} --output {output:q} 2> {log:q}"
 
 
 rule tabulate_clusters:
@@ -187,11 +187,11 @@ rule tabulate_clusters:
         code=fingerprint("egara.tables.clusters"),
     shell:
         "python -m egara.tables.clusters"
-        " --clusters {input}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --clusters {input:q}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_overlap:
@@ -211,10 +211,10 @@ rule tabulate_overlap:
         code=fingerprint("egara.tables.overlap"),
     shell:
         "python -m egara.tables.overlap"
-        " --faces {input.faces}"
-        " --sets {input.sets}"
-        " --output {output}"
-        " 2> {log}"
+        " --faces {input.faces:q}"
+        " --sets {input.sets:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_detector:
@@ -232,7 +232,7 @@ rule tabulate_detector:
     params:
         code=fingerprint("egara.tables.detector"),
     shell:
-        "python -m egara.tables.detector" " --evaluations {input}" " --output {output}" " 2> {log}"
+        "python -m egara.tables.detector" " --evaluations {input:q}" " --output {output:q}" " 2> {log:q}"
 
 
 rule tabulate_pairs:
@@ -267,14 +267,14 @@ rule tabulate_pairs:
         code=fingerprint("egara.tables.pairs"),
     shell:
         "python -m egara.tables.pairs"
-        " --gram {input.gram}"
-        " --index {input.index}"
-        " --l2 {params.l2}"
-        " --groups {input.groups}"
-        " --permutations {params.permutations}"
-        " --seed {params.seed}"
-        " --output {output}"
-        " 2> {log}"
+        " --gram {input.gram:q}"
+        " --index {input.index:q}"
+        " --l2 {params.l2:q}"
+        " --groups {input.groups:q}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule tabulate_verdict:
@@ -292,12 +292,12 @@ rule tabulate_verdict:
     conda:
         "../../envs/tables.yaml"
     params:
-        pairs=lambda wildcards, input: f" --pairs {input.pairs}" if CASTS else "",
+        pairs=lambda wildcards, input: ["--pairs", *input.pairs] if CASTS else [],
         code=fingerprint("egara.tables.verdict"),
     shell:
         "python -m egara.tables.verdict"
-        " --neighbours {input.neighbours}"
-        "{params.pairs}"
-        " --nulls {input.nulls}"
-        " --output {output}"
-        " 2> {log}"
+        " --neighbours {input.neighbours:q}"
+        " {params.pairs:q}"
+        " --nulls {input.nulls:q}"
+        " --output {output:q}"
+        " 2> {log:q}"

@@ -22,21 +22,21 @@ rule flatten_loras:
     conda:
         "../../envs/tables.yaml"
     params:
-        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
+        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
         works=list(WORKS),
         sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
-        " --folder {params.folder}"
-        " --works {params.works}"
-        " --sets {params.sets}"
+        " --folder {params.folder:q}"
+        " --works {params.works:q}"
+        " --sets {params.sets:q}"
         " --representation {wildcards.representation}"
         " --cache results/store/products"
-        " --gram {output.gram}"
-        " --index {output.index}"
-        " --matrix {output.matrix}"
-        " 2> {log}"
+        " --gram {output.gram:q}"
+        " --index {output.index:q}"
+        " --matrix {output.matrix:q}"
+        " 2> {log:q}"
 
 
 ruleorder: sum_layers > flatten_loras > compare_loras
@@ -56,20 +56,20 @@ rule compare_loras:
     conda:
         "../../envs/tables.yaml"
     params:
-        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
+        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
         works=list(WORKS),
         sets=lambda wildcards: len(sets_of(wildcards.cell)),
         code=fingerprint("egara.vectors"),
     shell:
         "python -m egara.vectors"
-        " --folder {params.folder}"
-        " --works {params.works}"
-        " --sets {params.sets}"
+        " --folder {params.folder:q}"
+        " --works {params.works:q}"
+        " --sets {params.sets:q}"
         " --representation {wildcards.representation}"
         " --cache results/store/products"
-        " --gram {output.gram}"
-        " --index {output.index}"
-        " 2> {log}"
+        " --gram {output.gram:q}"
+        " --index {output.index:q}"
+        " 2> {log:q}"
 
 
 rule compare_layers:
@@ -87,19 +87,19 @@ rule compare_layers:
     conda:
         "../../envs/tables.yaml"
     params:
-        folder=lambda wildcards: f"{RESULTS}/loras/{wildcards.cell}",
+        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
         works=list(WORKS),
         sets=len(SETS),
         code=fingerprint("egara.vectors.layers"),
     shell:
         "python -m egara.vectors.layers"
-        " --folder {params.folder}"
-        " --works {params.works}"
-        " --sets {params.sets}"
+        " --folder {params.folder:q}"
+        " --works {params.works:q}"
+        " --sets {params.sets:q}"
         " --representation {wildcards.representation}"
         " --cache results/store/products"
-        " --output {output}"
-        " 2> {log}"
+        " --output {output:q}"
+        " 2> {log:q}"
 
 
 rule sum_layers:
@@ -122,8 +122,8 @@ rule sum_layers:
         code=fingerprint("egara.vectors.sums"),
     shell:
         "python -m egara.vectors.sums"
-        " --layers {input}"
+        " --layers {input:q}"
         " --representation {wildcards.representation}"
-        " --gram {output.gram}"
-        " --index {output.index}"
-        " 2> {log}"
+        " --gram {output.gram:q}"
+        " --index {output.index:q}"
+        " 2> {log:q}"

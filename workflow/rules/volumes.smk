@@ -17,28 +17,28 @@ rule compose_volumes:
     conda:
         "../../envs/pages.yaml"
     params:
-        cast=lambda wildcards: " ".join(
-            f"--{key} {CASTS[wildcards.work][key]}"
+        cast=lambda wildcards: [
+            f"--{key}={CASTS[wildcards.work][key]}"
             for key in ("style", "part", "parts", "characters", "volumes", "pages")
-        ),
+        ],
         author=lambda wildcards: WORKS[wildcards.work].author,
         seed=SEED,
         code=fingerprint("egara.volumes"),
     shell:
         "python -m egara.volumes"
-        " {params.cast}"
-        " --author {params.author:q}"
+        " {params.cast:q}"
+        " --author={params.author:q}"
         " --work {wildcards.work}"
-        " --seed {params.seed}"
-        " --output {output.volumes}"
-        " --boxes {output.boxes}"
-        " 2> {log}"
+        " --seed {params.seed:q}"
+        " --output {output.volumes:q}"
+        " --boxes {output.boxes:q}"
+        " 2> {log:q}"
 
 
 rule list_groups:
     """Say which works are casts of one drawing kit."""
     input:
-        SETTINGS["casts"] or [],
+        lambda wildcards: literal(SETTINGS["casts"]) if CASTS else [],
     output:
         "<results>/volumes/groups.tsv",
     log:
@@ -46,9 +46,9 @@ rule list_groups:
     conda:
         "../../envs/tables.yaml"
     params:
-        groups="".join(f"{work}\t{group}\n" for work, group in [("work", "group"), *kits_of_casts()]),
+        groups=verbatim("".join(f"{work}\t{group}\n" for work, group in [("work", "group"), *kits_of_casts()])),
     shell:
-        "printf %s {params.groups:q} > {output} 2> {log}"
+        "printf %s {params.groups:q} > {output:q} 2> {log:q}"
 
 
 rule list_attributions:
@@ -62,4 +62,4 @@ rule list_attributions:
     params:
         code=fingerprint("egara.volumes.notice"),
     shell:
-        "python -m egara.volumes.notice --output {output} 2> {log}"
+        "python -m egara.volumes.notice --output {output:q} 2> {log:q}"

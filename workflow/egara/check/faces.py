@@ -1,11 +1,15 @@
 """How many faces each work will have, as far as anybody knows before detection, and how many its sets need."""
 
+import math
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 
 from egara.check.shelf import Shelf
-from egara.check.study import Study, find_file
+from egara.check.study import Study
+from egara.config import find_file
+from egara.corpus import Survey
 from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.errors import EgaraError
 from egara.faces.detectors import describe_detector
@@ -22,11 +26,13 @@ class Faces:
     found : faces, None where nobody knows yet.
     kept : those of enough pixels for a crop, None where nobody knows yet.
     told_by : where the numbers are from.
+    fault : why there will be none, where the detector has nothing to say on these volumes.
     """
 
     found: int | None = None
     kept: int | None = None
     told_by: str = ""
+    fault: str = ""
 
 
 def describe(study: Study) -> str:
@@ -48,38 +54,51 @@ def needed(study: Study) -> int:
     return size * (controls["sets"] if "disjoint" in study.controls else 1)
 
 
-def expect_faces(study: Study, shelf: Shelf) -> Faces:
-    """Return the faces of a work as annotations, an earlier run or the detector `whole` tell them."""
-    faces = study.settings["faces"]
-    kind, _, path = faces["detector"].partition(":")
+def expect_faces(study: Study, shelves: list[Shelf], pool: Executor) -> dict[str, Faces]:
+    """Return the faces of each work as annotations, an earlier run or the detector `whole` tell them.
+
+    Parameters
+    ----------
+    pool : processes that read annotations; those of Manga109 take seconds.
+    """
+    known = {shelf.work: _told_already(study, shelf) for shelf in shelves}
+    asked = [shelf for shelf in shelves if shelf.volumes and known[shelf.work] == Faces()]
+    found = pool.map(_of_annotations, [study.settings["faces"]] * len(asked), asked, chunksize=4) if asked else []
+    return known | {shelf.work: faces for shelf, faces in zip(asked, found, strict=True)}
+
+
+def _told_already(study: Study, shelf: Shelf) -> Faces:
+    detector = study.settings["faces"]["detector"]
     earlier = study.results / "faces" / f"{shelf.work}.tsv"
-    if kind == "whole":
+    if detector == "whole":
         return Faces(shelf.pages, None, "every page is a face")
-    if kind != "annotations" and earlier.is_file():
-        kept = max(0, sum(1 for _ in earlier.open(encoding="utf-8")) - 1)
-        return Faces(None, kept, "an earlier run")
-    if study.casts:
+    if detector.startswith("annotations:") or not earlier.is_file():
         return Faces()
+    with earlier.open(encoding="utf-8") as file:
+        return Faces(None, max(0, sum(1 for _ in file) - 1), "an earlier run")
+
+
+def _of_annotations(faces: dict, shelf: Shelf) -> Faces:
+    """Return the annotated faces of a work; nobody knows them where a volume has no annotations."""
+    kind, _, path = faces["detector"].partition(":")
     found = kept = 0
     for name, volume in zip(shelf.names, shelf.volumes, strict=True):
         try:
             windows = _annotated(kind, find_file(path), name, volume)
         except EgaraError as error:
-            if kind == "annotations":
-                study.stops.append(f"work {shelf.work}: {error}")
-            return Faces()
+            return Faces(fault=f"work {shelf.work}: {error}" if kind == "annotations" else "")
         if windows is None:
             return Faces()
         found += len(windows)
-        kept += sum(_pixels(window, faces["margin"]) >= faces["min_pixels"] for window in windows)
-    return Faces(found, kept, "annotations") if shelf.volumes else Faces()
+        kept += sum(_is_kept(window, faces["margin"], faces["min_pixels"]) for window in windows)
+    return Faces(found, kept, "annotations")
 
 
-def _annotated(kind: str, path: str, name: str, volume: "object") -> list[tuple[list[float], int, int]] | None:
+def _annotated(kind: str, path: str, name: str, volume: Survey) -> list[tuple[list[float], int, int]] | None:
     """Return box, width and height of the page of every annotated face, in the volume's own pixels."""
     if kind != "annotations":
         file = annotation_file(volume.path)
-        return None if file is None else _of_book(read_annotations(file), volume.sizes)
+        return None if file is None else _of_book(read_annotations(file, kinds=("face",)), volume.sizes)
     place = Path(path)
     if place.is_dir() or place.suffix.lower() == ".xml":
         return _of_book(_book(place, name), volume.sizes)
@@ -96,7 +115,7 @@ def _book(place: Path, name: str) -> Book:
     file = folder / f"{Path(name).name}.xml" if folder.is_dir() else folder
     if file.stem != Path(name).name or not file.is_file():
         raise EgaraError(f"volume {name}: not annotated in {folder}; expected {Path(name).name}.xml")
-    return read_annotations(file)
+    return read_annotations(file, kinds=("face",))
 
 
 def _of_book(book: Book, sizes: Sequence[tuple[int, int]]) -> list[tuple[list[float], int, int]]:
@@ -108,25 +127,30 @@ def _of_book(book: Book, sizes: Sequence[tuple[int, int]]) -> list[tuple[list[fl
             *(round(side * scale) for side in book.sizes[box.page]),
         )
         for box in book.boxes
-        if box.kind == "face"
     ]
 
 
-def _pixels(window: tuple[list[float], int, int], margin: float) -> int:
-    import math
-
+def _is_kept(window: tuple[list[float], int, int], margin: float, least: int) -> bool:
+    """Tell whether a crop has enough pixels; rounding to whole ones, which is slow, decides near the limit only."""
     from egara.faces.crops import crop_window
 
-    box, width, height = window
-    if not all(map(math.isfinite, box)):
-        return 0
-    left, top, right, bottom = crop_window(box, width, height, margin)
-    return max(0, right - left) * max(0, bottom - top)
+    (left, top, right, bottom), width, height = window
+    half = max(right - left, bottom - top) / 2 * (1 + 2 * margin)
+    if not math.isfinite(half + left + top):
+        return False
+    x, y = (left + right) / 2, (top + bottom) / 2
+    across = max(0.0, min(width, x + half) - max(0.0, x - half))
+    down = max(0.0, min(height, y + half) - max(0.0, y - half))
+    if abs(across * down - least) > 2 * (across + down + 2):
+        return across * down > least
+    left, top, right, bottom = crop_window(window[0], width, height, margin)
+    return bool(max(0, right - left) * max(0, bottom - top) >= least)
 
 
 def judge(study: Study, faces: dict[str, Faces]) -> None:
-    """Note works with fewer faces than their sets need."""
+    """Note works with fewer faces than their sets need, and those on which the detector fails."""
     least = needed(study)
+    study.stops += [known.fault for known in faces.values() if known.fault]
     for work, known in faces.items():
         count = known.kept if known.kept is not None else known.found
         if count is not None and count < least:

@@ -20,7 +20,7 @@ class Findings:
     shelves : volumes by work; empty where the volumes are composed by the workflow.
     detector, faces : the detector's line, and the faces of each work.
     base, sides, disk, there : the base, the numbers of a LoRA a rank, bytes needed, LoRAs that are there already.
-    hours, fault : what training takes, or why no step could be timed.
+    hours, fault, unfinished : what training takes, or why no step could be timed, or whether one still is.
     """
 
     config: str
@@ -34,6 +34,7 @@ class Findings:
     there: int = 0
     hours: Hours = field(default_factory=Hours)
     fault: str = ""
+    unfinished: bool = False
 
 
 def examine(config: str, overrides: list[str], works: str | None, measure: bool, deadline: float) -> Findings:
@@ -55,10 +56,12 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
             targets, text_encoder = (read.settings["training"][key] for key in ("targets", "text_encoder"))
             counting = pool.submit(of_training.count_numbers, base.folder, targets, text_encoder)
         if not read.casts:
-            found.shelves = of_shelf.survey_shelves(read.works, read.settings["pages"], pool)
+            found.shelves = of_shelf.survey_shelves(read.works, read.settings["pages"])
         found.detector = of_faces.describe(read)
-        shelves = found.shelves or [of_shelf.Shelf(work.work) for work in read.works]
-        found.faces = {one.work: of_faces.expect_faces(read, one) for one in shelves}
+        if found.detector and found.shelves:
+            found.faces = of_faces.expect_faces(read, found.shelves, pool)
+        else:
+            found.faces = {work.work: of_faces.Faces() for work in read.works}
         if counting:
             found.sides, layers = counting.result()
     for one in found.shelves:
@@ -73,5 +76,7 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     found.disk = of_training.count_disk(read, base, found.sides, layers, found.faces)
     of_training.judge(read, found.disk)
     found.hours = count_hours(read, measuring.results(deadline))
-    found.fault = measuring.fault
+    found.fault, found.unfinished = measuring.fault, measuring.unfinished
+    if found.fault:
+        read.stops.append(f"a training step fails: {found.fault}; egara check --measure tries again")
     return found

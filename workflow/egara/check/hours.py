@@ -11,11 +11,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.check.measure import list_arguments, list_trainings, place_of, read_kept
+from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
+from egara.config import LAUNCH
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
+LONGEST = 90  # seconds that a measurement in the background is expected to take at most
 ALL_NEW = re.compile(r": (\d+) LoRAs, 0 in the store")
 SAME = ("rank", "alpha", "resolution", "init", "steps", "batch", "targets", "text_encoder", "precision")
 
@@ -47,44 +49,69 @@ class Measuring:
     Parameters
     ----------
     wait : whether to measure all, however long it takes, and anew.
+
+    Attributes
+    ----------
+    fault : why a measurement failed.
+    unfinished : whether one goes on in the background; it is kept for the next check.
     """
 
     def __init__(self, study: Study, base: Base, wait: bool) -> None:
         self._jobs: dict[int, tuple[Path, list[str]]] = {}
-        self._running: subprocess.Popen | None = None
-        self._wait, self.fault = wait, ""
+        self._running: tuple[subprocess.Popen, Path] | None = None
+        self._wait, self.fault, self.unfinished = wait, "", False
         if base.folder is None or not study.cells:
             return
         for side, training in list_trainings(study).items():
             place = place_of(study, base, training)
             self._jobs[side] = place, list_arguments(study, base, training, place)
         lacking = [job for job in self._jobs.values() if read_kept(job[0]) is None]
-        if not wait and len(lacking) == 1 and base.bytes <= SMALL:
-            self._running = self._start(lacking[0])
+        if wait or len(lacking) != 1 or base.bytes > SMALL:
+            return
+        self.fault = read_fault(lacking[0][0])
+        self.unfinished = not self.fault and _is_recent(lacking[0][0].with_suffix(".log"))
+        if not self.fault and not self.unfinished:
+            self._running = self._start(*lacking[0])
 
-    def _start(self, job: tuple[Path, list[str]]) -> subprocess.Popen:
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-P", "-m", "egara.check.measure", *job[1]]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    def _start(self, place: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        log = place.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("w") as said:
+            command = [sys.executable, "-P", str(LAUNCH), "egara.check.measure", *arguments]
+            return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 
     def results(self, deadline: float) -> dict[int, dict]:
-        """Return the measurements by resolution; at `deadline`, of `time.monotonic`, a running one is stopped."""
+        """Return the measurements by resolution; one in the background is waited for until `deadline`.
+
+        `deadline` is of `time.monotonic`.
+        """
         if self._wait:
             for job in self._jobs.values():
-                self._end(self._start(job), None)
+                self._end(*self._start(*job), None)
         elif self._running:
-            self._end(self._running, deadline)
+            self._end(*self._running, max(0.0, deadline - time.monotonic()))
         found = {side: read_kept(place) for side, (place, _) in self._jobs.items()}
         return {side: kept for side, kept in found.items() if kept}
 
-    def _end(self, process: subprocess.Popen, deadline: float | None) -> None:
+    def _end(self, process: subprocess.Popen, log: Path, seconds: float | None) -> None:
         try:
-            _, said = process.communicate(timeout=None if deadline is None else max(0.0, deadline - time.monotonic()))
-            if process.returncode:
-                self.fault = (said.strip().splitlines() or ["it ended without a word"])[-1]
+            failed = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+            self.unfinished = True
+            process.returncode = 0  # it is left to itself, and no warning is due
+            return
+        if failed:
+            self.fault = (log.read_text(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
+        log.unlink(missing_ok=True)
+
+
+def _is_recent(log: Path) -> bool:
+    """Tell whether another check's measurement still goes on, by the age of its log."""
+    try:
+        return time.time() - log.stat().st_mtime < LONGEST
+    except OSError:
+        return False
 
 
 def count_hours(study: Study, measured: dict[int, dict]) -> Hours:

@@ -1,6 +1,6 @@
 """Take the time of real training steps on this machine: a pack of LoRAs over the study's base, on random latents.
 
-Writes seconds an adapter-step, the pack's size and the memory of a LoRA in it, a JSON object.
+Writes seconds an adapter-step, the pack's size and the memory of a LoRA in it, a JSON object, or why it cannot be done.
 """
 
 import argparse
@@ -63,6 +63,14 @@ def read_kept(path: Path) -> dict | None:
         return kept if kept["seconds"] > 0 and kept["pack"] > 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def read_fault(path: Path) -> str:
+    """Return why a measurement failed that was tried, "" where none was or none did."""
+    try:
+        return str(json.loads(path.read_text())["fault"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def list_arguments(study: "Study", base: "Base", training: dict, output: Path) -> list[str]:
@@ -157,7 +165,12 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     if options.sets < 1:
         raise EgaraError(f"--sets {options.sets}; expected at least 1")
-    write_text(options.output, json.dumps(time_steps(options), indent=2, sort_keys=True) + "\n")
+    try:
+        found = time_steps(options)
+    except EgaraError as error:
+        write_text(options.output, json.dumps({"fault": str(error)}) + "\n")
+        raise
+    write_text(options.output, json.dumps(found, indent=2, sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -14,11 +14,10 @@ from egara.corpus import Survey, survey_volume
 from egara.corpus.limits import Limits
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.errors import EgaraError
-from egara.skipped import count_by_cause, skipped
+from egara.skipped import LOST, count_by_cause, skipped
 from egara.works import Work
 
 MEASURED = 600  # pages whose size is looked up, over all volumes; three of each at least
-FEW = 8  # volumes that are surveyed before another process has started
 # A page this much wider or longer than half of its work's pages is none of the usual ones: a fold-out, a long strip.
 OUTLYING = 1.8
 
@@ -79,23 +78,22 @@ class Shelf:
 
 
 @contextmanager
-def helpers() -> "Executor":
-    """Provide processes for surveys: PDFs may not be opened by several threads of one."""
+def helpers(most: int = 8) -> "Executor":
+    """Provide at most so many processes: PDFs may not be opened by several threads of one."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max(1, min(8, len(os.sched_getaffinity(0)))), mp_context=context)
+    pool = ProcessPoolExecutor(max(1, min(most, len(os.sched_getaffinity(0)))), mp_context=context)
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(cancel_futures=True)
 
 
-def survey_shelves(works: list[Work], pages: dict, pool: Executor) -> list[Shelf]:
+def survey_shelves(works: list[Work], pages: dict) -> list[Shelf]:
     """Survey all volumes of all works.
 
     Parameters
     ----------
     pages : the configuration's `pages`.
-    pool : processes of `helpers`.
     """
     limits = Limits(pixels=pages["max_pixels"], **pages["limits"])
     shelves, places = [Shelf(work.work) for work in works], []
@@ -103,16 +101,19 @@ def survey_shelves(works: list[Work], pages: dict, pool: Executor) -> list[Shelf
         places += [(shelf, path) for path in _find(shelf, work, limits)]
     measured = max(3, MEASURED // max(1, len(places)))
     tasks = [(path, limits, pages["dpi"], measured) for _, path in places]
-    for (shelf, path), found in zip(places, _survey_all(tasks, pool), strict=True):
+    lost: dict[str, list[dict]] = {shelf.work: [] for shelf in shelves}
+    for (shelf, path), found in zip(places, _survey_all(tasks), strict=True):
         if isinstance(found, Survey):
             shelf.volumes.append(found)
-            shelf.skipped += found.skipped
             shelf.remarks += found.warnings
+            rows = list(found.skipped)
         else:
-            shelf.skipped.append(skipped(path, "", "volume", found.removeprefix(f"{path}: ")))
+            rows = [skipped(path, "", "volume", found.removeprefix(f"{path}: "))]
+        shelf.skipped += rows
+        lost[shelf.work] += [row for row in rows if row["cause"] in LOST]
     for shelf in shelves:
         shelf.names = name_volumes([volume.path for volume in shelf.volumes])
-        _judge(shelf, pages["unreadable"])
+        _judge(shelf, lost[shelf.work] if pages["unreadable"] == "error" else [])
     _find_shared(places, shelves)
     return shelves
 
@@ -142,12 +143,12 @@ def _survey(task: tuple[Path, Limits, float, int]) -> Survey | str:
         return str(error)
 
 
-def _survey_all(tasks: list[tuple], pool: Executor) -> list[Survey | str]:
-    if len(tasks) <= FEW:
-        return [_survey(task) for task in tasks]
-    size = max(1, min(8, len(tasks) // 16))
+def _survey_all(tasks: list[tuple]) -> list[Survey | str]:
+    if not tasks:
+        return []
     try:
-        return list(pool.map(_survey, tasks, chunksize=size))
+        with helpers(len(tasks)) as pool:
+            return list(pool.map(_survey, tasks, chunksize=max(1, min(8, len(tasks) // 16))))
     except BrokenProcessPool:
         return [_survey_alone(task) for task in tasks]
 
@@ -155,21 +156,18 @@ def _survey_all(tasks: list[tuple], pool: Executor) -> list[Survey | str]:
 def _survey_alone(task: tuple) -> Survey | str:
     """Survey a volume in a process of its own: one of the volumes ends its process, by a fault of a library."""
     try:
-        with helpers() as pool:
+        with helpers(1) as pool:
             return pool.submit(_survey, task).result()
     except BrokenProcessPool:
         return f"{task[0]}: ends the process that reads it; expected a volume that other readers open, too"
 
 
-def _judge(shelf: Shelf, unreadable: str) -> None:
-    lost = {
-        cause: count for cause, count in shelf.left_out.items() if cause in ("unreadable", "limit", "missing", "volume")
-    }
+def _judge(shelf: Shelf, forbidden: list[dict]) -> None:
+    """Note a work without a page, and what may not be left out."""
     if not shelf.pages and not shelf.stops:
         first = next((row["reason"] for row in shelf.skipped), "nothing is there")
         shelf.stops.append(f"work {shelf.work}: none of its volumes can be read ({first})")
-    elif unreadable == "error" and lost:
-        row = next(row for row in shelf.skipped if row["cause"] in lost)
+    for row in forbidden:
         where = "/".join(filter(None, (row["source"], row["member"])))
         shelf.stops.append(f"work {shelf.work}: {where}: {row['reason']} (pages.unreadable is error)")
 

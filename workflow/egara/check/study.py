@@ -4,12 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egara.captions import check_caption, make_caption
-from egara.config import examine_config, list_cells, list_controls, read_casts
+from egara.config import examine_config, find_file, list_cells, list_controls, read_casts
 from egara.errors import EgaraError
 from egara.feasibility import plan_study
 from egara.works import Work, look_alikes, read_works
-
-CHECKOUT = Path(__file__).resolve().parents[3]
 
 
 @dataclass
@@ -51,12 +49,6 @@ class Study:
         return counts | {
             cell: self.settings["controls"]["sets"] for cell in self.controls.values() if cell not in counts
         }
-
-
-def find_file(path: str) -> str:
-    """Return a path as the workflow takes it: from the working directory, else one that ships with the project."""
-    shipped = CHECKOUT / path
-    return str(shipped) if not Path(path).exists() and shipped.exists() else path
 
 
 def read_study(path: str, overrides: list[str], works: str | None = None) -> Study:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egara.check.faces import Faces
-from egara.check.study import Study, find_file
+from egara.check.study import Study
+from egara.config import find_file
 from egara.errors import EgaraError
 from egara.loras.base import check_base, find_base
 from egara.loras.parts import part_files

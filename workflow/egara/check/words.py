@@ -8,6 +8,7 @@ from pathlib import Path
 
 from egara.check.faces import Faces, needed
 from egara.check.findings import Findings
+from egara.check.hours import SMALL, Hours
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
 from egara.sets import expected_overlap
@@ -15,6 +16,7 @@ from egara.skipped import count_by_cause, in_words
 
 WIDTH = 110
 SHOWN = 12  # lines of a kind
+ROWS = 25  # of works
 NAME_WIDTH = 24
 
 
@@ -102,7 +104,8 @@ def _volumes(found: Findings) -> list[str]:
     if not found.shelves:
         return []
     rows = [["work", "author", "volumes", "pages", "size in pixels", "left out"]]
-    for shelf in found.shelves:
+    shown = _telling(found.shelves)
+    for shelf in shown:
         kinds = ", ".join(f"{count} {_kind(kind, count)}" for kind, count in shelf.kinds.items()) or "none"
         left = sum(shelf.left_out.values())
         rows.append(
@@ -111,13 +114,31 @@ def _volumes(found: Findings) -> list[str]:
                 _sizes(shelf), f"{left:,}" if left else "",
             ]
         )  # fmt: skip
+    if len(shown) < len(found.shelves):
+        rows.append(["…", "", "", "", "", ""])
     if len(found.shelves) > 1:
         volumes = sum(len(shelf.volumes) for shelf in found.shelves)
         left = sum(sum(shelf.left_out.values()) for shelf in found.shelves)
         pages = sum(shelf.pages for shelf in found.shelves)
         rows.append(["all", "", str(volumes), f"{pages:,}", "", f"{left:,}" if left else ""])
     measured = sum(len(shelf.sizes) for shelf in found.shelves)
-    return [*_table(rows, right=(3, 5)), f"  Sizes are medians of {_count(measured, 'page')} that were measured."]
+    hidden = (
+        f" {_count(len(found.shelves) - len(shown), 'more work')} are listed by --json."
+        if len(shown) < len(found.shelves)
+        else ""
+    )
+    return [
+        *_table(rows, right=(3, 5)),
+        f"  Sizes are medians of {_count(measured, 'page')} that were measured.{hidden}",
+    ]
+
+
+def _telling(shelves: list[Shelf]) -> list[Shelf]:
+    """Return as many works as a person reads: of many those of which there is something to say, then the first ones."""
+    said = [shelf for shelf in shelves if shelf.stops or shelf.skipped or shelf.outlying]
+    others = [shelf for shelf in shelves if shelf not in said]
+    chosen = {shelf.work for shelf in [*said, *others][:ROWS]}
+    return [shelf for shelf in shelves if shelf.work in chosen]
 
 
 def _kind(kind: str, count: int) -> str:
@@ -136,13 +157,13 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
     rows = [row for shelf in shelves for row in shelf.skipped]
     if not rows:
         return []
-    whole = f"  {in_words(count_by_cause(rows))}; as far as names and measured pages tell"
+    whole = f"{in_words(count_by_cause(rows))}; as far as names and measured pages tell"
     items = []
     for row in rows:
         times = f" ({row['count']} of the kind)" if int(row["count"]) > 1 else ""
         items.append(f"{'/'.join(filter(None, (row['source'], row['member'])))}: {row['reason']}{times}")
     return [
-        *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  ", drop_whitespace=True),
+        *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  "),
         *_listed(items, 8),
     ]
 
@@ -208,8 +229,11 @@ def _base(found: Findings) -> str:
 def _hours(found: Findings) -> list[str]:
     hours = found.hours
     if hours.seconds is None:
-        why = f"no step could be timed: {found.fault}" if found.fault else "not measured yet"
-        how = f"egara check --measure {found.config} takes a minute or more"
+        if found.unfinished:
+            return ["  time       a training step is being timed; ask again in some seconds"]
+        why = "a training step fails, see above" if found.fault else "not measured yet"
+        takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
+        how = f"egara check --measure {found.config} takes {takes}"
         return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
     step = ", ".join(f"{_milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
     lines = [
@@ -231,7 +255,7 @@ def _milliseconds(seconds: float) -> str:
     )
 
 
-def _time(hours: "object") -> str:
+def _time(hours: Hours) -> str:
     alone = _duration(hours.seconds)
     if hours.beside == 1:
         return f"{alone} on this machine"

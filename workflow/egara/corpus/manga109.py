@@ -108,8 +108,8 @@ def scale_to(size: tuple[int, int], stated: tuple[int, int]) -> tuple[float, flo
     return (across, down) if rounded or abs(across / down - 1) <= SHAPE else None
 
 
-def read_annotations(file: Path, limits: Limits | None = None) -> Book:
-    """Read an annotation file; its boxes are of the kinds frame, face, body and text, NaN where a side is no number.
+def read_annotations(file: Path, limits: Limits | None = None, kinds: tuple[str, ...] = KINDS) -> Book:
+    """Read an annotation file; its boxes are of the given kinds, NaN where a side is no number.
 
     Raises
     ------
@@ -140,7 +140,7 @@ def read_annotations(file: Path, limits: Limits | None = None) -> Book:
             )
             for index, page in pages.items()
             for box in page
-            if box.tag in KINDS
+            if box.tag in kinds
         ]
     except (ParseError, DefusedXmlException, KeyError, ValueError, LookupError, OSError) as error:
         raise EgaraError(f"{file}: cannot be read ({error}); expected annotations of Manga109") from error

@@ -103,7 +103,7 @@ def draw_losses(means: "pd.DataFrame", title: tuple[str, str]) -> "Figure":
                 markersize=4.5, markevery=(place % every, every), markeredgecolor="white", markeredgewidth=0.4,
                 zorder=3,
             )  # fmt: skip
-        axes.set_title(author)
+        axes.set_title(author, parse_math=False)
     if means["loss"].min() > 0 and means["loss"].max() > SPREAD * means["loss"].median():
         panels[0, 0].set_yscale("log")
         for axis in (axes.yaxis for axes in panels.flat):

@@ -13,6 +13,7 @@ GUTTER, BLOCK, MARGIN = 4, 16, 24  # pixels between pictures, between blocks of 
 FRAME = 215  # grey of a line around each picture, so that white pictures end somewhere
 HEADING, HEAD = 84, 34  # pixels for the title and for the names of columns
 CROPS = "training crops"
+WRITTEN = {"fontsize": 8, "color": "0.3", "va": "center", "parse_math": False}
 
 
 def enlarge(picture: np.ndarray, side: int) -> np.ndarray:
@@ -66,7 +67,7 @@ def draw_strengths(
     figure.figimage(canvas)
 
     def write(x: int, y: float, text: str, **style: object) -> None:
-        figure.text(x / width, 1 - y / height, text, **({"fontsize": 8, "color": "0.3", "va": "center"} | style))
+        figure.text(x / width, 1 - y / height, text, **(WRITTEN | style))
 
     write(MARGIN, 0.36 * HEADING, title[0], fontsize=9.5, color="0.1", weight="bold")
     write(MARGIN, 0.72 * HEADING, title[1])
@@ -85,5 +86,5 @@ def _text_width(texts: list[str], size: float, weight: str = "normal") -> int:
     from matplotlib.figure import Figure
 
     canvas = FigureCanvasAgg(Figure(dpi=DOTS))
-    drawn = [canvas.figure.text(0, 0, text, fontsize=size, weight=weight) for text in texts]
+    drawn = [canvas.figure.text(0, 0, text, fontsize=size, weight=weight, parse_math=False) for text in texts]
     return int(max(text.get_window_extent(canvas.get_renderer()).width for text in drawn)) + 1

@@ -120,6 +120,7 @@ def add_legend(figure: "Figure", pairs: Sequence[tuple[str, str]], extra: Sequen
         handles=handles, loc="outside right upper", ncols=columns, handletextpad=0.3, labelspacing=0.35, fontsize=8
     )
     for place, text in enumerate(legend.get_texts()):
+        text.set_parse_math(False)  # two dollar signs in a name are no formula
         if place in heads:
             text.set_fontweight("bold")
             text.set_x(-18)

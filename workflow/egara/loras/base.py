@@ -9,7 +9,7 @@ from pathlib import Path
 
 from egara.errors import EgaraError, run
 from egara.files import sha256, write_text
-from egara.loras.parts import KEPT, PARTS, VARIANTS, hash_part, part_files, read_index
+from egara.loras.parts import KEPT, MODELS, PARTS, hash_part, part_files, part_variant, read_index, variant_of
 from egara.progress import logger, parser
 
 # A part is there when one of these files is; a model also needs weights.
@@ -20,7 +20,6 @@ CONFIGURATIONS = {
     "unet": ("config.json",),
     "vae": ("config.json",),
 }
-MODELS = ("text_encoder", "unet", "vae")
 
 
 def find_base(base: str) -> Path:
@@ -48,10 +47,19 @@ def _fetch(base: str) -> Path:
 
     patterns = ["model_index.json", *(f"{part}/*{suffix}" for part in PARTS for suffix in KEPT)]
     try:
-        variants = [f"*{variant}*" for variant in VARIANTS]
-        return Path(snapshot_download(base, allow_patterns=patterns, ignore_patterns=variants))
+        folder = Path(snapshot_download(base, allow_patterns=patterns, ignore_patterns=["*.fp16*", "*.non_ema*"]))
+        if all(_has_weights(folder / part) for part in MODELS):
+            return folder
+        return Path(snapshot_download(base, allow_patterns=patterns))  # there are variants only
     except Exception as error:
-        raise EgaraError(f"base model {base}: cannot be had ({type(error).__name__}); {expected}") from error
+        kind = type(error).__name__
+        if kind in ("LocalEntryNotFoundError", "OfflineModeIsEnabled"):
+            kind = "not in huggingface_hub's cache, and the hub cannot be reached"
+        raise EgaraError(f"base model {base}: cannot be had ({kind}); {expected}") from error
+
+
+def _has_weights(folder: Path) -> bool:
+    return any(variant_of(path.name) is None for path in folder.glob("*.safetensors"))
 
 
 def check_base(folder: Path) -> None:
@@ -76,6 +84,8 @@ def check_base(folder: Path) -> None:
         if part in MODELS and not weights:
             found = ", ".join(sorted(path.name for path in (folder / part).iterdir()))
             raise EgaraError(f"base model {folder}: {part} has no weights in .safetensors; found {found[:160]}")
+        if absent := [name for name in _shards(files) if name not in names]:
+            raise EgaraError(f"base model {folder}: {part} lacks {absent[0]}, which its index names; fetch it again")
         for path in weights:
             try:
                 with safe_open(path, framework="np"):
@@ -83,6 +93,18 @@ def check_base(folder: Path) -> None:
             except (SafetensorError, OSError) as error:
                 raise EgaraError(f"{path}: not a whole file of weights ({error}); fetch it again") from error
     _check_widths(folder, *(_configuration(folder, part) for part in MODELS))
+
+
+def _shards(files: list[Path]) -> list[str]:
+    """Return the files of weights that a part's index names; none where the weights are one file."""
+    names: dict[str, None] = {}
+    for path in files:
+        if ".safetensors.index" in path.name:
+            try:
+                names |= dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
+            except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+                raise EgaraError(f"{path}: no index of weights ({type(error).__name__}); fetch it again") from error
+    return list(names)
 
 
 def _configuration(folder: Path, part: str) -> dict:
@@ -117,9 +139,10 @@ def hash_base(folder: Path) -> str:
 
 
 def describe_base(base: str) -> dict[str, object]:
-    """Return name, folder, hash of the whole and of each part and, where the base says so, whom it was trained on.
+    """Return name, folder, hash of the whole and of each part, variants of weights, and whom the base was trained on.
 
-    Each part has its own hash so that a changed U-Net leaves latents and embeddings as they are.
+    The last two are there where the base has them. Each part has its own hash so that a changed U-Net leaves latents
+    and embeddings as they are.
     """
     folder = find_base(base)
     check_base(folder)
@@ -128,13 +151,15 @@ def describe_base(base: str) -> dict[str, object]:
         provenance = json.loads(note.read_text()) if note.is_file() else None
     except ValueError as error:
         raise EgaraError(f"{note}: not JSON ({error}); expected whom the base was trained on") from error
-    return {
+    described = {
         "base": base,
         "folder": str(folder),
         "sha256": hash_base(folder),
         "parts": {part: hash_part(folder, part) for part in PARTS},
         "provenance": provenance,
     }
+    variants = {part: variant for part in MODELS if (variant := part_variant(folder, part))}
+    return described | ({"variants": variants} if variants else {})
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -145,6 +170,8 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     described = describe_base(options.base)
     write_text(options.output, json.dumps(described, indent=2, sort_keys=True) + "\n")
+    for part, variant in described.get("variants", {}).items():
+        logger("loras.base").info("base %s: %s in the variant %s, the only one there", options.base, part, variant)
     logger("loras.base").info("base %s: sha256 %s", options.base, described["sha256"][:12])
 
 

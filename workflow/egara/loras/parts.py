@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from egara.errors import EgaraError
@@ -9,16 +10,55 @@ from egara.files import sha256
 
 PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
 KEPT = (".json", ".safetensors", ".txt")
-VARIANTS = ("fp16", "non_ema")  # other copies of the same weights, which are never loaded
+MODELS = ("text_encoder", "unet", "vae")
+# Weights as diffusers and transformers name them: model.fp16.safetensors, model.fp16-00001-of-00002.safetensors,
+# model-00001-of-00002.fp16.safetensors, model.safetensors.index.fp16.json; without `.fp16` they are no variant.
+WEIGHTS = re.compile(
+    r"(?:diffusion_pytorch_model|model)"
+    r"(?:(?:\.(?P<before>[\w-]+?))?(?:-\d{5}-of-\d{5})?(?:\.(?P<after>\w+))?\.safetensors"
+    r"|\.safetensors\.index(?:\.(?P<index>\w+))?\.json)"
+)
+
+
+def variant_of(name: str) -> str | None:
+    """Return the variant of weights that a file's name states, as `fp16` or `non_ema`; None for all other files."""
+    found = WEIGHTS.fullmatch(name)
+    return next(filter(None, found.groups()), None) if found else None
+
+
+def part_variant(folder: Path, part: str) -> str | None:
+    """Return the variant of a part that is loaded: none where there are weights without one, else the only one.
+
+    Raises
+    ------
+    EgaraError : there are two variants or more, and no weights without one.
+    """
+    names = [path.name for path in (folder / part).iterdir() if path.suffix in KEPT]
+    if part not in MODELS or any(name.endswith(".safetensors") and variant_of(name) is None for name in names):
+        return None
+    variants = sorted({variant for name in names if name.endswith(".safetensors") and (variant := variant_of(name))})
+    if len(variants) > 1:
+        raise EgaraError(
+            f"base model {folder}: {part} has its weights as the variants {' and '.join(variants)};"
+            f" expected one: move the files of the others out of {folder / part}"
+        )
+    return variants[0] if variants else None
 
 
 def part_files(folder: Path, part: str) -> list[Path]:
-    """Return the weights, configurations and vocabularies of a part, by name."""
+    """Return the weights that are loaded, the configurations and vocabularies of a part, by name."""
+    variant = part_variant(folder, part)
     return sorted(
         path
         for path in (folder / part).iterdir()
-        if path.suffix in KEPT and not any(variant in path.name for variant in VARIANTS)
+        if path.suffix in KEPT and (variant_of(path.name) == variant or not WEIGHTS.fullmatch(path.name))
     )
+
+
+def local_files(folder: Path) -> list[Path]:
+    """Return all files of a base model that decide what it is; none where it is no folder of this machine."""
+    index = [folder / "model_index.json"] if (folder / "model_index.json").is_file() else []
+    return index + [path for part in PARTS if (folder / part).is_dir() for path in part_files(folder, part)]
 
 
 def read_index(folder: Path) -> dict[str, object]:
@@ -63,7 +103,9 @@ def load_part(folder: Path, part: str, expected: str | None = None) -> "object":
         owner = {"diffusers": diffusers, "transformers": transformers}[library]
         if part in ("tokenizer", "scheduler"):
             return getattr(owner, name).from_pretrained(folder / part)
-        model = getattr(owner, name).from_pretrained(folder / part, dtype=torch.float32, use_safetensors=True)
+        model = getattr(owner, name).from_pretrained(
+            folder / part, dtype=torch.float32, use_safetensors=True, variant=part_variant(folder, part)
+        )
         return model.eval()
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:160]

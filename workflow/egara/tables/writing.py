@@ -1,5 +1,6 @@
 """Write a layout as Markdown, LaTeX (booktabs) or plain text, and a table in all forms that are asked for."""
 
+import re
 import textwrap
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -59,8 +60,9 @@ def _md_row(cells) -> str:
 
 
 def _md(text: str) -> str:
-    for character in "\\`*_|<>":
+    for character in "\\`*_|<>$":
         text = text.replace(character, f"\\{character}")
+    text = re.sub(r"&(?=#?\w+;)", r"\\&", text).replace("](", "]\\(")  # no entity and no link
     return text.replace("\n", " ")
 
 

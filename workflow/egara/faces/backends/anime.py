@@ -7,7 +7,6 @@ process of its own (`python -m egara.faces.backends.anime`), which first has to 
 
 import ctypes
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -31,14 +30,12 @@ class AnimefaceDetector(Detector):
 
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = threshold
-        root = str(Path(__file__).resolve().parents[3])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        launch = Path(__file__).resolve().parents[3] / "launch.py"  # finds this library, whatever its folder is called
         self._worker = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-P", str(launch), __name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
         )
         image, box = known_face()
         middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]

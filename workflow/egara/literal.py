@@ -1,0 +1,104 @@
+"""Paths in Snakemake's rules and commands: taken letter by letter, never as a pattern, and found from any folder.
+
+Snakemake reads every path of a rule as a pattern. In `Title {c2c}.cbz` it sees the wildcard `c2c`, in `a <b>/1.cbz` the
+path variable `b`, and there is no way to write either (9.27: `io.apply_wildcards`, `Pathvars.apply`). So a path of the
+user's carries a mark, and marked paths are left as they are. A module's `prefix` does not move them either.
+"""
+
+import shlex
+import sys
+import tempfile
+import unicodedata
+from pathlib import Path
+from types import SimpleNamespace
+
+from egara.errors import EgaraError
+
+MARK = "egara_literal"
+SHELL_SIGNS = set('"$`\\')  # what stays a sign between double quotes
+
+
+def literal(path: str | Path) -> str:
+    """Return a path that a rule's input takes letter by letter; `./` before a leading `-`, which is no option.
+
+    Raises
+    ------
+    EgaraError : a line break, a tab or another control character is in it.
+    """
+    from snakemake.io import flag
+
+    text = str(Path(path))  # without the doubled slashes and leading dots that Snakemake warns of
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise EgaraError(
+            f"{ascii(text)}: a control character is in this path; expected a name of one line without tabs"
+        )
+    return flag(flag(f"./{text}" if text.startswith("-") else text, MARK), "local")
+
+
+def verbatim(value: object) -> object:
+    """Return a rule's parameter whose text Snakemake does not search for wildcards."""
+    return lambda wildcards: value
+
+
+def take_literally() -> None:
+    """Let Snakemake leave marked paths, its own sources and its working directory as they are, in this process."""
+    import snakemake.shell  # noqa: F401
+    from snakemake.io import _IOFile, is_flagged
+    from snakemake.sourcecache import LocalSourceFile
+
+    if hasattr(_IOFile, "is_literal"):
+        return
+    make, apply, fill = _IOFile.__new__, _IOFile.apply_wildcards, LocalSourceFile.format
+
+    def make_literal(cls: type, file: object, rule: object) -> object:
+        """As before, but without path variables in a marked path."""
+        if not is_flagged(file, MARK):
+            return make(cls, file, rule)
+        made = make(cls, file, None)
+        made.rule = rule
+        return made
+
+    def apply_literally(file: object, wildcards: object) -> object:
+        """As before, but a marked path stays."""
+        return file if file.is_literal() else apply(file, wildcards)
+
+    def fill_literally(file: object, **values: object) -> object:
+        """As before, but a file that is there is itself: the checkout's own folder is no pattern."""
+        return file if Path(file.get_path_or_uri(secret_free=True)).exists() else fill(file, **values)
+
+    def make_folder(dir: str, prefix: str) -> str:
+        """As before, but a long command's script has a path without signs of the shell, which is not quoted."""
+        return tempfile.mkdtemp(dir=dir if not SHELL_SIGNS & set(str(Path.cwd())) else None, prefix=prefix)
+
+    sys.modules["snakemake.shell"].tempfile = SimpleNamespace(mkdtemp=make_folder)
+    LocalSourceFile.format = fill_literally
+    _IOFile.is_literal = lambda file: is_flagged(file, MARK)
+    _IOFile.__new__ = staticmethod(make_literal)
+    _IOFile.apply_wildcards = apply_literally
+
+
+def project_path(checkout: Path, path: str) -> str:
+    """Return where a file of the project lies: as in the checkout if that is the working directory, else in full."""
+    whole = checkout / path
+    here = Path(path)
+    return str(here if here.exists() and here.samefile(whole) else whole)
+
+
+def command_prefix(checkout: Path, python: str | None, before: str | None = None) -> str:
+    """Return what goes before every shell command, as `shell.prefix` takes it.
+
+    `python -m egara.x` then means this library and the Python that runs Snakemake, without an installation or an
+    activated environment. Any other `python` stays as it is, because other workflows may have this one as a module.
+
+    Parameters
+    ----------
+    checkout : folder of the Snakefile.
+    python : interpreter; None for the first on PATH.
+    before : a prefix that is set already; Snakemake's own strict mode where there is none.
+    """
+    run = (
+        f"{shlex.quote(python) if python else 'command python'} -P {shlex.quote(str(checkout / 'workflow/launch.py'))}"
+    )
+    function = f'case "${{1-}} ${{2-}}" in "-m egara."*) shift; {run} "$@";; *) command python "$@";; esac'
+    before = "set -euo pipefail; " if before is None else before.partition("python() {")[0]
+    return f"{before}python() {{ {function}; }}; ".replace("{", "{{").replace("}", "}}")
