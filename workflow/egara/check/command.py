@@ -4,7 +4,7 @@ import argparse
 import sys
 import time
 
-DEADLINE = 4.0  # seconds after the start at which nothing more is waited for
+DEADLINE = 3.5  # seconds after the start at which nothing more is waited for
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:

@@ -49,10 +49,10 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     base = of_training.find(read)
     found = Findings(config, read, base)
     measuring = Measuring(read, base, measure)
-    layers = 0
+    found.sides, layers = measuring.shapes() or (0, 0)
     with of_shelf.helpers() as pool:
         counting = None
-        if base.folder:
+        if base.folder and not found.sides:
             targets, text_encoder = (read.settings["training"][key] for key in ("targets", "text_encoder"))
             counting = pool.submit(of_training.count_numbers, base.folder, targets, text_encoder)
         if not read.casts:

@@ -81,6 +81,11 @@ class Measuring:
             command = [sys.executable, "-P", str(LAUNCH), "egara.check.measure", *arguments]
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 
+    def shapes(self) -> tuple[int, int] | None:
+        """Return what `egara.check.training.count_numbers` does, from a measurement that is kept, None without one."""
+        kept = next(filter(None, (read_kept(place) for place, _ in self._jobs.values())), None)
+        return kept and (kept["sides"], kept["layers"])
+
     def results(self, deadline: float) -> dict[int, dict]:
         """Return the measurements by resolution; one in the background is waited for until `deadline`.
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.check.training import resolution_of
+from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.errors import EgaraError, run
 from egara.files import write_text
 from egara.loras.settings import Training
@@ -60,7 +60,7 @@ def read_kept(path: Path) -> dict | None:
     """Return a measurement that is kept, None where there is none."""
     try:
         kept = json.loads(path.read_text())
-        return kept if kept["seconds"] > 0 and kept["pack"] > 0 else None
+        return kept if min(kept["seconds"], kept["pack"], kept["sides"], kept["layers"]) > 0 else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -87,7 +87,6 @@ def make_adapters(folder: Path, training: Training, count: int) -> "list[Adapter
     """Return adapters over random latents and one random caption, in the base's shapes."""
     import numpy as np
 
-    from egara.check.training import latent_shape
     from egara.loras.batches import Adapter
 
     text = json.loads((folder / "text_encoder" / "config.json").read_text())
@@ -115,6 +114,7 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
         {"folder": str(folder), "parts": dict.fromkeys(("unet", "text_encoder"))}, training, options.device
     )
     device = next(frozen.models["unet"].parameters()).device
+    sides, layers = count_numbers(folder, training.targets, training.text_encoder)
     adapters = make_adapters(folder, training, options.sets)
     recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
     if options.pack == "auto":
@@ -143,6 +143,8 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
         "seconds": between[len(between) // 2] / count,
         "pack": size,
         "bytes": step_bytes(frozen, adapters[0]),
+        "sides": sides,
+        "layers": layers,
         "device": device.type,
         "name": name,
         "day": time.strftime("%Y-%m-%d"),
