@@ -203,8 +203,8 @@ def test_the_papers_configuration_says_which_volumes_are_missing(project):
         ("rank: [2]", "rank: [0]", "config: grid.rank.0 is 0"),
         ("corpus: tiny", "corpus: tiny\nspeed: 3", "unknown key speed"),
         ("{detector: whole", '{detector: "onnx:a\\tb"', "control character"),
-        ("works: ", "works: none", "no such works table"),
-        ("captions: {text: ", "captions: {text: drawn by Ada", "must not name anyone"),
+        ('works: "config', 'works: "none', "no such table"),
+        ('{text: "solo', '{text: "drawn by Ada', "must not name anyone"),
     ],
 )
 def test_a_mistake_in_the_configuration_is_one_line(changed, old, new, said):
@@ -234,9 +234,9 @@ def test_too_few_faces_end_in_a_clear_line_and_keep_finished_work(changed):
 
 
 def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
-    rows = ["author,work,volumes", '"Ada, B.",A-1,volumes/A-1', '"ada B",A-2,volumes/A-2']
+    rows = ["author,work,volumes", '"Ada, B.",A-1,volumes/A-1', '"ada B",A-2,volumes/B-2']
     (changed.folder / "config/few.csv").write_text("\r\n".join(rows), encoding="utf-16")
-    changed.change("works: config/tiny.tsv", "works: config/few.csv")
+    changed.change("works: ", "works: config/few.csv  # ")
     changed.change("count: 3, size: 4", "count: 1, size: 4")
     said = changed.snakemake("-n")
     for line in (

@@ -48,19 +48,22 @@ def take_literally() -> None:
 
     if hasattr(_IOFile, "is_literal"):
         return
-    make, apply, fill = _IOFile.__new__, _IOFile.apply_wildcards, LocalSourceFile.format
+    make, fill = _IOFile.__new__, LocalSourceFile.format
+
+    class Literal(_IOFile):
+        """A marked path: no wildcard in it has a value, and no path variable."""
+
+        def apply_wildcards(self, wildcards: object) -> object:
+            """Stay."""
+            return self
 
     def make_literal(cls: type, file: object, rule: object) -> object:
-        """As before, but without path variables in a marked path."""
-        if not is_flagged(file, MARK):
+        """As before, but a marked path is a literal one."""
+        if type(file) is str or not is_flagged(file, MARK):  # the first is quick: a plan makes a hundred thousand
             return make(cls, file, rule)
-        made = make(cls, file, None)
+        made = make(Literal, file, None)  # without a rule, which has the path variables
         made.rule = rule
         return made
-
-    def apply_literally(file: object, wildcards: object) -> object:
-        """As before, but a marked path stays."""
-        return file if file.is_literal() else apply(file, wildcards)
 
     def fill_literally(file: object, **values: object) -> object:
         """As before, but a file that is there is itself: the checkout's own folder is no pattern."""
@@ -72,9 +75,8 @@ def take_literally() -> None:
 
     sys.modules["snakemake.shell"].tempfile = SimpleNamespace(mkdtemp=make_folder)
     LocalSourceFile.format = fill_literally
-    _IOFile.is_literal = lambda file: is_flagged(file, MARK)
+    _IOFile.is_literal = lambda file: isinstance(file, Literal)
     _IOFile.__new__ = staticmethod(make_literal)
-    _IOFile.apply_wildcards = apply_literally
 
 
 def project_path(checkout: Path, path: str) -> str:
