@@ -87,7 +87,7 @@ def test_a_shelf_is_told_in_words(planted, capsys):
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith("  ")}
     assert lines["one"] == ["one", "Sato", "Aki", "2", "CBZ", "18", "50", "x", "60,", "up", "to", "240", "x", "60", "4"]
     assert lines["three"][1:4] == ["佐藤", "1", "PDF"] and lines["all"] == ["all", "4", "27", "6"]
-    assert "1 pages beyond a limit" in text and "v03.cbz: no volume, by its first bytes" in flat(text)
+    assert "1 page beyond a limit" in text and "v03.cbz: no volume, by its first bytes" in flat(text)
     assert "pages.max_pixels" in text
     assert "unknown until faces are detected" in text and f"{HUB}: not on this machine yet" in text
     assert text.rstrip().endswith("snakemake --cores all --configfile mine.yaml")

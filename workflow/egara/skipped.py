@@ -9,25 +9,25 @@ from collections.abc import Iterable, Mapping
 
 COLUMNS = ["source", "member", "cause", "count", "reason"]
 
-# Cause → what is counted, as a person reads it. The first group is material that the study loses.
+# Cause → one of what is counted, and several. The first group is material that the study loses.
 LOST = {
-    "unreadable": "images that cannot be read",
-    "limit": "pages beyond a limit",
-    "missing": "pages that the volume names but does not hold",
-    "volume": "volumes that cannot be read",
-    "unseen": "pages on which faces cannot be looked for",
-    "box": "boxes that lie beside their page or have no size",
-    "small": "faces of too few pixels",
+    "unreadable": ("image that cannot be read", "images that cannot be read"),
+    "limit": ("page beyond a limit", "pages beyond a limit"),
+    "missing": ("page that the volume names but does not hold", "pages that the volume names but does not hold"),
+    "volume": ("volume that cannot be read", "volumes that cannot be read"),
+    "unseen": ("page on which faces cannot be looked for", "pages on which faces cannot be looked for"),
+    "box": ("box outside its page or without size", "boxes outside their page or without size"),
+    "small": ("face of too few pixels", "faces of too few pixels"),
 }
-# The second is material that is no page or no face, and that nobody misses.
+# The second is material that is no page or no face, or is there already.
 OTHER = {
-    "system": "files of a system (thumbnails, recycle bins, hidden files)",
-    "foreign": "files that are no page and no volume",
-    "link": "links that are not followed",
-    "duplicate": "files and volumes that are there already",
-    "frames": "further pictures of an animation, which are not taken",
-    "repeated": "faces that are there already",
-    "faceless": "pages without a face",
+    "system": ("system file (thumbnail, recycle bin, hidden)", "system files (thumbnails, recycle bins, hidden)"),
+    "foreign": ("file that is no page and no volume", "files that are no page and no volume"),
+    "link": ("link that is not followed", "links that are not followed"),
+    "duplicate": ("file or volume that is there already", "files and volumes that are there already"),
+    "frames": ("further picture of an animation", "further pictures of animations"),
+    "repeated": ("face that is there already", "faces that are there already"),
+    "faceless": ("page without a face", "pages without a face"),
 }
 CAUSES = LOST | OTHER
 
@@ -57,5 +57,5 @@ def count_by_cause(rows: Iterable[Mapping]) -> dict[str, int]:
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """Return counts by cause as a phrase: `2 images that cannot be read, 3 pages beyond a limit`, or `nothing`."""
-    return ", ".join(f"{count} {CAUSES[cause]}" for cause, count in counts.items()) or "nothing"
+    """Return counts by cause as a phrase: `1 image that cannot be read, 3 pages beyond a limit`, or `nothing`."""
+    return ", ".join(f"{count} {CAUSES[cause][count != 1]}" for cause, count in counts.items()) or "nothing"

@@ -25,7 +25,7 @@ def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
     """
     run = works[works["corpus"] == "this run"]
     texts = []
-    for cause, what in CAUSES.items():
+    for cause, (_, what) in CAUSES.items():
         if cause == "small" or cause not in run or not (total := run[cause].fillna(0).sum()) > 0:
             continue
         verb = "left out" if cause in LOST else "passed over"
@@ -94,7 +94,14 @@ def skipped_rows(paths: list[str]) -> dict[str, object] | None:
     place = whole["cause"].map({cause: place for place, cause in enumerate(CAUSES)})
     whole = whole.iloc[place.argsort(kind="stable")]
     rows = [
-        (row["work"], Path(row["source"]).name, row["member"], CAUSES[row["cause"]], count(row["count"]), row["reason"])
+        (
+            row["work"],
+            Path(row["source"]).name,
+            row["member"],
+            CAUSES[row["cause"]][1],
+            count(row["count"]),
+            row["reason"],
+        )
         for row in whole.groupby("cause", sort=False).head(SHOWN).to_dict("records")
     ]
     return {"rows": rows, "total": len(whole), "most": SHOWN, "files": sorted(set(whole["file"]))}
