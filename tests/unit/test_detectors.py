@@ -238,13 +238,25 @@ def test_every_detector_is_described_in_a_line(tmp_path):
 
 
 def test_the_configuration_reaches_the_commands():
-    settings = complete_config({"corpus": "c", "works": "w.tsv"})["faces"]
+    config = complete_config({"corpus": "c", "works": "w.tsv"})
+    settings, limits = config["faces"], config["pages"]["limits"]
     parsed = argparse.ArgumentParser()
     add_arguments(parsed)
-    assert read_arguments(parsed.parse_args(list_arguments(settings))) == Looking()
+    assert read_arguments(parsed.parse_args(list_arguments(settings, limits))) == Looking()
     settings |= {"threshold": 0.3, "layout": "yolox", "classes": ["--x {y}", 3], "side": 320, "tiles": True}
-    looking = read_arguments(parsed.parse_args(list_arguments(settings)))
-    assert looking == Looking(0.3, "yolox", ("--x {y}", "3"), 320, "yes")
+    looking = read_arguments(parsed.parse_args(list_arguments(settings, {"annotations": 40})))
+    assert looking == Looking(0.3, "yolox", ("--x {y}", "3"), 320, "yes", 40)
+
+
+def test_the_limit_of_annotations_is_the_configurations(tmp_path):
+    box = '<face id="1" xmin="2" ymin="3" xmax="20" ymax="25" character="1"/>'
+    text = f'<book title="v"><pages><page index="0" width="40" height="30">{box}</page></pages></book>'
+    (tmp_path / "v.xml").write_text(text + " " * 2**20)
+    page = Page("v", "000.png", np.zeros((30, 40), np.uint8))
+    spec = f"annotations:{tmp_path / 'v.xml'}"
+    with pytest.raises(EgaraError, match=r"more than 1 MiB, pages\.limits\.annotations"):
+        load_detector(spec, looking=Looking(annotations=1)).detect([page])
+    assert load_detector(spec, looking=Looking(annotations=2)).detect([page])[0].tolist() == [[2, 3, 20, 25, 1]]
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ rule detect_faces:
     threads: 1
     params:
         detector=verbatim(SETTINGS["faces"]["detector"]),
-        looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
+        looking=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
         unreadable=SETTINGS["pages"]["unreadable"],
@@ -75,7 +75,7 @@ rule score_detector:
         "../../envs/pages.yaml"
     params:
         detector=verbatim(SETTINGS["faces"]["detector"]),
-        looking=lambda wildcards: list_arguments(SETTINGS["faces"]),
+        looking=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
         code=fingerprint("egara.faces.evaluate"),

@@ -4,12 +4,14 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from egara.check.shelf import Shelf
 from egara.check.study import Study
 from egara.config import find_file
 from egara.corpus import Survey
+from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.errors import EgaraError
 from egara.faces.detectors import describe_detector
@@ -63,7 +65,7 @@ def expect_faces(study: Study, shelves: list[Shelf], pool: Executor) -> dict[str
     """
     known = {shelf.work: _told_already(study, shelf) for shelf in shelves}
     asked = [shelf for shelf in shelves if shelf.volumes and known[shelf.work] == Faces()]
-    found = pool.map(_of_annotations, [study.settings["faces"]] * len(asked), asked, chunksize=4) if asked else []
+    found = pool.map(partial(_of_annotations, study.settings), asked, chunksize=4) if asked else []
     return known | {shelf.work: faces for shelf, faces in zip(asked, found, strict=True)}
 
 
@@ -78,13 +80,14 @@ def _told_already(study: Study, shelf: Shelf) -> Faces:
         return Faces(None, max(0, sum(1 for _ in file) - 1), "an earlier run")
 
 
-def _of_annotations(faces: dict, shelf: Shelf) -> Faces:
+def _of_annotations(settings: dict, shelf: Shelf) -> Faces:
     """Return the annotated faces of a work; nobody knows them where a volume has no annotations."""
+    faces, limits = settings["faces"], Limits(annotations=settings["pages"]["limits"]["annotations"])
     kind, _, path = faces["detector"].partition(":")
     found = kept = 0
     for name, volume in zip(shelf.names, shelf.volumes, strict=True):
         try:
-            windows = _annotated(kind, find_file(path), name, volume)
+            windows = _annotated(kind, find_file(path), name, volume, limits)
         except EgaraError as error:
             return Faces(fault=f"work {shelf.work}: {error}" if kind == "annotations" else "")
         if windows is None:
@@ -94,28 +97,30 @@ def _of_annotations(faces: dict, shelf: Shelf) -> Faces:
     return Faces(found, kept, "annotations")
 
 
-def _annotated(kind: str, path: str, name: str, volume: Survey) -> list[tuple[list[float], int, int]] | None:
+def _annotated(
+    kind: str, path: str, name: str, volume: Survey, limits: Limits
+) -> list[tuple[list[float], int, int]] | None:
     """Return box, width and height of the page of every annotated face, in the volume's own pixels."""
     if kind != "annotations":
         file = annotation_file(volume.path)
-        return None if file is None else _of_book(read_annotations(file, kinds=("face",)), volume.sizes)
+        return None if file is None else _of_book(read_annotations(file, limits, ("face",)), volume.sizes)
     place = Path(path)
     if place.is_dir() or place.suffix.lower() == ".xml":
-        return _of_book(_book(place, name), volume.sizes)
+        return _of_book(_book(place, name, limits), volume.sizes)
     from egara.faces.backends.annotations import read_boxes
 
     boxes = [box for (of, _), rows in read_boxes(place).items() if of == name for box in rows]
     return [(list(box[:4]), OPEN, OPEN) for box in boxes]
 
 
-def _book(place: Path, name: str) -> Book:
+def _book(place: Path, name: str, limits: Limits) -> Book:
     from egara.faces.backends.annotations import AnnotationDetector
 
     folder = AnnotationDetector(place).path
     file = folder / f"{Path(name).name}.xml" if folder.is_dir() else folder
     if file.stem != Path(name).name or not file.is_file():
         raise EgaraError(f"volume {name}: not annotated in {folder}; expected {Path(name).name}.xml")
-    return read_annotations(file, kinds=("face",))
+    return read_annotations(file, limits, ("face",))
 
 
 def _of_book(book: Book, sizes: Sequence[tuple[int, int]]) -> list[tuple[list[float], int, int]]:

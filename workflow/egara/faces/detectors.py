@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from egara.corpus.limits import LEAST, MOST, Limits, key
 from egara.errors import EgaraError
 from egara.faces.protocol import Detector
 
@@ -38,6 +39,7 @@ class Looking:
     layout, classes, side : of networks of the user's, see `egara.faces.backends.onnx_file.Settings`.
     tiles : `yes` cuts double pages and long strips into pieces the shape of a page, `no` nothing, `auto` long strips
         for networks of the user's.
+    annotations : most MiB of an annotation file (`pages.limits`).
     """
 
     threshold: float | None = None
@@ -45,6 +47,7 @@ class Looking:
     classes: tuple[str, ...] = ()
     side: int | None = None
     tiles: str = "auto"
+    annotations: int = Limits.annotations
 
 
 def load_detector(
@@ -134,15 +137,17 @@ def add_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument(
         "--tiles", default="auto", choices=TILES, help="look at long pages, or double ones, in pieces"
     )
+    arguments.add_argument("--annotations", type=int, default=Limits.annotations, help="most MiB of an annotation file")
     arguments.add_argument("--threads", type=int, default=1, help="processor threads")
     arguments.add_argument("--batch", type=int, default=4, help="pages that are looked at together")
 
 
-def list_arguments(settings: dict) -> list[str]:
-    """Return the configuration's `faces` as arguments of a command, but for the detector's name."""
+def list_arguments(settings: dict, limits: dict) -> list[str]:
+    """Return the configuration's `faces` and `pages.limits` as arguments of a command, but for the detector's name."""
     tiles = _TILES.get(settings["tiles"], "auto")
     arguments = [f"--threshold={settings['threshold']}", f"--layout={settings['layout']}", f"--tiles={tiles}"]
     arguments += [f"--side={settings['side']}"] if settings["side"] != "auto" else []
+    arguments += [f"--annotations={limits['annotations']}"]
     return arguments + [f"--class={one}" for one in settings["classes"]]
 
 
@@ -158,7 +163,9 @@ def read_arguments(options: argparse.Namespace) -> Looking:
         raise EgaraError(f"--side {options.side}; expected a multiple of 32 from 32 to 8192")
     if min(options.batch, options.threads) < 1:
         raise EgaraError("--batch, --threads; expected at least 1")
-    return Looking(threshold, options.layout, tuple(options.classes or ()), options.side, options.tiles)
+    if not LEAST["annotations"] <= (most := options.annotations) <= MOST["annotations"]:
+        raise EgaraError(f"{key('annotations')} is {most}; expected {LEAST['annotations']} to {MOST['annotations']}")
+    return Looking(threshold, options.layout, tuple(options.classes or ()), options.side, options.tiles, most)
 
 
 def _egara(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
@@ -188,7 +195,7 @@ def _cascade(path: str, threshold: float | None, threads: int, looking: Looking)
 def _annotations(path: str, threshold: float | None, threads: int, looking: Looking) -> Detector:
     from egara.faces.backends.annotations import AnnotationDetector
 
-    return AnnotationDetector(path)
+    return AnnotationDetector(path, Limits(annotations=looking.annotations))
 
 
 def _whole(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:

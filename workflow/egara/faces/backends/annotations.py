@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_folders, as_number, page_index, read_annotations, scale_to
 from egara.errors import EgaraError
 from egara.faces.boxes import empty
@@ -28,8 +29,8 @@ class AnnotationDetector(Detector):
     not annotated is an error. Manga109's boxes are scaled where a page has another size than its annotations state.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, limits: Limits | None = None) -> None:
+        self.path, self._limits = Path(path), limits
         if not self.path.exists():
             raise EgaraError(f"{PLACE}: {path} is missing; expected Manga109 XML, its folder, or a table")
         self._books: dict[str, tuple[Book, dict[int, np.ndarray]]] = {}
@@ -87,7 +88,7 @@ class AnnotationDetector(Detector):
             file = self.path / f"{name}.xml" if self.path.is_dir() else self.path
             if file.stem != name or not file.is_file():
                 raise EgaraError(f"volume {volume}: not annotated in {self.path}; expected {name}.xml")
-            book, faces = read_annotations(file), {}
+            book, faces = read_annotations(file, self._limits), {}
             for box in book.boxes:
                 if box.kind == "face":
                     faces.setdefault(box.page, []).append([box.left, box.top, box.right, box.bottom, 1.0])
