@@ -184,3 +184,17 @@ def test_a_png_that_unpacks_to_gigabytes_is_refused_by_its_size(tmp_path):
     volume = list_volume(tmp_path / "v", "v01", "a", "w", limits=Limits(side=10_000))
     assert [(row["member"], row["cause"]) for row in volume.skipped] == [("1.png", "limit")]
     assert "pages.limits.side" in volume.skipped[0]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"), [("PPM", {}), ("JPEG2000", {"no_jp2": True}), ("TIFF", {"big_tiff": True})]
+)
+def test_bytes_that_look_like_a_jpeg_stay_pixels(kind, options):
+    """Three bytes begin a JPEG that lies behind headers of a transfer; in pixels of another format they begin none."""
+    pixels = np.full((60, 40, 3), 255, np.uint8)
+    pixels[2, 5] = (255, 216, 255)
+    image = Image.fromarray(pixels)
+    data = saved(image, kind, **options)
+    assert kind == "JPEG2000" or 0 < data.find(b"\xff\xd8\xff") < 4096
+    assert decode(data, TESTED).tobytes() == image.tobytes()
+    assert decode(saved(image.convert("L"), kind, **options), TESTED).tobytes() == image.convert("L").tobytes()

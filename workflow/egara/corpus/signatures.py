@@ -1,13 +1,20 @@
 """What a file is by its first bytes, whatever its name says."""
 
-_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+_IMAGES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG_2000 = (b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")
 _JPEG_XL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 def is_image(head: bytes) -> bool:
     """Tell whether a file is an image."""
-    return head.startswith(_IMAGES) or is_webp(head) or is_avif(head) or is_jpeg_xl(head) or is_heic(head)
+    kinds = (is_webp, is_avif, is_jpeg_xl, is_heic, is_portable_map)
+    return head.startswith((*_IMAGES, *_JPEG_2000)) or any(kind(head) for kind in kinds)
+
+
+def is_portable_map(head: bytes) -> bool:
+    """Tell whether a file is PBM, PGM or PPM, as which pages of a PDF are rendered."""
+    return head[:1] == b"P" and head[1:2] in tuple(b"%d" % number for number in range(1, 8)) and head[2:3].isspace()
 
 
 def is_webp(head: bytes) -> bool:
