@@ -279,3 +279,21 @@ def test_one_setting_decides_for_what_lies_beside_volumes_too(tmp_path, unreadab
     else:
         with pytest.raises(EgaraError, match=r"2\.mobi: MOBI: .*pages\.unreadable"):
             command(tmp_path, "--unreadable", "error")
+
+
+def test_blanks_and_dots_behind_a_suffix_are_none_of_it(tmp_path):
+    write_folder(tmp_path / "work", {"1.jpg ": page(1), "2.jpg.": page(2), "3.jpg": page(3)})
+    write_zip(tmp_path / "work" / "more" / "v02.cbz ", {"4.jpg": page(4)})
+    listed, skipped = command(tmp_path)
+    assert list(listed["page"]) == ["1.jpg ", "2.jpg.", "3.jpg", "4.jpg"] and skipped.empty
+
+
+def test_parts_of_split_archives_are_lost_volumes(tmp_path):
+    parts = ["a.7z.001", "b.z01", "c.r00"]
+    write_folder(tmp_path / "work", {"v01/1.jpg": page(1)} | dict.fromkeys(parts, b"x"))
+    _, skipped = command(tmp_path)
+    assert rows(skipped.to_dict("records")) == dict.fromkeys(parts, ("volume", 1))
+    write_zip(tmp_path / "b.zip", pages())
+    (tmp_path / "b.zip").write_bytes((tmp_path / "b.zip").read_bytes()[300:])
+    volume = read(tmp_path / "b.zip")
+    assert volume.pages and "all parts of a split archive" in volume.skipped[0]["reason"]

@@ -27,6 +27,9 @@ OTHER_VOLUMES = {
     ".lzh": "LHA archive",
     ".lha": "LHA archive",
     ".zst": "archive packed with Zstandard",
+    ".001": "part of a split archive",
+    ".z01": "part of a split archive",
+    ".r00": "part of a split archive",
 }
 
 # Longer names are no file's; an archive may state any.
@@ -52,8 +55,8 @@ def parts_of(name: str) -> tuple[str, ...]:
 
 
 def suffix_of(name: str) -> str:
-    """Return a name's last suffix in lower case, its dot included."""
-    return PurePosixPath(name.replace("\\", "/")).suffix.lower()
+    """Return a name's last suffix in lower case, its dot included; blanks and dots behind it are none of it."""
+    return PurePosixPath(name.replace("\\", "/").rstrip(" .")).suffix.lower()
 
 
 def natural_order(names: Iterable[str]) -> list[str]:
@@ -84,7 +87,7 @@ def is_page(name: str) -> bool:
 
 def is_volume(name: str) -> bool:
     """Tell whether a name is that of a volume in one file."""
-    low = name.lower()
+    low = name.rstrip(" .").lower()
     return (low.endswith(VOLUMES) or low.endswith(_PACKED_TAR)) and not is_system(name)
 
 
