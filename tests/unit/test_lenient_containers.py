@@ -96,13 +96,18 @@ def false_comment(data):
     return data
 
 
+def empty_end_in_comment(data):
+    data[-2:] = struct.pack("<H", 40)
+    return data + b"PK\x05\x06" + bytes(36)
+
+
 def wrong_count(data):
     data[-14:-10] = struct.pack("<HH", 9, 9)
     return data
 
 
 CHANGES = [other_local_names, other_local_flags, other_local_sizes, odd_extra_fields, bytes_before, bytes_after]
-CHANGES += [spanned_marker, long_comment, false_comment, wrong_count]
+CHANGES += [spanned_marker, long_comment, false_comment, empty_end_in_comment, wrong_count]
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
@@ -276,3 +281,61 @@ def test_an_encrypted_member_of_a_zip_costs_itself(tmp_path):
     (tmp_path / "v01.cbz").write_bytes(data)
     volume = read(tmp_path / "v01.cbz")
     assert len(volume.pages) == 3 and "without a password" in volume.skipped[0]["reason"]
+
+
+def test_how_a_member_is_packed_is_named_where_nothing_reads_it(tmp_path):
+    for method, name in {9: "Deflate64", 93: "Zstandard", 97: "method 97"}.items():
+        data = zipped()
+        struct.pack_into("<H", data, 8, method)
+        struct.pack_into("<H", data, data.index(ENTRY) + 10, method)
+        (tmp_path / "v01.cbz").write_bytes(data)
+        volume = read(tmp_path / "v01.cbz")
+        assert len(volume.pages) == 3
+        assert volume.skipped[0]["reason"].startswith(f"packed with {name}, which is not read; expected")
+
+
+def tar(name, count=4):
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for number in range(count):
+            info = tarfile.TarInfo(f"{name}{number}.jpg")
+            info.size = len(page(number))
+            archive.addfile(info, BytesIO(page(number)))
+    return bytearray(file.getvalue())
+
+
+def with_a_false_bit(data):
+    data[data.index(b"a1.jpg") + 100] ^= 1
+    return data
+
+
+def with_a_hole(data):
+    place = data.index(b"a1.jpg")
+    data[place : place + 1024] = bytes(1024)
+    return data
+
+
+TARS = {  # change of the tar, pages that are left, words of the row
+    "bit": (with_a_false_bit, [40, 42, 43], "is damaged before byte"),
+    "hole": (with_a_hole, [40, 42, 43], "ends, and goes on at byte"),
+    "cut in a header": (lambda data: data[: data.index(b"a2.jpg") + 200], [40, 41], "is damaged before byte"),
+    "another behind": (lambda data: data + tar("b", 2), [40, 41, 42, 43, 40, 41], "ends, and goes on at byte"),
+    "garbage behind": (lambda data: data + b"garbage" * 999, [40, 41, 42, 43], ""),
+}
+
+
+@pytest.mark.parametrize("case", TARS)
+def test_a_tar_goes_on_behind_a_damaged_header(tmp_path, case):
+    change, widths, words = TARS[case]
+    (tmp_path / "v01.cbt").write_bytes(change(tar("a")))
+    volume = read(tmp_path / "v01.cbt")
+    assert [row["width"] for row in volume.pages] == widths
+    assert [row["cause"] for row in volume.skipped] == (["unreadable"] if words else [])
+    assert not words or words in volume.skipped[0]["reason"]
+
+
+def test_a_tar_without_its_end_is_pointed_out(tmp_path):
+    data = tar("a")
+    (tmp_path / "v01.cbt").write_bytes(data[: data.index(b"a2.jpg")])
+    volume = read(tmp_path / "v01.cbt")
+    assert len(volume.pages) == 2 and "without an end marker" in volume.warnings[0]

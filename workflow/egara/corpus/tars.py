@@ -2,6 +2,7 @@
 
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from egara.corpus.archives import ABSENT, LINK, Source
@@ -13,10 +14,20 @@ from egara.skipped import skipped
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes → module that unpacks them
 
 
+@dataclass(frozen=True)
+class _Behind:
+    """Where a list goes on behind its end, after how many members, and whether a damaged header ended it."""
+
+    place: int
+    members: int
+    damaged: bool
+
+
 class Tar(Source):
     """CBT or tar; one that is packed is unpacked to a temporary file first, because pages are read in any order."""
 
     kind = "CBT"
+    _behind: _Behind | None = None
 
     def _open(self) -> None:
         with open(self.file, "rb") as file:
@@ -25,9 +36,15 @@ class Tar(Source):
         members: list[tarfile.TarInfo] = []
         try:
             self._archive = tarfile.TarFile(file)
-            for info in self._archive:
-                self.opening.budget.spend(1, 0)
-                members.append(info)
+            while (info := self._archive.next()) or self._goes_on(len(members)):
+                if info is not None:
+                    self.opening.budget.spend(1, 0)
+                    members.append(info)
+            # Behind zeros, where an archive ends, may stand anything: it counts where there are members in it.
+            if self._behind and (self._behind.damaged or len(members) > self._behind.members):
+                how = "is damaged before" if self._behind.damaged else "ends, and goes on at"
+                reason = f"archive {how} byte {self._behind.place}; members may be missing, those behind are read"
+                self.skipped.append(skipped(self.path, "", "unreadable", reason))
         except EgaraError:
             raise
         except Exception as error:  # a damaged header raises whatever its arithmetic meets first
@@ -51,6 +68,26 @@ class Tar(Source):
                 name = known[info.name] = self._label(text, self._infos)
             self._infos[name] = info
         self._select(self._infos, {name: info.size for name, info in self._infos.items() if not self._is_beyond(name)})
+
+    def _goes_on(self, members: int) -> bool:
+        """Tell whether bytes follow where tarfile ends its list, at a damaged header or at zeros, and go there."""
+        if self._behind:
+            return False
+        end = place = self._archive.offset
+        file = self._archive.fileobj
+        file.seek(place)
+        while block := file.read(MEBIBYTE):
+            rest = block.lstrip(b"\0")
+            place += len(block) - len(rest)
+            if rest:
+                place -= place % tarfile.BLOCKSIZE
+                self._behind = _Behind(place, members, damaged=place == end)
+                self._archive.offset = place
+                self._archive.ignore_zeros = True  # tarfile then looks for the next header that is whole
+                return True
+        if place == end:
+            self.warnings.append(f"{self.path}: ends without an end marker; perhaps it was cut there")
+        return False
 
     def _unpack(self, module: str) -> Path:
         """Unpack the whole tar to a temporary file, as far as a bomb of its size may go."""

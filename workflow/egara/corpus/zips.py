@@ -21,6 +21,8 @@ _ENTRY, _LOCAL, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\
 _DESCRIPTOR = b"PK\x07\x08"
 _ENCRYPTED, _STREAMED, _UTF8 = 1, 8, 0x800
 _NO = 0xFFFFFFFF
+_METHODS = {0: "no packing", 8: "Deflate", 12: "bzip2", 14: "LZMA"}
+_OTHER_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "a JPEG's own packing", 98: "PPMd", 99: "AES"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,14 @@ class Entry:
 
 def read_directory(content: mmap.mmap) -> tuple[Iterator[Entry], bool]:
     """Return an archive's entries, and whether its directory is whole; else each member's own header is searched."""
-    end = len(content)
+    end, empty = len(content), False
     while (end := content.rfind(_END, 0, end)) >= 0:
         if (found := _directory(content, end)) is not None:
-            return _listed(content, *found), True
-    return _searched(content), False
+            start, stop, _ = found
+            if start < stop:
+                return _listed(content, *found), True
+            empty = True  # so may a few bytes of a comment look, with the true directory before them
+    return (iter(()), True) if empty else (_searched(content), False)
 
 
 def _directory(content: mmap.mmap, end: int) -> tuple[int, int, int] | None:
@@ -118,9 +123,12 @@ def _described(content: mmap.mmap, start: int) -> tuple[int, int, int]:
     stop = len(content) if stop < 0 else stop
     place = content.find(_DESCRIPTOR, start, stop)
     while 0 <= place <= stop - 16:
-        checksum, packed, size = struct.unpack("<3L", content[place + 4 : place + 16])
-        if packed == place - start:
-            return checksum, packed, size
+        for form in ("<L2Q", "<L2L"):  # those of ZIP64 are longer
+            stated = content[place + 4 : min(stop, place + 4 + struct.calcsize(form))]
+            if len(stated) == struct.calcsize(form):
+                checksum, packed, size = struct.unpack(form, stated)
+                if packed == place - start:
+                    return checksum, packed, size
         place = content.find(_DESCRIPTOR, place + 4, stop)
     return 0, 0, 0
 
@@ -198,6 +206,11 @@ class Zip(Source):
     def _blocks(self, name: str) -> Iterator[bytes]:
         """Yield a member's bytes, tested by the archive's own checksum."""
         entry = self._check(name)
+        if entry.method not in _METHODS:
+            method = _OTHER_METHODS.get(entry.method, f"method {entry.method}")
+            raise Unreadable(f"packed with {method}, which is not read; expected {', '.join(_METHODS.values())}")
+        if entry.place < 0:
+            raise Unreadable("lies before the archive's first byte; expected all parts of a split archive in one")
         try:
             self._archive.seek(entry.place)
             head = self._archive.read(30)
@@ -207,6 +220,7 @@ class Zip(Source):
             info = zipfile.ZipInfo()
             info.compress_type, info.CRC = entry.method, entry.checksum
             info.compress_size, info.file_size = entry.packed, entry.size
+            info.filename = name
             with zipfile.ZipExtFile(self._archive, "r", info) as file:
                 given = 0
                 while block := file.read(MEBIBYTE):
@@ -216,7 +230,7 @@ class Zip(Source):
                 raise Unreadable(f"damaged in the archive ({given} of {entry.size} bytes)")
         except (EgaraError, Unreadable, MemoryError):
             raise
-        # Unknown compression methods, false sizes and offsets: each raises an error of its own kind.
+        # False sizes and offsets, damaged streams: each raises an error of its own kind.
         except Exception as error:
             raise Unreadable(f"damaged in the archive ({error or type(error).__name__})") from error
 
