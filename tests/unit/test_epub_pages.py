@@ -49,6 +49,7 @@ WAYS = {
     '<div id="p{0}"/>',
     "sheet": '<link rel="stylesheet" href="../css/all.css"/><body class="a page{0}"></body>',
     "drawing": '<img src="../images/d{}.svg"/>',
+    "inner frame": '<iframe src="inner{}.xhtml"></iframe>',
     "frame": '<object data="inner{}.xhtml"></object>',
     "dots": '<img src="../../../../OEBPS/images/i{}.jpg"/>',
     "root": '<img src="/OEBPS/images/i{}.jpg"/>',
@@ -159,3 +160,37 @@ def test_pages_that_embed_each_other_end(tmp_path):
     texts = ['<object data="t1.xhtml"></object>', '<object data="t0.xhtml"></object><img src="../images/i1.jpg"/>']
     write_book(tmp_path / "a.epub", texts)
     assert read(tmp_path / "a.epub")[0] == [41]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-8-sig", "cp932", "utf-8"])
+def test_a_page_is_read_in_its_own_encoding(tmp_path, encoding):
+    stated = "Shift_JIS" if encoding == "cp932" else "utf-16" if "16" in encoding else "UTF-8"
+    text = f'<?xml version="1.0" encoding="{stated}"?><html><img src="../images/表紙.jpg"/></html>'.encode(encoding)
+    write_book(tmp_path / "v01.epub", [text], images={"OEBPS/images/表紙.jpg": page(7)})
+    assert read(tmp_path / "v01.epub") == ([47], {})
+
+
+def test_a_page_whose_image_lies_in_no_file_has_a_row(tmp_path):
+    texts = [
+        '<img src="data:image/jpeg;base64,xx"/>',
+        '<img src="https://there/0.jpg"/>',
+        WAYS["img"].format(2),
+        "words",
+    ]
+    write_book(tmp_path / "v01.epub", texts, images={"OEBPS/images/i2.jpg": page(2)})
+    widths, skipped = read(tmp_path / "v01.epub")
+    assert widths == [42]
+    assert skipped == {"OEBPS/text/t0.xhtml": "unreadable", "OEBPS/text/t1.xhtml": "missing"}
+
+
+def test_what_a_reader_cannot_show_falls_back(tmp_path):
+    manifest = '<item id="a" href="a.pdf" media-type="application/pdf" fallback="t0"/>'
+    manifest += '<item id="b" href="b.swf" media-type="application/x-shockwave-flash" fallback="b"/>'
+    write_book(tmp_path / "v01.epub", [WAYS["img"].format(0)], manifest=manifest, spine=["a", "b"])
+    assert read(tmp_path / "v01.epub") == ([40], {"OEBPS/b.swf": "foreign"})
+
+
+def test_a_package_with_small_faults_is_read(tmp_path):
+    manifest = '<item id="a" href="a&b.css" media-type="text/css" x="&amp;&#38;"/>'
+    write_book(tmp_path / "v01.epub", [WAYS["img"].format(0)], manifest=manifest, more={"META-INF/encryption.xml": ""})
+    assert read(tmp_path / "v01.epub") == ([40], {})

@@ -1,6 +1,8 @@
 """EPUB: the images that the pages of its spine show, in the spine's order."""
 
 import posixpath
+import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -9,7 +11,7 @@ from urllib.parse import unquote
 from egara.corpus.archives import ABSENT
 from egara.corpus.limits import Limits, Unreadable, check_bytes
 from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
-from egara.corpus.shown import Shown
+from egara.corpus.shown import Shown, decode_text
 from egara.corpus.zips import Zip
 from egara.errors import EgaraError
 from egara.skipped import skipped
@@ -17,7 +19,8 @@ from egara.skipped import skipped
 # Only fonts are scrambled with these; any other encryption hides pages.
 _FONT_SCRAMBLING = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 _TEXTS = ("application/xhtml+xml", "text/html", "image/svg+xml")
-_TEXT_SUFFIXES = (".xhtml", ".html", ".htm", ".svg")
+_TEXT_SUFFIXES = (".xhtml", ".html", ".htm", ".svg", ".xml")
+_BARE_AMPERSAND = re.compile(rb"&(?!#?[A-Za-z0-9]+;)")
 _LOCKED = "encrypted (digital rights management); expected a book without it"
 
 
@@ -37,11 +40,13 @@ class Epub(Zip):
             if item not in self._manifest:
                 self._lose(str(item), "missing", "the spine names it, the manifest does not")
                 continue
-            link, media = self._manifest[item]
-            if media.startswith("image/") and media != "image/svg+xml":
+            link, media = self._readable(item)
+            if _is_picture(media):
                 shown[self._page([link])] = None
-            elif media in _TEXTS or suffix_of(link) in _TEXT_SUFFIXES:
+            elif _is_text(link, media):
                 shown.update(dict.fromkeys(self._images_of(link, set())))
+            else:
+                self._lose(link, "foreign", f"page of the spine of the kind {media}; expected XHTML, SVG or an image")
         self._pages = [name for name in shown if name]
         if not self._pages:
             locked = any(row["reason"] == _LOCKED for row in self.skipped)
@@ -53,6 +58,17 @@ class Epub(Zip):
         pages = self._pages
         self._note_rest(sizes)
         self.opening.budget.spend(0, sum(sizes.get(name, 0) for name in pages if not self._is_beyond(name)))
+
+    def _readable(self, item: str | None) -> tuple[str, str]:
+        """Return path and media type of a manifest's item, or of the first of its fallbacks that can be a page."""
+        first, seen = self._manifest[item], set()
+        while item in self._manifest and item not in seen:
+            link, media = self._manifest[item]
+            if _is_picture(media) or _is_text(link, media):
+                return link, media
+            seen.add(item)
+            item = self._fallbacks.get(item)
+        return first
 
     def _note_rest(self, sizes: dict[str, int]) -> None:
         """Note the images that no page of the spine shows; a book's other files are its own."""
@@ -71,7 +87,7 @@ class Epub(Zip):
     def _encrypted(self) -> set[str]:
         """Return the members that are encrypted, fonts aside."""
         name = self._by_name.get("meta-inf/encryption.xml")
-        if name is None:
+        if name is None or not self._whole_text(name).strip():
             return set()
         found: set[str] = set()
         for data in self._xml(name).iter():
@@ -106,6 +122,9 @@ class Epub(Zip):
             for item in package.iter()
             if _local(item.tag) == "item" and item.get("href") and not is_address(item.get("href"))
         }
+        self._fallbacks = {
+            item.get("id"): item.get("fallback") for item in package.iter() if _local(item.tag) == "item"
+        }
         self._media = {same_name(link): media for link, media in self._manifest.values()}
         return [item.get("idref") for item in package.iter() if _local(item.tag) == "itemref"]
 
@@ -124,8 +143,22 @@ class Epub(Zip):
             return []
         base = posixpath.dirname(name.replace("\\", "/"))
         found = self._shown(base, page.images, seen)
+        if found:
+            return found
         # A background is a page where nothing else is; beside other images it is paper.
-        return found or self._shown(base, [[link] for link in [*page.backgrounds, *self._by_sheets(base, page)]], seen)
+        paper = [[link] for link in [*page.backgrounds, *self._by_sheets(base, page)]]
+        if found := self._shown(base, paper, seen):
+            return found
+        outside = [link for links in [*page.images, *paper] for link in links if is_address(link)]
+        if outside:
+            written = outside[0].lower().startswith("data:")
+            reason = (
+                "an image written into the page's text"
+                if written
+                else f"an image outside of the book, {label(outside[0][:80])}"
+            )
+            self._lose(name, "unreadable" if written else "missing", f"page of the spine: {reason}; expected a file")
+        return []
 
     def _by_sheets(self, base: str, page: Shown) -> Iterable[str]:
         """Yield the backgrounds that style sheets give to a page, as links from the page's folder."""
@@ -135,7 +168,7 @@ class Epub(Zip):
             if sheet := self._member(base, link):
                 folder = posixpath.dirname(sheet.replace("\\", "/"))
                 try:
-                    text = self._text(sheet).decode("utf-8", errors="replace")
+                    text = decode_text(self._text(sheet))
                 except Unreadable as error:
                     self.warnings.append(f"{self.path}: {sheet}: {error}; its backgrounds are not known")
                     continue
@@ -159,7 +192,7 @@ class Epub(Zip):
         """Return the first member that is an image, by its suffix or by what the manifest says; "" if none."""
         for member in members:
             media = self._media.get(same_name(member), "")
-            if is_page(member) or (media.startswith("image/") and media != "image/svg+xml"):
+            if is_page(member) or _is_picture(media):
                 return member
         return ""
 
@@ -205,7 +238,7 @@ class Epub(Zip):
         if name not in self._entries:
             raise Unreadable(ABSENT, "missing")
         try:
-            page.feed(self._text(name).decode("utf-8", errors="replace"))
+            page.feed(decode_text(self._text(name)))
         except AssertionError as error:  # how Python's parser ends at a declaration that it does not know
             raise Unreadable(f"no page that can be read ({error}); expected XHTML") from error
         return page
@@ -216,7 +249,11 @@ class Epub(Zip):
         from defusedxml import DefusedXmlException, ElementTree
 
         try:
-            return ElementTree.fromstring(self._whole_text(name))
+            text = self._whole_text(name).removeprefix(BOM_UTF8).lstrip()
+            try:
+                return ElementTree.fromstring(text)
+            except ParseError:
+                return ElementTree.fromstring(_BARE_AMPERSAND.sub(b"&amp;", text))
         except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
             raise EgaraError(f"{self.path}: {name} is no XML that can be read ({error}); expected an EPUB's") from error
 
@@ -234,6 +271,14 @@ def is_epub(file: Path, limits: Limits) -> bool:
             return b"meta-inf/container.xml" in names
     except (OSError, ValueError):
         return False
+
+
+def _is_picture(media: str) -> bool:
+    return media.startswith("image/") and media != "image/svg+xml"
+
+
+def _is_text(link: str, media: str) -> bool:
+    return media in _TEXTS or suffix_of(link) in _TEXT_SUFFIXES
 
 
 def _path(link: str | None) -> str:

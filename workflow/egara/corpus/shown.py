@@ -1,8 +1,11 @@
 """Which images a page of a book shows: elements of HTML and SVG, and backgrounds of CSS."""
 
 import re
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from html.parser import HTMLParser
 
+# What an XML or HTML page, or a style sheet, states of its encoding.
+_STATED = re.compile(rb"""(?:encoding|charset)\s*=?\s*["']?([A-Za-z][A-Za-z0-9._-]*)""")
 # CSS: a rule's selectors and its declarations; a background's address.
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -50,7 +53,7 @@ class Shown(HTMLParser):
             self._picture = None if self._picture is None else []
         elif tag == "image":
             self._offer([link])
-        elif tag in ("object", "embed", "input"):
+        elif tag in ("object", "embed", "input", "iframe"):
             self._offer([given.get("data" if tag == "object" else "src", "")])
         elif tag == "link" and "stylesheet" in given.get("rel", "").lower():
             self.sheets.append(link)
@@ -114,3 +117,19 @@ def candidates(srcset: str) -> list[str]:
             except ValueError:
                 found.append((1.0, words[0]))
     return [link for _, link in sorted(found, key=lambda pair: -pair[0])]
+
+
+def decode_text(data: bytes) -> str:
+    """Return a page's text: in the encoding that its first bytes tell, or that it states, else in UTF-8."""
+    head = data[:400]
+    if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif head[1:2] == b"\0" or head[:1] == b"\0":
+        encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
+    else:
+        found = _STATED.search(head)
+        encoding = found[1].decode() if found else "utf-8"
+    try:
+        return data.removeprefix(BOM_UTF8).decode(encoding)
+    except (LookupError, ValueError):  # another encoding than it states
+        return data.decode("utf-8", errors="replace")
