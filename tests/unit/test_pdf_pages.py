@@ -1,11 +1,15 @@
 """A page of a PDF that is a scan is read at the scan's own pixels, any other at the resolution of the configuration."""
 
+import zlib
+from io import BytesIO
+
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from egara.corpus import iterate_pages, list_volume
+from egara.errors import EgaraError
 
 
 def read(path, **options):
@@ -26,9 +30,17 @@ def test_a_scan_in_a_pdf_keeps_its_pixels(tmp_path):
         assert np.abs(np.asarray(shown, int) - np.asarray(scan)).mean() < 3, name
 
 
-def pdf(content: bytes, box: str = "0 0 300 400", more: str = "", width: int = 600, height: int = 800) -> bytes:
+def pdf(
+    content: bytes,
+    box: str = "0 0 300 400",
+    more: str = "",
+    width: int = 600,
+    height: int = 800,
+    stream: bytes = b"",
+    filtered: str = "",
+) -> bytes:
     """Return a PDF of one page: what it draws, and its image /I of these pixels."""
-    stream = bytes(width * height)
+    stream = stream or bytes(width * height)
     head = f"/Type /XObject /Subtype /Image /Width {width} /Height {height} /ColorSpace /DeviceGray /BitsPerComponent 8"
     parts = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -36,7 +48,7 @@ def pdf(content: bytes, box: str = "0 0 300 400", more: str = "", width: int = 6
         f"<< /Type /Page /Parent 2 0 R /MediaBox [{box}] {more} /Contents 4 0 R /Resources << /XObject << /I 5 0 R >>"
         " /Font << /F << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >> >> >>".encode(),
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
-        f"<< {head} /Length {len(stream)} >>\nstream\n".encode() + stream + b"\nendstream",
+        f"<< {head} {filtered} /Length {len(stream)} >>\nstream\n".encode() + stream + b"\nendstream",
     ]
     data, places = b"%PDF-1.4\n", []
     for number, part in enumerate(parts, start=1):
@@ -87,3 +99,52 @@ def test_the_finest_of_several_layers_decides(tmp_path):
     (tmp_path / "a.pdf").write_bytes(layered)
     row = read(tmp_path / "a.pdf").pages[0]
     assert (row["width"], row["height"]) == (1200, 1600)
+
+
+def test_strips_and_halves_make_a_page_of_their_own_pixels(tmp_path):
+    strips = b" ".join(b"q 300 0 0 4 0 %d cm /I Do Q" % (4 * place) for place in range(100))
+    halves = b"q 150 0 0 400 0 0 cm /I Do Q q 150 0 0 400 150 0 cm /I Do Q"
+    for content, width, height, size in [(strips, 1200, 16, (1200, 1600)), (halves, 450, 1200, (900, 1200))]:
+        (tmp_path / "a.pdf").write_bytes(pdf(content, width=width, height=height))
+        row = read(tmp_path / "a.pdf").pages[0]
+        assert (row["width"], row["height"]) == size
+
+
+def test_a_mark_on_a_fine_scan_makes_it_no_coarser(tmp_path):
+    mark = b"BT /F 9 Tf 20 20 Td (bought by somebody) Tj ET"
+    (tmp_path / "a.pdf").write_bytes(pdf(FULL + mark, width=900, height=1200))
+    assert read(tmp_path / "a.pdf").pages[0]["width"] == 900
+    (tmp_path / "a.pdf").write_bytes(pdf(b"1 g 0 0 300 400 re f " + mark + FULL))  # what lies behind it is not seen
+    assert read(tmp_path / "a.pdf").pages[0]["width"] == 600
+
+
+def jpeg(cut=0):
+    file = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (800, 600), np.uint8)).save(file, "JPEG")
+    return file.getvalue()[: -cut or None]
+
+
+@pytest.mark.parametrize(
+    ("stream", "filtered", "whole"),
+    [
+        (jpeg(), "DCTDecode", True),
+        (jpeg(30_000), "DCTDecode", False),
+        (b"\xff\xd8nothing", "DCTDecode", False),
+        (zlib.compress(bytes(480_000)), "FlateDecode", True),
+        (b"nothing", "FlateDecode", False),
+        (b"nothing", "JPXDecode", False),
+    ],
+)
+def test_a_damaged_image_is_no_white_page(tmp_path, stream, filtered, whole):
+    (tmp_path / "a.pdf").write_bytes(pdf(FULL, stream=stream, filtered=f"/Filter /{filtered}"))
+    if whole:
+        assert len(read(tmp_path / "a.pdf").pages) == 1
+    else:
+        with pytest.raises(EgaraError, match="its image"):
+            read(tmp_path / "a.pdf")
+
+
+def test_a_page_whose_boxes_do_not_meet_is_no_page_of_one_pixel(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(pdf(FULL, more="/CropBox [500 500 600 600]"))
+    with pytest.raises(EgaraError, match="expected boxes that meet"):
+        read(tmp_path / "a.pdf")

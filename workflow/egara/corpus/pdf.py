@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from egara.corpus.archives import Opening, Source
+from egara.corpus.jpeg import whole_jpeg
 from egara.corpus.limits import Unreadable, check_count, check_pixels, key
 from egara.errors import EgaraError
 
@@ -11,6 +12,8 @@ POINTS_PER_INCH = 72
 _FILLS = 0.9
 # And how much it must take to say how fine the page is.
 _COUNTS = 0.2
+# A narrow strip of a page counts where its pixels are square but for this factor, as those of a drawn line are not.
+_SQUARE = 1.05
 
 
 class Pdf(Source):
@@ -63,7 +66,10 @@ class Pdf(Source):
         try:
             width, height = self._size(page, name)
             check_pixels(width, height, self.limits)
-            yield _portable_map(page, width, height)
+            rendered = _portable_map(page, width, height)
+            if name not in self._sizes:
+                _check_images(page, rendered, width * height)
+            yield rendered
         except pypdfium2.PdfiumError as error:
             raise Unreadable(f"cannot be rendered ({error})") from error
         finally:
@@ -84,32 +90,33 @@ class Pdf(Source):
     def _size(self, page, member: str) -> tuple[int, int]:
         """Return width and height in pixels, after testing the page and its images, before pdfium unpacks them."""
         points = page.get_size()
+        if not all(side > 0 for side in points):
+            raise Unreadable(f"page of {points[0]:g} x {points[1]:g} points; expected boxes that meet")
         # Sides of damaged pages may even be infinite, and no whole number.
-        if not all(0 <= side <= self.limits.points for side in points):
+        if not all(side <= self.limits.points for side in points):
             raise Unreadable(
                 f"page of {points[0]:g} x {points[1]:g} points; expected at most {self.limits.points} a side"
                 f" ({key('points')})",
                 "limit",
             )
-        scan = _scan(page, points, self.limits)
+        least = self.opening.dpi / POINTS_PER_INCH
+        across, down = _density(page, points, self.limits, least)
         if listed := self._sizes.get(member):
             return listed
-        least = self.opening.dpi / POINTS_PER_INCH
-        across, down = scan or (least, least)
         return max(1, round(points[0] * across)), max(1, round(points[1] * down))
 
 
-def _scan(page, points: tuple[float, float], limits) -> tuple[float, float] | None:
-    """Return pixels a point, across and down, of the images on a page that one fills; None where more is drawn.
+def _density(page, points: tuple[float, float], limits, least: float) -> tuple[float, float]:
+    """Return pixels a point, across and down, at which a page is rendered: those of the images that fill it.
 
-    Of several, such as letters in black over a coarse page in colour, the finest counts.
-
-    Text over a scan that nobody sees (recognised characters) does not count; any other text or line would lose
-    sharpness at the size of a coarse scan.
+    Of several, such as letters in black over a coarse page in colour, the finest counts; a page may also be put
+    together from strips or halves. Where they do not fill it, and where text or lines are drawn on them, which would
+    lose sharpness at the size of a coarse scan, it is `least` at least. Text that nobody sees (recognised characters)
+    does not count, nor does what lies behind an image.
     """
     from pypdfium2 import raw
 
-    found, filled, drawn = [], False, False
+    found, filled, drawn = [], 0.0, False
     turned = page.get_rotation() in (90, 270)
     for item in page.get_objects():
         if item.type == raw.FPDF_PAGEOBJ_IMAGE:
@@ -121,14 +128,56 @@ def _scan(page, points: tuple[float, float], limits) -> tuple[float, float] | No
             if (abs(b) > abs(a)) != turned:
                 placed, pixels = placed[::-1], pixels[::-1]
             shares = [size / side if side else 0 for size, side in zip(placed, points, strict=True)]
-            filled |= min(shares) >= _FILLS
-            if min(shares) >= _COUNTS:
-                found.append([count / size for count, size in zip(pixels, placed, strict=True)])
+            filled += min(shares[0], 1) * min(shares[1], 1)
+            if min(shares) >= _FILLS and not raw.FPDFPageObj_HasTransparency(item.raw):
+                drawn = False
+            if min(shares) >= _COUNTS or max(shares) >= _FILLS and min(shares) > 0:
+                density = [count / size for count, size in zip(pixels, placed, strict=True)]
+                if min(shares) >= _COUNTS or max(density) <= _SQUARE * min(density):
+                    found.append(density)
         elif item.type == raw.FPDF_PAGEOBJ_TEXT:
             drawn |= raw.FPDFTextObj_GetTextRenderMode(item.raw) != raw.FPDF_TEXTRENDERMODE_INVISIBLE
         elif item.type != raw.FPDF_PAGEOBJ_FORM:
             drawn = True
-    return None if drawn or not filled else tuple(map(max, zip(*found, strict=True)))
+    if not found or filled < _FILLS**2:
+        return least, least
+    across, down = map(max, zip(*found, strict=True))
+    return (max(across, least), max(down, least)) if drawn else (across, down)
+
+
+def _check_images(page, rendered: bytes, area: int) -> None:
+    """Raise `Unreadable` where a large image of a page is damaged: pdfium leaves it white, or grey from there on."""
+    from pypdfium2 import raw
+
+    blank = rendered.count(rendered[-1:], 20) == len(rendered) - 20  # behind a header
+    for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
+        try:
+            width, height = item.get_px_size()
+            if width * height < _COUNTS**2 * area:
+                continue
+            whole = _is_whole(item, blank)
+        except Unreadable as error:
+            raise Unreadable(f"its image: {error}") from error
+        except Exception:  # what damaged files make of names, sizes and streams
+            whole = not blank
+        if not whole:
+            raise Unreadable("its image is damaged, or of a kind that pdfium does not read")
+
+
+def _is_whole(item, blank: bool) -> bool:
+    """Tell whether an image has all its pixels: a JPEG by its scans, another one on a blank page by its bytes."""
+    from pypdfium2 import raw
+
+    if (filters := item.get_filters()) == ["DCTDecode"]:
+        whole_jpeg(bytes(item.get_data(decode_simple=False)))
+    elif blank and filters and filters[-1] in ("FlateDecode", "LZWDecode", "RunLengthDecode"):
+        width, height = item.get_px_size()
+        return len(item.get_data(decode_simple=True)) >= height * -(-width // 8)
+    elif blank:
+        if not (bitmap := raw.FPDFImageObj_GetBitmap(item.raw)):
+            return False
+        raw.FPDFBitmap_Destroy(bitmap)
+    return True
 
 
 def _linear(item) -> tuple[float, float, float, float]:
