@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
 from onnx import TensorProto
@@ -145,6 +146,7 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
         ("['human face', 'Human eye']", [0]),
         ("{0: 'ｆａｃｅ', 1: '顔', 2: 'surface', 3: 'face mask'}", [0, 1]),
         ("{3: 'anime-face', 0: 'x'}", [3]),
+        ("{0: '体', 1: 'キャラクターの顔', 2: '顔領域', 3: '猫の顔'}", [1, 2]),
         ("{0: 'person'}", [0]),
         ("'face'", None), ("{-1: 'face'}", None), ("{0:", None),
     ],
@@ -218,3 +220,42 @@ def test_boxes_of_rtdetr_may_leave_the_page():
     answer[:3] = [[0.3, 0.3, 0.1, 0.2, 0.9, 0], [0.5, 0.7, 0.1, 0.2, 0.6, 0], [0.95, 0.5, 0.5, 0.3, 0.5, 0]]
     answer[3:, :5] = [0.9, 0.9, 0.8, 0.8, 0.001]
     assert decide(answer, Facts(SIDE, SIDE, 1)).name == "rtdetr"
+
+
+def test_more_scores_than_named_classes_are_refused(tmp_path):
+    """The face's score stands where another layout has a class: that page is not blank."""
+    spec = network(tmp_path / "a.onnx", lying=True, classes=2, face=1, metadata=FACES)
+    with pytest.raises(EgaraError, match="answers 6 x 336 for 1 named class, which is none of yolo"):
+        found(spec)
+
+
+OTHER_FILES = {
+    "a PyTorch file": b"PK\x03\x04",
+    "a Python pickle": b"\x80\x02}q",
+    "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+    "a web page": b"<!doctype html>",
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_other_files_are_called_what_they_are(tmp_path, kind):
+    (tmp_path / "a.onnx").write_bytes(OTHER_FILES[kind])
+    with pytest.raises(EgaraError, match=rf"a\.onnx is {kind}.*; expected"):
+        load_detector(f"onnx:{tmp_path / 'a.onnx'}")
+
+
+def test_networks_that_onnxruntime_does_not_open_say_why(tmp_path):
+    path = tmp_path / "a.onnx"
+    spec = network(path, lying=True)
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="a.onnx.data", size_threshold=0)
+    with pytest.raises(EgaraError, match=r"keeps its weights in a file beside it; expected an export with all in one"):
+        load_detector(spec)
+    network(path, lying=True)
+    model = onnx.load(path)
+    model.ir_version = 99
+    onnx.save(model, path)
+    with pytest.raises(
+        EgaraError, match=r"onnxruntime [\d.]+ opens, or not a whole one \(Unsupported model IR version"
+    ):
+        load_detector(spec)

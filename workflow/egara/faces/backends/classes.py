@@ -10,7 +10,8 @@ from egara.errors import EgaraError
 KEY = "faces.classes"
 # Names that people give to the class of faces; `face mask`, `head` and `person` are none of them.
 _WHOSE = "human|person|people|character|anime|manga|comic|cartoon|drawn|female|male|girl|boy"
-_FACE = re.compile(rf"(({_WHOSE}) ?)?faces?( ({_WHOSE}))?|(人の|人間の)?顔|かお")
+_WHOSE_IN_JAPANESE = "人|人間|人物|女性|男性|女の子|男の子|キャラ|キャラクター|アニメ|漫画|マンガ"
+_FACE = re.compile(rf"(({_WHOSE}) ?)?faces?( ({_WHOSE}))?|(({_WHOSE_IN_JAPANESE})の)?顔(領域)?|かお|人?[脸臉]|얼굴")
 
 
 def read_names(text: str) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """ONNX graphs, run by onnxruntime with little memory and a known number of threads."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,19 @@ from egara.faces.protocol import PageFailed
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+# What people have in place of an ONNX file, by its first bytes.
+_OTHERS = {
+    b"PK\x03\x04": "a PyTorch file or another archive; expected its export to ONNX",
+    b"\x80": "a Python pickle, as PyTorch writes it; expected its export to ONNX",
+    b"version https://git-lfs": "a pointer of Git LFS; expected the file itself (`git lfs pull`)",
+    b"<": "a web page or XML; expected an ONNX file",
+}
+# Words of onnxruntime for weights in a file of their own.
+_OUTSIDE = ("external tensors", "external data", "model_path must not be empty")
+# What onnxruntime says before the reason: numbers, and the place in its own source.
+_PLACE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+\.(cc|h):\d+ .*?\) )?")
 
 
 def open_graph(path: str | Path, threads: int, what: str) -> "object":
@@ -22,13 +36,22 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
     # Pages differ in size: an arena would keep the largest block of every size that ever came.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
+    data = path.read_bytes()
+    for start, kind in _OTHERS.items():
+        if data.startswith(start):
+            raise EgaraError(f"{what}: {path} is {kind}")
     try:
         # Without enable_fallback=0 a broken file is tried twice, with a banner on stdout.
-        return onnxruntime.InferenceSession(
-            path.read_bytes(), options, providers=["CPUExecutionProvider"], enable_fallback=0
-        )
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as error:  # onnxruntime raises classes of its own that share no base but this
-        raise EgaraError(f"{what}: {path} is not a whole ONNX file ({_reason(error)})") from error
+        if any(word in str(error).lower() for word in _OUTSIDE):
+            raise EgaraError(
+                f"{what}: {path} keeps its weights in a file beside it; expected an export with all in one file"
+            ) from error
+        raise EgaraError(
+            f"{what}: {path} is no ONNX file that onnxruntime {onnxruntime.__version__} opens, or not a whole one"
+            f" ({_reason(error)})"
+        ) from error
 
 
 def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
@@ -40,4 +63,5 @@ def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> 
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (_PLACE.sub("", said) or said)[:200]

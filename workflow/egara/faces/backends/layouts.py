@@ -139,7 +139,8 @@ class Evidence:
         score = self.table[:, 4] if self.columns > 4 else np.zeros(len(self.table))
         self.sure = bool((score > SURE).any()) and not all_boxes
         self.told = self.table[score > SURE if self.sure else np.abs(self.table[:, :4]).max(axis=1, initial=0) > 0]
-        scores = score if self.columns == 6 and self.count <= QUERIES else self.table[:, 4:].max(axis=1, initial=0)
+        labelled = self.columns == 6 and self.count <= QUERIES and not self.lying
+        scores = score if labelled else self.table[:, 4:].max(axis=1, initial=0)
         self.readable = len(self.told) > 0 and self.columns > 4
         self.blank = not (scores > SURE).any()
 
