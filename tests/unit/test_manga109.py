@@ -2,6 +2,7 @@
 
 import pytest
 
+from egara.corpus import find_volumes
 from egara.corpus.manga109 import annotation_file, is_collection, page_index, read_annotations, scale_to
 from egara.errors import EgaraError
 
@@ -41,6 +42,22 @@ def test_a_collection_is_told_from_a_volume(tmp_path):
     one = collection(tmp_path / "c", "half", books=["ARMS"])
     assert not is_collection(one / "half")  # a folder with one volume
     assert not is_collection(tmp_path) and not is_collection(tmp_path / "gone")
+    with pytest.raises(EgaraError, match=r"/a: a collection of annotated books"):
+        find_volumes([str(tmp_path)])  # books of many works, a folder further down
+
+
+def test_data_sets_of_other_kinds(tmp_path):
+    one = tmp_path / "one"  # images and annotations of one work, as COCO and Label Studio lay them out
+    (one / "images" / "train").mkdir(parents=True)
+    (one / "annotations").mkdir()
+    (one / "images" / "train" / "1.jpg").touch()
+    (one / "annotations" / "instances_train.json").touch()
+    assert not is_collection(one) and len(find_volumes([str(one)]).volumes) == 1
+    for book in ("2", "3"):  # DCM772
+        (tmp_path / "dcm" / "images" / book).mkdir(parents=True)
+        (tmp_path / "dcm" / "annotations" / book).mkdir(parents=True)
+    assert is_collection(tmp_path / "dcm") and is_collection(tmp_path / "dcm" / "images")
+    assert not is_collection(tmp_path / "dcm" / "images" / "2")
 
 
 @pytest.mark.parametrize(

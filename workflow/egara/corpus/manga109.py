@@ -43,11 +43,16 @@ class Book:
 def annotation_folders(root: Path) -> list[Path]:
     """Return the folders of annotations in a folder, `annotations` first and then the latest of its versions."""
     try:
-        names = [name for name in os.listdir(root) if _ANNOTATIONS.fullmatch(name) and (root / name).is_dir()]
+        names = [name for name in os.listdir(root) if is_annotations(name) and (root / name).is_dir()]
     except OSError:
         return []
     names = natural_order(names)[::-1]
     return [root / name for name in sorted(names, key=lambda name: name.lower() != "annotations")]
+
+
+def is_annotations(name: str) -> bool:
+    """Tell whether a folder is called as one of annotations."""
+    return bool(_ANNOTATIONS.fullmatch(name))
 
 
 def is_collection(folder: Path) -> bool:
@@ -60,13 +65,19 @@ def is_collection(folder: Path) -> bool:
 
 
 def _books(folder: Path, annotations: list[Path]) -> bool:
-    """Tell whether a folder is Manga109's `images`, or holds several books that are annotated."""
+    """Tell whether a folder holds several annotated books, or is called `images`, as Manga109's, and holds one.
+
+    DCM772 has a folder of annotations for a book in place of a file.
+    """
     if not annotations or folder in annotations:
         return False
-    if folder.name == "images":
-        return folder.is_dir()
-    books = (path for path in _folders(folder) if any((one / f"{path.name}.xml").is_file() for one in annotations))
-    return len(list(itertools.islice(books, 2))) == 2
+    books = (
+        path
+        for path in _folders(folder)
+        if any((one / f"{path.name}.xml").is_file() or (one / path.name).is_dir() for one in annotations)
+    )
+    least = 1 if folder.name == "images" else 2
+    return len(list(itertools.islice(books, least))) == least
 
 
 def _folders(folder: Path) -> list[Path]:

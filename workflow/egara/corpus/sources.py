@@ -12,7 +12,7 @@ from egara.corpus.archives import Opening, SingleFile, Source
 from egara.corpus.epub import Epub, is_epub
 from egara.corpus.folders import Folder, read_tree, search
 from egara.corpus.limits import DPI, Budget, Limits
-from egara.corpus.manga109 import is_collection
+from egara.corpus.manga109 import is_annotations, is_collection
 from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order
 from egara.corpus.pdf import Pdf
 from egara.corpus.signatures import is_image
@@ -23,6 +23,8 @@ from egara.errors import EgaraError
 from egara.skipped import skipped
 
 EXPECTED = "a folder of images, CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF"
+
+_COLLECTION = "{}: a collection of annotated books, such as all of Manga109; expected the folder of one, images/ARMS"
 
 
 @dataclass
@@ -162,10 +164,14 @@ def _pattern(path: Path) -> str:
 def _inside(folder: Path, limits: Limits, found: Found) -> list[Path]:
     """Return the volumes that a folder holds, or that it is."""
     if is_collection(folder):
-        raise EgaraError(f"{folder}: all of Manga109; expected the folder of one book, such as images/ARMS")
+        raise EgaraError(_COLLECTION.format(folder))
     volumes: list[Path] = []
     rows: list[dict[str, str | int]] = []
-    search(folder, read_tree(folder, limits), volumes, rows, found.warnings)
+    tree = read_tree(folder, limits)
+    for level in tree.below():
+        if any(is_annotations(Path(below.name).name) for below in level.folders) and is_collection(folder / level.name):
+            raise EgaraError(_COLLECTION.format(folder / level.name))
+    search(folder, tree, volumes, rows, found.warnings)
     if not volumes:
         left = next((row for row in rows if row["cause"] in ("volume", "foreign")), None)
         holds = f"only {left['member']} ({left['reason']})" if left else "nothing of the kind"
