@@ -146,6 +146,19 @@ def shelf() -> dict[str, bytes]:
     return book() | {"OPS/text/00.xhtml": text, "OPS/text/s.css": sheet, "META-INF/encryption.xml": lock}
 
 
+def odd_texts() -> list[bytes]:
+    """Return pages of a book: with style sheets and objects, in UTF-16, with pictures that lie in no file."""
+    outside = b'<img src="data:image/png;base64,xx"/><iframe src="01.xhtml"/><img src="https://there/a.png"/>'
+    stated = b'<?xml version="1.0" encoding="Shift_JIS"?>'
+    return [shelf()["OPS/text/00.xhtml"], '<img src="../images/a.png"/>'.encode("utf-16"), stated + outside]
+
+
+def tars() -> list[bytes]:
+    """Return tars: whole, with volumes inside, one after the other, and with a header that is no more."""
+    whole = written(write_tar, members())
+    return [whole, written(write_tar, nested()), whole * 2, whole.replace(b"b/2.jpg", bytes(7))]
+
+
 def pictures() -> list[bytes]:
     """Return pictures of all formats, and of the modes that are converted."""
     kinds = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM"]
@@ -154,11 +167,13 @@ def pictures() -> list[bytes]:
 
 
 def documents() -> list[bytes]:
-    """Return PDF files, one page and two."""
+    """Return PDF files: one page and two, and one whose picture is damaged."""
     one, two = BytesIO(), BytesIO()
     Image.new("L", (20, 30), 90).save(one, "PDF")
     Image.new("RGB", (20, 30), "red").save(two, "PDF", save_all=True, append_images=[Image.new("1", (9, 9))])
-    return [one.getvalue(), two.getvalue()]
+    start = one.getvalue().index(b"\xff\xd8\xff")
+    damaged = one.getvalue()[: start + 40] + bytes(40) + one.getvalue()[start + 80 :]
+    return [one.getvalue(), two.getvalue(), damaged]
 
 
 def book() -> dict[str, bytes]:
@@ -255,13 +270,13 @@ def saved(how: Callable, *values: object, **named: object) -> bytes:
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "folder": lambda: [picture("PNG"), COMIC, pages_of("TIFF"), pages_of("GIF")],
     "cbz": lambda: [written(write_zip, members()), written(write_zip, nested()), *odd_zips()],
-    "cbt": lambda: [written(write_tar, members()), written(write_tar, nested()), packed(written(write_tar, members()))],
+    "cbt": lambda: [*tars(), packed(tars()[0])],
     "cb7": lambda: [written(write_7z, members()), written(write_7z, nested())],
     "cbr": lambda: [written(write_rar, members()), written(write_rar, nested())],
     "epub": lambda: [written(write_zip, book()), written(write_zip, shelf())],
     "epub-package": lambda: [book()["OPS/book.opf"]],
     "epub-container": lambda: [book()["META-INF/container.xml"]],
-    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")] + [shelf()["OPS/text/00.xhtml"]],
+    "epub-page": lambda: [book()[f"OPS/text/{name}.xhtml"] for name in ("00", "01")] + odd_texts(),
     "pdf": documents,
     "any-volume": lambda: [*SEEDS["cbz"](), *SEEDS["cbt"](), *SEEDS["cb7"](), *SEEDS["cbr"](), *documents()],
     "comicinfo": lambda: [COMIC, book()["OPS/book.opf"]],
