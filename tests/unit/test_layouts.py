@@ -259,3 +259,13 @@ def test_networks_that_onnxruntime_does_not_open_say_why(tmp_path):
         EgaraError, match=r"onnxruntime [\d.]+ opens, or not a whole one \(Unsupported model IR version"
     ):
         load_detector(spec)
+
+
+def test_the_table_is_found_wherever_it_stands(tmp_path):
+    spec = network(tmp_path / "a.onnx", lying=True, beside=(1, 32, 8, 8), metadata=FACES)
+    model = onnx.load(tmp_path / "a.onnx")
+    outputs = list(model.graph.output)[::-1]
+    del model.graph.output[:]
+    model.graph.output.extend(outputs)
+    onnx.save(model, tmp_path / "a.onnx")
+    assert is_face(found(spec)[1])

@@ -20,8 +20,8 @@ _SQUARE = 1.05
 class Pdf(Source):
     """PDF: the stored bytes of a page are its rendering as a PPM or PGM file.
 
-    A member is a page's index from 0. A page that an image fills is rendered so that the image keeps its pixels; any
-    other at `dpi`. `sizes` (member → width, height) renders pages again as they were listed, because pdfium's
+    A member is a page's index from 0. A page that images fill is rendered so that they keep their pixels; any other at
+    `dpi`. `sizes` (member → width, height) renders pages again as they were listed, because pdfium's
     rendering depends on nothing but the size in pixels.
     """
 

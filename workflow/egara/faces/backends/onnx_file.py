@@ -144,14 +144,15 @@ class OnnxDetector(Detector):
         return run_graph(self._session, {self._inputs[0].name: canvas.pixels.astype(kind), **more}, self._where)
 
     def _answer(self, canvas: Canvas) -> np.ndarray:
-        """Return the one table of boxes of an answer; masks and the maps that it was made of may follow."""
+        """Return the one table of boxes of an answer; masks and the maps that it was made of may stand beside it."""
         answers = self._run(canvas)
         shapes = [getattr(answer, "shape", ()) for answer in answers]
-        whole = len(shapes[0]) == 3 and shapes[0][0] == 1 and answers[0].dtype.kind == "f"
-        if not whole or any(len(shape) < 4 for shape in shapes[1:]):
+        tables = [place for place, shape in enumerate(shapes) if len(shape) < 4]
+        table = answers[tables[0]] if len(tables) == 1 else np.zeros(0)
+        if table.ndim != 3 or table.shape[0] != 1 or table.dtype.kind != "f":
             shown = ", ".join(str(shape) for shape in shapes)
             raise EgaraError(f"{self._where} answers {shown}; expected one table, (1, numbers of a box, boxes)")
-        return answers[0][0]
+        return table[0]
 
     def _detect_original(self, image: np.ndarray) -> np.ndarray:
         """Ask RT-DETR as its authors export it: it takes the page's size and answers in the page's pixels."""
