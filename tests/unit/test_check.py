@@ -82,7 +82,7 @@ def test_a_shelf_is_told_in_numbers(planted, capsys):
 def test_a_shelf_is_told_in_words(planted, capsys):
     status, text = check(capsys, planted)
     assert status == 0
-    assert text.startswith("mine.yaml: study mine, 3 works of 3 authors\n")
+    assert text.startswith("mine.yaml: study mine, 3 works by 3 authors\n")
     assert "author 'Sato Aki' (row 2) and 'SATO AKI' (row 3) differ only in case; they count as two" in flat(text)
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith("  ")}
     assert lines["one"] == ["one", "Sato", "Aki", "2", "CBZ", "18", "50", "x", "60,", "up", "to", "240", "x", "60", "4"]
@@ -115,7 +115,7 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
     )
     status, text = check(capsys, config)
     first, _, rest = text.partition("\nVolumes\n")
-    assert status == 1 and rest and "Nothing would stop it" not in text
+    assert status == 1 and rest and "Ready to run" not in text
     for said in (
         "unknown key rank (did you mean grid.rank?)",
         "unknown key cuont (did you mean count?)",
@@ -137,12 +137,12 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
 def test_one_volume_in_two_works_is_pointed_out(place, capsys):
     write_zip(place / "a.cbz", {"1.jpg": page(1)})
     status, text = check(capsys, write_study(place, ["A\tone\ta.cbz", "B\ttwo\t./a.cbz"]))
-    assert status == 0 and "a.cbz: belongs to works one and two alike" in flat(text)
+    assert status == 0 and "a.cbz: belongs to works one and two; its faces would carry all their labels" in flat(text)
 
 
 def test_a_configuration_that_cannot_be_read_and_wrong_usage(place, capsys):
     (place / "x.yaml").write_text("a: [1\nb: 2\n")
-    with pytest.raises(Exception, match=r"x\.yaml, line 2: no YAML"):
+    with pytest.raises(Exception, match=r"x\.yaml, line 2: not valid YAML"):
         main(["check", "x.yaml"])
     with pytest.raises(Exception, match=r"y\.yaml: cannot be read"):
         main(["check", "y.yaml"])
@@ -180,7 +180,7 @@ def test_annotated_faces_are_counted_as_they_will_be_cropped(place, capsys, dete
     faces = {work["work"]: (work["faces"]["found"], work["faces"]["kept"]) for work in found["works"]}
     assert faces == {"A": (7, 4), "B": (6, 5)}
     status, text = check(capsys, config, "--set", "sets.size=5")
-    assert status == 1 and "work A: 4 of 7 faces are large enough by annotations, its sets need 5" in flat(text)
+    assert status == 1 and "work A: 7 faces, of which 4 large enough (annotations); its sets need 5" in flat(text)
     assert "work B" not in text and "expected 9 of 13 in 2 works (annotations); fewest in A, 4" in flat(text)
 
 
@@ -188,7 +188,7 @@ def test_disjoint_sets_need_more_faces(place, capsys):
     write_book(place, "A", [100] * 9)
     config = write_study(place, ["X\tA\timages/A"], controls={"kinds": ["disjoint"], "sets": 3})
     status, text = check(capsys, config)
-    assert status == 1 and "9 of 9 faces are large enough by annotations, its sets need 12" in flat(text)
+    assert status == 1 and "9 faces, of which 9 large enough (annotations); its sets need 12" in flat(text)
 
 
 def test_a_book_without_annotations_stops_the_detector_that_needs_them(place, capsys):
@@ -202,10 +202,12 @@ def test_a_book_without_annotations_stops_the_detector_that_needs_them(place, ca
 
 def test_every_picture_is_a_face_for_whole(place, capsys):
     write_zip(place / "a.cbz", {f"{number}.jpg": page(number) for number in range(5)})
-    config = write_study(place, ["A\tone\ta.cbz"], faces={"detector": "whole"})
+    config = write_study(place, ["A\tone\ta.cbz"], faces={"detector": "whole", "min_pixels": 2400})
     status, text = check(capsys, config)
-    assert status == 0 and "where two of 3 sets share 80% of their faces on average" in text
+    assert status == 0 and "there two of its 3 sets share 80% of their faces on average" in text
     assert check(capsys, config, "--set", "sets.size=6")[0] == 1
+    status, text = check(capsys, config, "--set", "faces.min_pixels=2500")  # pages of 40 to 44 x 60
+    assert status == 1 and "work one: 5 faces, of which 3 large enough (every page is a face)" in flat(text)
 
 
 def test_a_volume_that_ends_its_process_costs_itself(place, monkeypatch):

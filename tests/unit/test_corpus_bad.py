@@ -176,7 +176,7 @@ def test_empty_archives(tmp_path, kind):
     with pytest.raises(EgaraError, match=r"v01\.\w+: no images inside, it is empty; expected"):
         read(path)
     WRITERS[kind](path, {"notes.txt": b"x"})
-    with pytest.raises(EgaraError, match=r"no images inside, 1 other files; expected"):
+    with pytest.raises(EgaraError, match=r"no images inside, only 1 other file; expected"):
         read(path)
     WRITERS[kind](path, {"notes.txt": b"x", "v01.cbz": b"x"})
     with pytest.raises(NoPage, match=r"no page left, .* \(v01\.cbz: no volume, by its first bytes"):

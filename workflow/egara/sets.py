@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import DRAWN
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv, write_tsv
 from egara.progress import logger, parser
 from egara.seeds import stream
@@ -40,7 +40,7 @@ def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int
     needed = size * count if draw == "disjoint" else size
     if len(faces) < needed:
         wanted = f"{count} disjoint sets of {size} need {needed}" if draw == "disjoint" else f"a set needs {size}"
-        raise EgaraError(f"work {work}: {len(faces)} faces, {wanted}")
+        raise EgaraError(f"work {work}: {counted(len(faces), 'face')}, {wanted}")
     drawn = []
     for number in range(count):
         if draw == "disjoint":

@@ -69,7 +69,8 @@ def read_sheet(path: str | Path, columns: tuple[str, ...], optional: tuple[str, 
 
 def _decode(path: Path, columns: str) -> str:
     if not path.is_file():
-        raise EgaraError(f"{path}: no such table; expected columns {columns}")
+        found = "a folder, no table" if path.is_dir() else "no such table"
+        raise EgaraError(f"{path}: {found}; expected columns {columns}")
     try:
         content = path.read_bytes()
     except OSError as error:

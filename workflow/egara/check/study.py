@@ -90,7 +90,7 @@ def _load(path: str) -> dict:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path
         raise EgaraError(
-            f"{where}: no YAML ({getattr(error, 'problem', None) or error}); expected key: value"
+            f"{where}: not valid YAML ({getattr(error, 'problem', None) or error}); expected key: value"
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -98,7 +98,7 @@ def _load(path: str) -> dict:
             f"{path}: cannot be read ({reason}); expected a configuration such as config/paper.yaml"
         ) from error
     if not isinstance(config, dict):
-        raise EgaraError(f"{path}: no keys with values; expected a configuration such as config/paper.yaml")
+        raise EgaraError(f"{path}: holds no keys with values; expected a configuration such as config/paper.yaml")
     return config
 
 
@@ -112,10 +112,10 @@ def _override(config: dict, word: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise EgaraError(f"--set {word}: {text!r} is no value of YAML") from error
+        raise EgaraError(f"--set {word}: {text!r} is not a YAML value") from error
     for key in keys[:-1]:
         if not isinstance(config.setdefault(key, {}), dict):
-            raise EgaraError(f"--set {word}: {key} holds a value, no keys")
+            raise EgaraError(f"--set {word}: {key} holds a value, not keys")
         config = config[key]
     config[keys[-1]] = value
 
