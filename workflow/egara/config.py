@@ -132,7 +132,8 @@ TYPES = {
 }  # fmt: skip
 BOUNDS = {
     "minimum": "at least {}", "maximum": "at most {}", "exclusiveMinimum": "more than {}",
-    "multipleOf": "a multiple of {}", "minItems": "at least {} in the list", "minLength": "text that is not empty", "uniqueItems": "no value twice",
+    "multipleOf": "a multiple of {}", "minItems": "at least {} in the list", "minLength": "text that is not empty",
+    "uniqueItems": "no value twice",
 }  # fmt: skip
 
 
