@@ -60,7 +60,7 @@ def _unused(run: "pd.DataFrame") -> str:
     unused = run["unused"].sum(min_count=1)
     if not unused > 0:
         return ""
-    return f"{count(unused)} of {count(run['faces'].sum())} faces in use lie in no set, so that no LoRA saw them."
+    return f"Faces in use that are in no set, so that no LoRA saw them: {count(unused)} of {count(run['faces'].sum())}."
 
 
 def _mostly(run: "pd.DataFrame", cause: str) -> str:

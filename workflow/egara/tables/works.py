@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
@@ -155,7 +155,9 @@ def main(argv: list[str] | None = None) -> None:
     write_table(options.output, table, layout(table))
     run_of = table[table["corpus"] == "this run"]
     left = ", ".join(f"{int(run_of[name].sum())} {what}" for name, what in SAID.items() if run_of[name].notna().any())
-    logger("tables").info("works: %d rows; left out: %s: %s", len(table), left or "not known", options.output[0])
+    logger("tables").info(
+        "works: %s; left out: %s: %s", counted(len(table), "row"), left or "not known", options.output[0]
+    )
 
 
 if __name__ == "__main__":
