@@ -1,6 +1,7 @@
 """`egara check` says of a user's shelf what it holds and takes, and every problem of it, before the first job."""
 
 import json
+import shlex
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from egara.check.findings import examine
 from egara.check.hours import count_hours
 from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
+from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
 
 HUB = "nobody/nowhere"  # a base that nobody has
@@ -90,7 +92,10 @@ def test_a_shelf_is_told_in_words(planted, capsys):
     assert "1 page beyond a limit" in text and "v03.cbz: no volume, by its first bytes" in flat(text)
     assert "pages.max_pixels" in text
     assert "unknown until faces are detected" in text and f"{HUB}: not on this machine yet" in text
-    assert text.rstrip().endswith("snakemake --cores all --configfile mine.yaml")
+    snakefile = shlex.quote(f"{CHECKOUT}/Snakefile")
+    assert text.rstrip().endswith(f"Ready to run: snakemake --cores all -s {snakefile} --configfile mine.yaml")
+    Path("Snakefile").touch()
+    assert check(capsys, planted)[1].rstrip().endswith("Ready to run: snakemake --cores all --configfile mine.yaml")
     wide = [line for line in text.splitlines() if "a ".join(line.split()) and len(line) > 115]
     assert not wide
 

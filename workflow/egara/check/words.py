@@ -12,6 +12,7 @@ from egara.check.findings import Findings
 from egara.check.hours import SMALL, Hours
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
+from egara.config import CHECKOUT, find_file
 from egara.errors import counted
 from egara.sets import expected_overlap
 from egara.skipped import count_by_cause, in_words
@@ -45,8 +46,16 @@ def as_text(found: Findings) -> str:
         if part:
             lines += ["", title, *part]
     if not stops:
-        lines += ["", f"Ready to run: snakemake --cores all --configfile {shlex.quote(found.config)}"]
+        lines += ["", f"Ready to run: {_command(found.config)}"]
     return "\n".join(lines)
+
+
+def _command(config: str) -> str:
+    """Return the command that runs the study from the working directory, in words of the shell."""
+    words = ["snakemake", "--cores", "all"]
+    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")):  # where Snakemake looks for one
+        words += ["-s", str(CHECKOUT / "Snakefile")]
+    return shlex.join([*words, "--configfile", find_file(config)])
 
 
 def _listed(lines: Iterable[str], most: int = SHOWN) -> list[str]:
@@ -271,7 +280,7 @@ def _time(hours: Hours) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return counted(max(1, round(seconds)), "second")
     if seconds < 5400:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
