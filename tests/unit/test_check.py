@@ -19,6 +19,7 @@ from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
 from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
+from egara.errors import EgaraError
 
 HUB = "nobody/nowhere"  # a base that nobody has
 
@@ -297,6 +298,14 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     # Another batch takes another time: what was measured is not used.
     other = read_study(embedded, ["machine.device=cpu", "training.batch=7"])
     assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == KEPT
+
+
+def test_a_folder_that_cannot_be_written_is_checked_without_a_measurement(embedded, capsys):
+    Path("results").write_text("no folder")
+    status, text = check(capsys, embedded, "--set", "machine.device=cpu")
+    assert status == 0 and "not measured yet" in text
+    with pytest.raises(EgaraError, match="results/store/measured: cannot be written"):
+        check(capsys, embedded, "--set", "machine.device=cpu", "--measure")
 
 
 def test_a_disk_that_is_too_small_stops_the_study(embedded, monkeypatch):
