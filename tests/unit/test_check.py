@@ -127,7 +127,7 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
         "unknown key cuont (did you mean count?)",
         "sets.size is 0",
         "works.tsv, row 3: work 't/wo' is no file name",
-        "works.tsv, row 4: work One stands in row 2 too",
+        "works.tsv, row 4: work One is in row 2, too",
         "work one: gone.cbz: no such file or folder",
         "work one: away/*.cbz: matches nothing",
         "work three: none of its volumes can be read",
@@ -138,6 +138,17 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
         assert said in flat(first), said
     assert flat(first).count(" - ") >= 11
     assert "onnx:nets/missing.onnx: cannot be used" in text
+
+
+def test_keys_that_are_written_twice_or_hold_nothing(place, capsys):
+    config = write_study(place, ["A\tone\ta.cbz"])
+    write_zip(place / "a.cbz", {f"{number}.jpg": page(number) for number in range(5)})
+    text = f"corpus: x\nworks: works.tsv\nbase: {HUB}\nsets:\n  size: 9\n  size: 4\nfaces:\npages:\ncorpus: y\n"
+    (place / config).write_text(text)
+    status, text = check(capsys, config)
+    assert status == 0 and "study y, 1 work" in text  # headings without keys are those with defaults
+    assert "mine.yaml: sets.size is there twice, in lines 5 and 6; the last one counts" in flat(text)
+    assert "mine.yaml: corpus is there twice, in lines 1 and 9" in flat(text)
 
 
 def test_one_volume_in_two_works_is_pointed_out(place, capsys):

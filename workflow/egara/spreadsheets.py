@@ -111,7 +111,7 @@ def _read_header(path: Path, text: str, columns: tuple[str, ...]) -> tuple[str, 
             f"columns {', '.join(columns)}"
         )
     if twice := [name for name in header if name and header.count(name) > 1]:
-        raise EgaraError(f"{path}, row 1: column {twice[0]} stands there twice; expected each once")
+        raise EgaraError(f"{path}, row 1: column {twice[0]} is there twice; expected each once")
     return delimiter, header
 
 

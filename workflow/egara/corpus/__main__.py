@@ -29,7 +29,10 @@ def main(argv: list[str] | None = None) -> None:
         help="files, folders of images, folders of volumes, or globs; one value's volumes come in natural order",
     )
     arguments.add_argument(
-        "--unreadable", choices=["skip", "error"], default="skip", help="what a page or volume is that cannot be read"
+        "--unreadable",
+        choices=["skip", "error"],
+        default="skip",
+        help="what to do with a page or volume that cannot be read",
     )
     arguments.add_argument("--max-pixels", type=int, default=Limits.pixels, help="most pixels that a page may have")
     arguments.add_argument(

@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--shape", choices=SHAPES, default="square", help="shape of the crops")
     arguments.add_argument("--min-pixels", type=int, default=10_000, help="least width x height of a crop")
     arguments.add_argument(
-        "--unreadable", choices=["skip", "error"], default="skip", help="what a page is on which the detector fails"
+        "--unreadable",
+        choices=["skip", "error"],
+        default="skip",
+        help="what to do with a page on which the detector fails",
     )
     arguments.add_argument("--output", type=Path, required=True, help="table of faces to write")
     arguments.add_argument("--crops", type=Path, required=True, help="folder of crops to write; an old one is replaced")
