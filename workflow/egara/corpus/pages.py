@@ -112,7 +112,7 @@ def list_volume(
         lost = [row for row in volume.skipped if row["cause"] in (*LOST, "link")]
         first = (lost or volume.skipped)[0]
         raise NoPage(
-            f"{path}: no page left, none of its {counted(len(lost), 'image')} can be read"
+            f"{path}: no page left, {counted(len(lost), 'image')} cannot be read"
             f" ({first['member'] or path.name}: {first['reason']}); expected at least one",
             volume.skipped,
         )
