@@ -1,5 +1,14 @@
 """From volumes of drawings to the papers' tables: the map of the workflow, one rule file a stage."""
 
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+HERE = workflow.current_basedir
+if HERE.is_local and not Path(HERE.get_path_or_uri(secret_free=True), "workflow/rules/common.smk").exists():
+    raise WorkflowError(f"egara: no rules in {HERE}; expected the Snakefile in its checkout, no link to it and no copy")
+
+
 # Not merged into a configuration that is given: the demo's settings must not leak into another study.
 if "corpus" not in config:
 

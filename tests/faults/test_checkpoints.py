@@ -37,7 +37,7 @@ def test_spoiled_checkpoints_are_named_and_their_loras_start_anew(undisturbed, c
         said = log_of(copied, f"loras/{CELL}/A-1")
         if spoil:
             one_line(said, checkpoint.name, "not a whole checkpoint, its LoRAs start anew")
-        assert ("3 LoRAs go on from step 1" in said) == (spoil is None)
+        assert ("going on with 3 LoRAs from step 1" in said) == (spoil is None)
         for path in loras("A-1"):
             assert (copied.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()
     forget_from(copied, "losses")

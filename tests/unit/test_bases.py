@@ -134,7 +134,7 @@ def test_two_variants_are_one_line_that_says_what_to_do(base):
 
 def test_a_hub_id_that_cannot_be_had_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(EgaraError, match="nobody/nothing: cannot be had .not in huggingface_hub's cache") as caught:
+    with pytest.raises(EgaraError, match="nobody/nothing: cannot be fetched .not in huggingface_hub's cache") as caught:
         find_base("nobody/nothing")
     assert "\n" not in str(caught.value)
 

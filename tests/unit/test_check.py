@@ -1,6 +1,7 @@
 """`egara check` says of a user's shelf what it holds and takes, and every problem of it, before the first job."""
 
 import json
+import shlex
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,9 @@ from egara.check.findings import examine
 from egara.check.hours import count_hours
 from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
+from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
+from egara.errors import EgaraError
 
 HUB = "nobody/nowhere"  # a base that nobody has
 
@@ -82,7 +85,7 @@ def test_a_shelf_is_told_in_numbers(planted, capsys):
 def test_a_shelf_is_told_in_words(planted, capsys):
     status, text = check(capsys, planted)
     assert status == 0
-    assert text.startswith("mine.yaml: study mine, 3 works of 3 authors\n")
+    assert text.startswith("mine.yaml: study mine, 3 works by 3 authors\n")
     assert "author 'Sato Aki' (row 2) and 'SATO AKI' (row 3) differ only in case; they count as two" in flat(text)
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith("  ")}
     assert lines["one"] == ["one", "Sato", "Aki", "2", "CBZ", "18", "50", "x", "60,", "up", "to", "240", "x", "60", "4"]
@@ -90,7 +93,10 @@ def test_a_shelf_is_told_in_words(planted, capsys):
     assert "1 page beyond a limit" in text and "v03.cbz: no volume, by its first bytes" in flat(text)
     assert "pages.max_pixels" in text
     assert "unknown until faces are detected" in text and f"{HUB}: not on this machine yet" in text
-    assert text.rstrip().endswith("snakemake --cores all --configfile mine.yaml")
+    snakefile = shlex.quote(f"{CHECKOUT}/Snakefile")
+    assert text.rstrip().endswith(f"Ready to run: snakemake --cores all -s {snakefile} --configfile mine.yaml")
+    Path("Snakefile").touch()
+    assert check(capsys, planted)[1].rstrip().endswith("Ready to run: snakemake --cores all --configfile mine.yaml")
     wide = [line for line in text.splitlines() if "a ".join(line.split()) and len(line) > 115]
     assert not wide
 
@@ -115,13 +121,13 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
     )
     status, text = check(capsys, config)
     first, _, rest = text.partition("\nVolumes\n")
-    assert status == 1 and rest and "Nothing would stop it" not in text
+    assert status == 1 and rest and "Ready to run" not in text
     for said in (
         "unknown key rank (did you mean grid.rank?)",
         "unknown key cuont (did you mean count?)",
         "sets.size is 0",
         "works.tsv, row 3: work 't/wo' is no file name",
-        "works.tsv, row 4: work One stands in row 2 too",
+        "works.tsv, row 4: work One is in row 2, too",
         "work one: gone.cbz: no such file or folder",
         "work one: away/*.cbz: matches nothing",
         "work three: none of its volumes can be read",
@@ -134,15 +140,26 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
     assert "onnx:nets/missing.onnx: cannot be used" in text
 
 
+def test_keys_that_are_written_twice_or_hold_nothing(place, capsys):
+    config = write_study(place, ["A\tone\ta.cbz"])
+    write_zip(place / "a.cbz", {f"{number}.jpg": page(number) for number in range(5)})
+    text = f"corpus: x\nworks: works.tsv\nbase: {HUB}\nsets:\n  size: 9\n  size: 4\nfaces:\npages:\ncorpus: y\n"
+    (place / config).write_text(text)
+    status, text = check(capsys, config)
+    assert status == 0 and "study y, 1 work" in text  # headings without keys are those with defaults
+    assert "mine.yaml: sets.size is there twice, in lines 5 and 6; the last one counts" in flat(text)
+    assert "mine.yaml: corpus is there twice, in lines 1 and 9" in flat(text)
+
+
 def test_one_volume_in_two_works_is_pointed_out(place, capsys):
     write_zip(place / "a.cbz", {"1.jpg": page(1)})
     status, text = check(capsys, write_study(place, ["A\tone\ta.cbz", "B\ttwo\t./a.cbz"]))
-    assert status == 0 and "a.cbz: belongs to works one and two alike" in flat(text)
+    assert status == 0 and "a.cbz: belongs to works one and two; its faces would carry all their labels" in flat(text)
 
 
 def test_a_configuration_that_cannot_be_read_and_wrong_usage(place, capsys):
     (place / "x.yaml").write_text("a: [1\nb: 2\n")
-    with pytest.raises(Exception, match=r"x\.yaml, line 2: no YAML"):
+    with pytest.raises(Exception, match=r"x\.yaml, line 2: not valid YAML"):
         main(["check", "x.yaml"])
     with pytest.raises(Exception, match=r"y\.yaml: cannot be read"):
         main(["check", "y.yaml"])
@@ -180,7 +197,7 @@ def test_annotated_faces_are_counted_as_they_will_be_cropped(place, capsys, dete
     faces = {work["work"]: (work["faces"]["found"], work["faces"]["kept"]) for work in found["works"]}
     assert faces == {"A": (7, 4), "B": (6, 5)}
     status, text = check(capsys, config, "--set", "sets.size=5")
-    assert status == 1 and "work A: 4 of 7 faces are large enough by annotations, its sets need 5" in flat(text)
+    assert status == 1 and "work A: 7 faces, of which 4 large enough (annotations); its sets need 5" in flat(text)
     assert "work B" not in text and "expected 9 of 13 in 2 works (annotations); fewest in A, 4" in flat(text)
 
 
@@ -188,7 +205,7 @@ def test_disjoint_sets_need_more_faces(place, capsys):
     write_book(place, "A", [100] * 9)
     config = write_study(place, ["X\tA\timages/A"], controls={"kinds": ["disjoint"], "sets": 3})
     status, text = check(capsys, config)
-    assert status == 1 and "9 of 9 faces are large enough by annotations, its sets need 12" in flat(text)
+    assert status == 1 and "9 faces, of which 9 large enough (annotations); its sets need 12" in flat(text)
 
 
 def test_a_book_without_annotations_stops_the_detector_that_needs_them(place, capsys):
@@ -202,10 +219,12 @@ def test_a_book_without_annotations_stops_the_detector_that_needs_them(place, ca
 
 def test_every_picture_is_a_face_for_whole(place, capsys):
     write_zip(place / "a.cbz", {f"{number}.jpg": page(number) for number in range(5)})
-    config = write_study(place, ["A\tone\ta.cbz"], faces={"detector": "whole"})
+    config = write_study(place, ["A\tone\ta.cbz"], faces={"detector": "whole", "min_pixels": 2400})
     status, text = check(capsys, config)
-    assert status == 0 and "where two of 3 sets share 80% of their faces on average" in text
+    assert status == 0 and "there two of its 3 sets share 80% of their faces on average" in text
     assert check(capsys, config, "--set", "sets.size=6")[0] == 1
+    status, text = check(capsys, config, "--set", "faces.min_pixels=2500")  # pages of 40 to 44 x 60
+    assert status == 1 and "work one: 5 faces, of which 3 large enough (every page is a face)" in flat(text)
 
 
 def test_a_volume_that_ends_its_process_costs_itself(place, monkeypatch):
@@ -290,6 +309,14 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     # Another batch takes another time: what was measured is not used.
     other = read_study(embedded, ["machine.device=cpu", "training.batch=7"])
     assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == KEPT
+
+
+def test_a_folder_that_cannot_be_written_is_checked_without_a_measurement(embedded, capsys):
+    Path("results").write_text("no folder")
+    status, text = check(capsys, embedded, "--set", "machine.device=cpu")
+    assert status == 0 and "not measured yet" in text
+    with pytest.raises(EgaraError, match="results/store/measured: cannot be written"):
+        check(capsys, embedded, "--set", "machine.device=cpu", "--measure")
 
 
 def test_a_disk_that_is_too_small_stops_the_study(embedded, monkeypatch):

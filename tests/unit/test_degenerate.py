@@ -79,7 +79,7 @@ CASES = {
         ("one work by one author. One work: nothing to tell about works. One author: nothing to tell about authors.",),
     ),
     "two LoRAs": Case(
-        ("a1", "b1"), 1, noise, "off", "maps have at most 1 component, one less than LoRAs, not 50",
+        ("a1", "b1"), 1, noise, "off", "maps have at most 1 component, one fewer than there are LoRAs, not 50",
         (
             "No work has two LoRAs: nothing to tell about works. "
             "No author has two works: nothing to tell about authors.",
@@ -101,7 +101,7 @@ CASES = {
         ("a1", "a2", "b1", "b2"), 2, equal_within_works, "on", "UMAP looks at 7 neighbours, not 15",
         ("4 works by two authors.",),
     ),
-    "one zero": Case(("a1", "a2", "b1"), 2, one_zero, "on", "as one batch", ("3 works",)),
+    "one zero": Case(("a1", "a2", "b1"), 2, one_zero, "on", "in one batch", ("3 works",)),
     "one at the mean of all": Case(
         ("a1", "a2", "b1"), 1, on_a_line, "off", "no UMAP map: it needs 4 LoRAs, a cell has 3",
         ("No work has two LoRAs",),

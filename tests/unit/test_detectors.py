@@ -263,7 +263,7 @@ def test_the_limit_of_annotations_is_the_configurations(tmp_path):
     ("key", "value"), [("threshold", 2), ("threshold", "much"), ("side", 100), ("tiles", "some"), ("layout", "v8")]
 )
 def test_faces_of_the_configuration_are_checked(key, value):
-    with pytest.raises(EgaraError, match=rf"config: faces\.{key} is {value!r}; expected: "):
+    with pytest.raises(EgaraError, match=rf"config: faces\.{key} is {value!r}; expected "):
         complete_config({"corpus": "c", "works": "w.tsv", "faces": {key: value}})
 
 

@@ -100,6 +100,7 @@ def test_components_published_and_last():
     assert components.choose_components(50) == [(1, 2), (41, 42)]
     assert components.choose_components(42) == [(1, 2), (41, 42)]
     assert components.choose_components(41) == [(1, 2), (40, 41)]
+    assert components.choose_components(2) == [(1, 2)]
     assert components.choose_components(1) == [(1, 2)]
 
 

@@ -147,7 +147,7 @@ def test_volumes_in_a_volume_are_read_at_their_place(tmp_path, kind):
         "ch2.cbz/readme.txt": ("foreign", 1),
         "ch10.cbz/in/deep.cbz/readme.txt": ("foreign", 1),
     }
-    assert any("volumes inside" in warning for warning in volume.warnings)
+    assert any(": holds " in warning for warning in volume.warnings)
 
 
 def test_volumes_in_volumes_have_limits(tmp_path):
@@ -192,7 +192,7 @@ def test_a_volume_that_cannot_be_read_costs_itself(tmp_path):
 
 def test_a_work_without_a_volume_left_is_an_error(tmp_path):
     write_folder(tmp_path / "work", {"1.cbz": b"no archive", "2.cbz": b""})
-    with pytest.raises(EgaraError, match="work w: none of 2 volumes can be read"):
+    with pytest.raises(EgaraError, match="work w: none of its 2 volumes can be read"):
         command(tmp_path)
     assert not (tmp_path / "p.tsv").exists()
 
@@ -228,7 +228,7 @@ def test_further_pictures_of_an_animation_are_counted(tmp_path, kind):
     volume = read(tmp_path / "v")
     assert len(volume.pages) == 1
     assert [(row["cause"], row["count"]) for row in volume.skipped] == [("frames", 4)]
-    assert "of 5 pictures; the first is taken" in volume.skipped[0]["reason"]
+    assert "with 5 pictures; the first is taken" in volume.skipped[0]["reason"]
 
 
 def test_a_tiff_of_several_pages_gives_all_of_them(tmp_path):

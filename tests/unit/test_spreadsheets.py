@@ -62,9 +62,9 @@ def test_headings_in_any_case_and_order_and_columns_of_the_users_own(tmp_path):
         ('author\twork\tvolumes\nA\tw\t"v\nB\tx\ty\n', "row 2: a cell in quotes does not end"),
         ('author\twork\tvolumes\nA\tw\tv\n"Joe" Smith\tx\ty\n', "row 3: a cell in quotes does not end"),
         ("author;work;volumes\nA;w;v1;v2\n", "row 2: 'v2' lies beyond .* 3 cells, in quotes .* semicolon"),
-        ("author\twork\twork\tvolumes\nA\tw\tw\tv\n", "row 1: column work stands there twice"),
+        ("author\twork\twork\tvolumes\nA\tw\tw\tv\n", "row 1: column work is there twice"),
         ("author\twork\tvolumes\nA\x00\tw\tv\n", "row 2: holds a zero byte"),
-        ("author\twork\tvolumes\n\u200b\tw\tv\n", "row 2: author holds characters that nobody sees"),
+        ("author\twork\tvolumes\n\u200b\tw\tv\n", "row 2: author holds only invisible characters"),
         ("author\twork\tvolumes\nA\x1b[31m\tw\tv\n", "row 2, author: .* control character"),
         ("author\twork\tvolumes\nA\tw\t;\n", "row 2: volumes names no place"),
         ("author\twork\tvolumes\nA\tx.skipped\tv\n", "row 2: work 'x.skipped' ends as files of the project do"),
@@ -86,7 +86,7 @@ def test_other_tables_of_a_user_are_read_alike(tmp_path):
     (tmp_path / "casts.csv").write_bytes(save(rows, ";", encoding="utf-16"))
     assert read_casts(tmp_path / "casts.csv", [Work("A", "b", ("x",))])["b"]["part"] == "1"
     (tmp_path / "casts.csv").write_bytes(save([*rows, rows[1]]))
-    with pytest.raises(EgaraError, match="row 4: work a stands there twice"):
+    with pytest.raises(EgaraError, match="row 4: work a is there twice"):
         read_casts(tmp_path / "casts.csv", [])
 
 

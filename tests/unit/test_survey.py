@@ -46,7 +46,7 @@ def test_what_is_lost_is_told_as_far_as_headers_tell(tmp_path):
         ("1.jpg", "unreadable"),
         ("y.cbz", "volume"),
     ]
-    assert "volumes inside" in survey.warnings[0]
+    assert ": holds " in survey.warnings[0]
     (tmp_path / "b.cbz").write_bytes(b"no archive")
     with pytest.raises(EgaraError, match="no volume, by its first bytes"):
         survey_volume(tmp_path / "b.cbz")

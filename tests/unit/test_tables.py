@@ -11,6 +11,7 @@ from small_study import INDEPENDENT, SHARED, WORKS, build
 
 from egara.errors import EgaraError
 from egara.report import answer
+from egara.report.account import sentences
 from egara.scores.adjust import benjamini_hochberg
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import cosine_distances
@@ -335,6 +336,18 @@ def test_groups_that_do_not_fit_the_works(groups, message):
     distances, index, _ = points_of("aabbccdd", "XXXXYYZZ", 1, 1)
     with pytest.raises(EgaraError, match=message):
         pairs.compare(distances, index, groups, 9, 0)
+
+
+def test_pages_that_two_works_share_are_pointed_out(tmp_path):
+    for work, hashes in {"one": "abc", "two": "xb", "three": "yz"}.items():
+        listed = {"author": "A", "work": work, "volume": "v", "page": list(hashes), "sha256": list(hashes)}
+        pd.DataFrame(listed).to_csv(tmp_path / f"{work}.tsv", sep="\t", index=False)
+    files = [str(tmp_path / f"{work}.tsv") for work in ("one", "two", "three")]
+    table = works.work_table(files, [], [], [])
+    assert table["shared"].tolist() == [1, 1, 0]
+    said = "Works with the same pages: one (1 of 3 pages), two (1 of 2 pages); faces on them count for each of these"
+    assert works.shared_pages(table).startswith(said) and said in " ".join(sentences(table, None))
+    assert not works.shared_pages(works.work_table(files[1:], [], [], []))
 
 
 def test_works_table(study, tmp_path):

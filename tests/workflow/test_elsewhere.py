@@ -70,6 +70,11 @@ def test_shipped_files_are_found_from_the_checkout(project, study):
     assert jobs["compose_volumes"] == 10 and jobs["write_report"] == 1
 
 
+def test_a_link_to_the_snakefile_alone_is_refused_in_one_line(project, study):
+    (study.folder / "Snakefile").symlink_to(project.folder / "Snakefile")
+    assert "expected the Snakefile in its checkout, no link to it" in study.snakemake("-n", good=False)
+
+
 def test_a_module_of_another_workflow_keeps_its_files_behind_a_prefix(project, study):
     text = MODULE.format(checkout=project.folder, prefix="deep er/study")
     (study.folder / "Snakefile").write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import difflib
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from copy import deepcopy
@@ -99,6 +100,8 @@ def _with_defaults(value: dict, rules: dict) -> dict:
     for key, rule in rules.get("properties", {}).items():
         if key not in value and "default" in rule:
             value[key] = deepcopy(rule["default"])
+        if value.get(key) is None and rule.get("type") == "object":  # a heading whose keys are all commented out
+            value[key] = deepcopy(rule["default"])
         if isinstance(value.get(key), dict):
             value[key] = _with_defaults(value[key], rule)
     return value
@@ -115,11 +118,37 @@ def _sentence(error: "object", settings: dict, rules: dict) -> str:
     if error.validator == "required":
         missing = ", ".join(key for key in error.validator_value if key not in error.instance)
         return f"{where}: {missing} is missing"
-    expected = error.schema.get("description", error.message)
-    found = repr(error.instance)
-    if error.validator != "oneOf":
-        expected = error.message.replace(found, "it", 1) if len(found) > 80 else error.message
-    return f"{where} is {found if len(found) <= 80 else found[:80] + '…'}; expected: {expected}"
+    value = error.instance
+    found = repr(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    found = found if len(found) <= 80 else f"{found[:80]}…"
+    said = error.schema.get("description", "")
+    wanted = _wanted(error)
+    return f"{where} is {found}; expected {wanted}" + (f" ({said.rstrip('.')})" if said and wanted != said else "")
+
+
+TYPES = {
+    "array": "a list", "object": "keys with values", "string": "text", "integer": "a whole number",
+    "number": "a number", "boolean": "true or false", "null": "null",
+}  # fmt: skip
+BOUNDS = {
+    "minimum": "at least {}", "maximum": "at most {}", "exclusiveMinimum": "more than {}",
+    "multipleOf": "a multiple of {}", "minItems": "at least {} in the list", "minLength": "text that is not empty",
+    "uniqueItems": "no value twice",
+}  # fmt: skip
+
+
+def _wanted(error: "object") -> str:
+    """Return in words what the rule that a value broke asks for."""
+    rule, value = error.validator, error.validator_value
+    if rule == "type":
+        return " or ".join(TYPES[kind] for kind in ([value] if isinstance(value, str) else value))
+    if rule == "enum":
+        return "one of " + ", ".join(one if isinstance(one, str) else json.dumps(one) for one in value)
+    if rule in BOUNDS:
+        return BOUNDS[rule].format(value)
+    if rule == "oneOf":
+        return error.schema.get("description", error.message)
+    return f"text that matches {value}" if rule == "pattern" else error.message
 
 
 def _nearest(key: str, known: list[str], rules: dict) -> str:
@@ -199,7 +228,7 @@ def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str
     casts: dict[str, dict[str, str]] = {}
     for number, cells in read_sheet(path, CAST_COLUMNS).rows:
         if cells["work"] in casts:
-            raise EgaraError(f"{path}, row {number}: work {cells['work']} stands there twice; expected one row a work")
+            raise EgaraError(f"{path}, row {number}: work {cells['work']} is there twice; expected one row a work")
         casts[cells["work"]] = cells
     if missing := sorted({work.work for work in works} - set(casts)):
         raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")

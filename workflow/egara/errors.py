@@ -25,6 +25,11 @@ def one_line(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
+def counted(number: float, one: str, several: str = "") -> str:
+    """Return a number and what is counted, in the singular for one: `1 page`, `2,000 pages`, `3 copies`."""
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+
+
 def _escaped(letter: str) -> str:
     return " " if letter in "\t\n\r" else ascii(letter)[1:-1]
 

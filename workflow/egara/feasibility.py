@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
+from egara.errors import counted
 from egara.maps import LEAST_UMAP
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import SIGNIFICANT
@@ -61,8 +62,8 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
     )
     if not plan.compared:
         plan.remarks.append(
-            "one LoRA a cell: there is nothing to compare; no vectors, maps, clusters and scores are made, the report "
-            "shows material and losses"
+            "one LoRA a cell: there is nothing to compare, so no vectors, maps, clusters or scores are made; the "
+            "report shows the material and the losses"
         )
     else:
         plan.remarks.extend([*_on_labels(settings, works, plan), *_on_maps(settings, plan)])
@@ -109,13 +110,13 @@ def _on_maps(settings: dict, plan: Plan) -> list[str]:
     maps, clusters, lines = settings["maps"], settings["clusters"], []
     if plan.components < maps["components"]:
         lines.append(
-            f"maps have at most {plan.components} {'component' if plan.components == 1 else 'components'}, one less "
-            f"than LoRAs, not {maps['components']} (maps.components)"
+            f"maps have at most {counted(plan.components, 'component')}, one fewer than there are LoRAs, not "
+            f"{maps['components']} (maps.components)"
         )
     if plan.batch < maps["batch"]:
         lines.append(
-            f"IncrementalPCA takes all {plan.loras} LoRAs as one batch (maps.batch is {maps['batch']}), and so is "
-            "exact PCA"
+            f"IncrementalPCA takes all {plan.loras} LoRAs in one batch (maps.batch is {maps['batch']}), which makes "
+            "it exact PCA"
         )
     if not plan.umap:
         lines.append(f"no UMAP map: it needs {LEAST_UMAP} LoRAs, a cell has {plan.loras}")

@@ -11,7 +11,7 @@ import contextlib
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_array
 from egara.progress import logger, parser
 from egara.seeds import derive_seed
@@ -180,7 +180,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.variance:
         table = pd.DataFrame({"component": range(1, len(variance) + 1), "variance": variance, "ratio": ratio})
         write_tsv(options.variance, table)
-    log.info("%s of %d LoRAs, L2 %s: %s", options.map, len(index), options.l2, options.output)
+    log.info("%s of %s, L2 %s: %s", options.map, counted(len(index), "LoRA"), options.l2, options.output)
 
 
 if __name__ == "__main__":

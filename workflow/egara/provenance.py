@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv, sha256
 from egara.progress import parser
 
@@ -196,7 +196,7 @@ def in_words(found: dict) -> list[str]:
     for entry in found["loras"][:SHOWN]:
         known = "; ".join(f"seed {s['seed']}, code {s['code']}, base {str(s['base'])[:16]}" for s in entry["settings"])
         who = f"{entry['cell']} {entry['work']} ({entry['author']})"
-        lines.append(f"  {who}: {entry['loras']}, from {len(entry['images'])} images; {known}")
+        lines.append(f"  {who}: {entry['loras']}, from {counted(len(entry['images']), 'image')}; {known}")
     lines += _rest(found["loras"]) + ["", "Sources:"]
     for source in found["sources"][:SHOWN]:
         lines.append(f"  {source['file']}{'  SHA-256 ' + source['sha256'] if source['sha256'] else ''}")

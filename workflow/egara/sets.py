@@ -1,4 +1,4 @@
-"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (paper 000, section 4.3).
+"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (the paper's section 4.3).
 
 Controls draw otherwise: disjoint sets have no face in common, and same ones are all the first of the drawn sets.
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import DRAWN
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv, write_tsv
 from egara.progress import logger, parser
 from egara.seeds import stream
@@ -40,7 +40,7 @@ def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int
     needed = size * count if draw == "disjoint" else size
     if len(faces) < needed:
         wanted = f"{count} disjoint sets of {size} need {needed}" if draw == "disjoint" else f"a set needs {size}"
-        raise EgaraError(f"work {work}: {len(faces)} faces, {wanted}")
+        raise EgaraError(f"work {work}: {counted(len(faces), 'face')}, {wanted}")
     drawn = []
     for number in range(count):
         if draw == "disjoint":
@@ -92,9 +92,15 @@ def main(argv: list[str] | None = None) -> None:
         raise EgaraError(f"{error} ({options.faces})") from None
     write_tsv(options.output, sets)
     log, unused = logger("sets"), int((~faces["face"].isin(sets["face"])).sum())
-    log.info("work %s: %d sets of %d from %d faces", options.work, options.count, options.size, len(faces))
+    log.info(
+        "work %s: %s of %d from %s",
+        options.work,
+        counted(options.count, "set"),
+        options.size,
+        counted(len(faces), "face"),
+    )
     if unused:
-        log.info("work %s: %d of %d faces lie in no set", options.work, unused, len(faces))
+        log.info("work %s: in no set: %d of %s", options.work, unused, counted(len(faces), "face"))
 
 
 if __name__ == "__main__":

@@ -69,7 +69,8 @@ def read_sheet(path: str | Path, columns: tuple[str, ...], optional: tuple[str, 
 
 def _decode(path: Path, columns: str) -> str:
     if not path.is_file():
-        raise EgaraError(f"{path}: no such table; expected columns {columns}")
+        found = "a folder, no table" if path.is_dir() else "no such table"
+        raise EgaraError(f"{path}: {found}; expected columns {columns}")
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -110,7 +111,7 @@ def _read_header(path: Path, text: str, columns: tuple[str, ...]) -> tuple[str, 
             f"columns {', '.join(columns)}"
         )
     if twice := [name for name in header if name and header.count(name) > 1]:
-        raise EgaraError(f"{path}, row 1: column {twice[0]} stands there twice; expected each once")
+        raise EgaraError(f"{path}, row 1: column {twice[0]} is there twice; expected each once")
     return delimiter, header
 
 

@@ -37,7 +37,7 @@ class Work:
 
 
 def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: list[str] | None = None) -> list[Work]:
-    """Read a works table: `author`, `work`, `volumes` and, if wanted, `series`; several volumes are parted by `;`.
+    """Read a works table: `author`, `work`, `volumes` and, if wanted, `series`; several volumes are separated by `;`.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: lis
 def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, int]) -> Work:
     author, name, series = (tidy(cells[column], f"{where}, {column}") for column in ("author", "work", "series"))
     if empty := [column for column, label in (("author", author), ("work", name)) if not label]:
-        raise EgaraError(f"{where}: {empty[0]} holds characters that nobody sees; expected a name")
+        raise EgaraError(f"{where}: {empty[0]} holds only invisible characters; expected a name")
     _check_name(name, where)
     if name.lower() in seen:
-        raise EgaraError(f"{where}: work {name} stands in row {seen[name.lower()]} too; names must differ")
+        raise EgaraError(f"{where}: work {name} is in row {seen[name.lower()]}, too; names must differ")
     seen[name.lower()] = number
     volumes = split_volumes(cells["volumes"])
     if not volumes:
-        raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, parted by ;")
+        raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, separated by ;")
     return Work(author, name, volumes, series, number)
 
 

@@ -13,7 +13,7 @@ from egara.config import find_file
 from egara.corpus import Survey
 from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_file, read_annotations
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.faces.detectors import describe_detector
 
 OPEN = 10**6  # pixels a side of a page whose size is not known
@@ -73,11 +73,18 @@ def _told_already(study: Study, shelf: Shelf) -> Faces:
     detector = study.settings["faces"]["detector"]
     earlier = study.results / "faces" / f"{shelf.work}.tsv"
     if detector == "whole":
-        return Faces(shelf.pages, None, "every page is a face")
+        return _of_pages(shelf, study.settings["faces"]["min_pixels"])
     if detector.startswith("annotations:") or not earlier.is_file():
         return Faces()
     with earlier.open(encoding="utf-8") as file:
         return Faces(None, max(0, sum(1 for _ in file) - 1), "an earlier run")
+
+
+def _of_pages(shelf: Shelf, least: int) -> Faces:
+    """Return the faces of a work whose pages are its faces; the measured ones say how many are large enough."""
+    large = [width * height >= least for width, height in shelf.sizes]
+    kept = round(shelf.pages * sum(large) / len(large)) if large else None
+    return Faces(shelf.pages, kept, "every page is a face")
 
 
 def _of_annotations(settings: dict, shelf: Shelf) -> Faces:
@@ -159,8 +166,7 @@ def judge(study: Study, faces: dict[str, Faces]) -> None:
     for work, known in faces.items():
         count = known.kept if known.kept is not None else known.found
         if count is not None and count < least:
-            of = f" of {known.found}" if known.kept is not None and known.found else ""
+            of = f"{known.found:,} faces, of which {count:,} large enough" if known.found else counted(count, "face")
             study.stops.append(
-                f"work {work}: {count}{of} faces are large enough by {known.told_by}, its sets need {least} "
-                "(sets.size, faces.min_pixels)"
+                f"work {work}: {of} ({known.told_by}); its sets need {least:,} (sets.size, faces.min_pixels)"
             )

@@ -1,5 +1,6 @@
 """How long training takes, from steps that were timed on this machine: in an earlier run, or for the check."""
 
+import contextlib
 import csv
 import json
 import os
@@ -15,6 +16,7 @@ from egara.check.measure import list_arguments, list_trainings, place_of, read_f
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
 from egara.config import LAUNCH
+from egara.errors import EgaraError
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
 LONGEST = 90  # seconds that a measurement in the background is expected to take at most
@@ -71,13 +73,20 @@ class Measuring:
         self.fault = read_fault(lacking[0][0])
         self.unfinished = not self.fault and _is_recent(lacking[0][0].with_suffix(".log"))
         if not self.fault and not self.unfinished:
-            self._running = self._start(*lacking[0])
+            with contextlib.suppress(EgaraError):  # a folder that is only read is checked without
+                self._running = self._start(*lacking[0])
 
     def _start(self, place: Path, arguments: list[str]) -> tuple[subprocess.Popen, Path]:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         log = place.with_suffix(".log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("w") as said:
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            said = log.open("w")
+        except OSError as error:
+            raise EgaraError(
+                f"{log.parent}: cannot be written ({error.strerror}); expected a folder for what is measured"
+            ) from error
+        with said:
             command = [sys.executable, "-P", str(LAUNCH), "egara.check.measure", *arguments]
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 

@@ -180,4 +180,6 @@ def _find_shared(places: list[tuple[Shelf, Path]], shelves: list[Shelf]) -> None
     by_name = {shelf.work: shelf for shelf in shelves}
     for path, names in owners.items():
         if len(set(names)) > 1:
-            by_name[names[0]].remarks.append(f"{path}: belongs to works {' and '.join(dict.fromkeys(names))} alike")
+            by_name[names[0]].remarks.append(
+                f"{path}: belongs to works {' and '.join(dict.fromkeys(names))}; its faces would carry all their labels"
+            )

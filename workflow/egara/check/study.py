@@ -64,13 +64,13 @@ def read_study(path: str, overrides: list[str], works: str | None = None) -> Stu
     ------
     EgaraError : the configuration cannot be read at all.
     """
-    config = _load(find_file(path))
+    config, remarks = _load(find_file(path))
     for word in overrides:
         _override(config, word)
     if works is not None:
         config["works"] = works
     settings, stops = _settle(config)
-    study = Study(settings, stops=[f"{path}: {line}" for line in stops])
+    study = Study(settings, stops=[f"{path}: {line}" for line in stops], remarks=remarks)
     if isinstance(settings.get("works"), str):
         try:
             study.works = read_works(find_file(settings["works"]), study.remarks, study.stops)
@@ -80,17 +80,18 @@ def read_study(path: str, overrides: list[str], works: str | None = None) -> Stu
     return study
 
 
-def _load(path: str) -> dict:
+def _load(path: str) -> tuple[dict, list[str]]:
+    """Return a configuration, and a line for each key that stands in it twice."""
     import yaml
 
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
-        config = yaml.safe_load(text)
+        config, doubled = yaml.safe_load(text), _doubled(yaml.compose(text, yaml.SafeLoader), "", set())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}, line {mark.line + 1}" if mark else path
         raise EgaraError(
-            f"{where}: no YAML ({getattr(error, 'problem', None) or error}); expected key: value"
+            f"{where}: not valid YAML ({getattr(error, 'problem', None) or error}); expected key: value"
         ) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -98,8 +99,25 @@ def _load(path: str) -> dict:
             f"{path}: cannot be read ({reason}); expected a configuration such as config/paper.yaml"
         ) from error
     if not isinstance(config, dict):
-        raise EgaraError(f"{path}: no keys with values; expected a configuration such as config/paper.yaml")
-    return config
+        raise EgaraError(f"{path}: holds no keys with values; expected a configuration such as config/paper.yaml")
+    return config, [f"{path}: {line}" for line in doubled]
+
+
+def _doubled(node: object, where: str, seen: set[int]) -> list[str]:
+    """Return a line for each key that is written twice in one mapping; YAML takes the last one without a word."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode) or id(node) in seen:
+        return []
+    seen.add(id(node))
+    lines, first = [], {}
+    for key, value in node.value:
+        name = f"{where}{key.value}" if isinstance(key, yaml.ScalarNode) else where
+        line = key.start_mark.line + 1
+        if (other := first.setdefault(name, line)) != line:
+            lines.append(f"{name} is there twice, in lines {other} and {line}; the last one counts")
+        lines += _doubled(value, f"{name}.", seen)
+    return lines
 
 
 def _override(config: dict, word: str) -> None:
@@ -112,10 +130,10 @@ def _override(config: dict, word: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise EgaraError(f"--set {word}: {text!r} is no value of YAML") from error
+        raise EgaraError(f"--set {word}: {text!r} is not a YAML value") from error
     for key in keys[:-1]:
         if not isinstance(config.setdefault(key, {}), dict):
-            raise EgaraError(f"--set {word}: {key} holds a value, no keys")
+            raise EgaraError(f"--set {word}: {key} holds a value, not keys")
         config = config[key]
     config[keys[-1]] = value
 

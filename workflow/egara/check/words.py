@@ -1,6 +1,7 @@
 """What a check found, for a person who has a minute, and as JSON for programs."""
 
 import json
+import shlex
 import textwrap
 import unicodedata
 from collections.abc import Iterable
@@ -11,6 +12,8 @@ from egara.check.findings import Findings
 from egara.check.hours import SMALL, Hours
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
+from egara.config import CHECKOUT, find_file
+from egara.errors import counted
 from egara.sets import expected_overlap
 from egara.skipped import count_by_cause, in_words
 
@@ -26,12 +29,13 @@ def as_text(found: Findings) -> str:
     authors = {work.author for work in study.works}
     stops = study.stops
     lines = [
-        f"{found.config}: study {study.corpus}, {_count(len(study.works), 'work')} of {_count(len(authors), 'author')}"
+        f"{found.config}: study {study.corpus}, {counted(len(study.works), 'work')} by "
+        f"{counted(len(authors), 'author')}"
     ]
     if stops:
-        lines += ["", f"It cannot run as it is: {_count(len(stops), 'problem')}", *_listed(stops)]
+        lines += ["", f"It cannot run as it is: {counted(len(stops), 'problem')}", *_listed(stops)]
     parts = [
-        ("Look at", _listed(study.remarks)),
+        ("Please note", _listed(study.remarks)),
         ("Volumes", _volumes(found)),
         ("Left out", _left_out(found.shelves)),
         ("Faces", _faces(found)),
@@ -42,12 +46,16 @@ def as_text(found: Findings) -> str:
         if part:
             lines += ["", title, *part]
     if not stops:
-        lines += ["", f"Nothing would stop it: snakemake --cores all --configfile {found.config}"]
+        lines += ["", f"Ready to run: {_command(found.config)}"]
     return "\n".join(lines)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _command(config: str) -> str:
+    """Return the command that runs the study from the working directory, in words of the shell."""
+    words = ["snakemake", "--cores", "all"]
+    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")):  # where Snakemake looks for one
+        words += ["-s", str(CHECKOUT / "Snakefile")]
+    return shlex.join([*words, "--configfile", find_file(config)])
 
 
 def _listed(lines: Iterable[str], most: int = SHOWN) -> list[str]:
@@ -99,8 +107,8 @@ def _volumes(found: Findings) -> list[str]:
         casts = [study.casts[work.work] for work in study.works if work.work in study.casts]
         volumes = sum(int(cast["volumes"]) for cast in casts)
         pages = sum(int(cast["volumes"]) * int(cast["pages"]) for cast in casts)
-        whole = f"{_count(volumes, 'volume')} of {_count(pages, 'page')}"
-        return [f"  {whole}, composed by the workflow ({study.settings['casts']})"]
+        whole = f"{counted(volumes, 'volume')}, {counted(pages, 'page')} in all"
+        return [f"  {whole}, which the workflow composes itself ({study.settings['casts']})"]
     if not found.shelves:
         return []
     rows = [["work", "author", "volumes", "pages", "size in pixels", "left out"]]
@@ -123,14 +131,12 @@ def _volumes(found: Findings) -> list[str]:
         rows.append(["all", "", str(volumes), f"{pages:,}", "", f"{left:,}" if left else ""])
     measured = sum(len(shelf.sizes) for shelf in found.shelves)
     hidden = (
-        f" {_count(len(found.shelves) - len(shown), 'more work')} are listed by --json."
+        f" --json lists {counted(len(found.shelves) - len(shown), 'more work')}."
         if len(shown) < len(found.shelves)
         else ""
     )
-    return [
-        *_table(rows, right=(3, 5)),
-        f"  Sizes are medians of {_count(measured, 'page')} that were measured.{hidden}",
-    ]
+    told = f"Sizes are medians, from {counted(measured, 'page')} measured." if measured else ""
+    return [*_table(rows, right=(3, 5)), *([f"  {told}{hidden}"] if told or hidden else [])]
 
 
 def _telling(shelves: list[Shelf]) -> list[Shelf]:
@@ -157,10 +163,10 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
     rows = [row for shelf in shelves for row in shelf.skipped]
     if not rows:
         return []
-    whole = f"{in_words(count_by_cause(rows))}; as far as names and measured pages tell"
+    whole = f"{in_words(count_by_cause(rows))} (as far as file names and the measured pages tell)"
     items = []
     for row in rows:
-        times = f" ({row['count']} of the kind)" if int(row["count"]) > 1 else ""
+        times = f" ({row['count']} such)" if int(row["count"]) > 1 else ""
         items.append(f"{'/'.join(filter(None, (row['source'], row['member'])))}: {row['reason']}{times}")
     return [
         *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  "),
@@ -171,9 +177,12 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
 def _faces(found: Findings) -> list[str]:
     settings = found.study.settings
     count, size, least = settings["sets"]["count"], settings["sets"]["size"], needed(found.study)
+    if not found.study.works:
+        return []
     lines = [
         f"  detector   {found.detector or settings['faces']['detector'] + ': cannot be used'}",
-        f"  needed     {least:,} a work, crops of at least {settings['faces']['min_pixels']:,} pixels",
+        f"  needed     {counted(least, 'face')} a work, in crops of at least "
+        f"{settings['faces']['min_pixels']:,} pixels",
     ]
     numbers = {work: _number(one) for work, one in found.faces.items() if _number(one) is not None}
     if numbers:
@@ -182,18 +191,21 @@ def _faces(found: Findings) -> list[str]:
         both = [one for work, one in found.faces.items() if work in numbers and None not in (one.found, one.kept)]
         of = f" of {sum(one.found for one in both):,}" if len(both) == len(numbers) else ""
         lines.append(
-            f"  expected   {sum(numbers.values()):,}{of} in {_count(len(numbers), 'work')} ({told}); "
+            f"  expected   {sum(numbers.values()):,}{of} in {counted(len(numbers), 'work')} ({told}); "
             f"fewest in {fewest}, {numbers[fewest]:,}"
         )
         if count > 1 and numbers[fewest] >= size:
             share = expected_overlap(numbers[fewest], size)
-            lines.append(f"             where two of {count} sets share {share:.0%} of their faces on average")
+            lines.append(f"             there two of its {count} sets share {share:.0%} of their faces on average")
     if unknown := len(found.faces) - len(numbers):
-        works = f" in {_count(unknown, 'work')}" if numbers else ""
+        works = f" in {counted(unknown, 'work')}" if numbers else ""
         lines.append(f"  {'' if numbers else 'expected':<8}   unknown{works} until faces are detected")
         if count > 1:
-            shares = [f"{expected_overlap(size * times, size):.0%} with {size * times:,}" for times in (2, 4, 10)]
-            lines.append(f"             of {size:,} faces all sets are one; two share {', '.join(shares)} on average")
+            first, *others = [(size * times, f"{expected_overlap(size * times, size):.0%}") for times in (2, 4, 10)]
+            with_more = ", ".join(f"{share} with {faces:,}" for faces, share in others)
+            lines.append(
+                f"             with {first[0]:,} faces in a work two sets share {first[1]} on average, {with_more}"
+            )
     return lines
 
 
@@ -205,10 +217,12 @@ def _training(found: Findings) -> list[str]:
     study, settings, works = found.study, found.study.settings, len(found.study.works)
     loras, steps = sum(study.trained.values()) * works, settings["training"]["steps"]
     each = [lora_bytes(cell, found.sides, settings["stored_as"]) for cell in study.trained] if found.sides else []
-    of = ", of " + " to ".join(dict.fromkeys(map(_bytes, (min(each), max(each))))) if each else ""
-    there = f"; {found.there:,} are there already" if found.there else ""
-    sets = "/".join(map(str, dict.fromkeys(study.trained.values())))
-    whole = f"{_count(len(study.trained), 'cell')} x {_count(works, 'work')} x {sets} sets"
+    of = ", " + " to ".join(dict.fromkeys(map(_bytes, (min(each), max(each))))) + " each" if each else ""
+    there = f"; {found.there:,} already trained" if found.there else ""
+    if not works:
+        return [f"  base       {_base(found)}"]
+    sets = " or ".join(map(str, dict.fromkeys(study.trained.values())))
+    whole = f"{counted(len(study.trained), 'cell')} x {counted(works, 'work')} x {sets} sets"
     return [
         f"  base       {_base(found)}",
         f"  LoRAs      {loras:,}: {whole}{of}{there}",
@@ -221,7 +235,7 @@ def _base(found: Findings) -> str:
     base = found.base
     if base.folder is None:
         stops = any(base.name in stop for stop in found.study.stops)
-        return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet, fetched at the first run'}"
+        return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet; the first run fetches it'}"
     name = "" if str(base.folder).endswith(base.name) else f"{base.name}: "
     return f"{name}{_bytes(base.bytes)} of weights in {base.folder}"
 
@@ -230,18 +244,20 @@ def _hours(found: Findings) -> list[str]:
     hours = found.hours
     if hours.seconds is None:
         if found.unfinished:
-            return ["  time       a training step is being timed; ask again in some seconds"]
+            return ["  time       a training step is being timed; run the check again in a few seconds"]
         why = "a training step fails, see above" if found.fault else "not measured yet"
         takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
         how = f"egara check --measure {found.config} takes {takes}"
         return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
     step = ", ".join(f"{_milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
     lines = [
-        f"  time       {_time(hours)}, without pages, faces, vectors and figures",
+        f"  time       {_time(hours)} of training; pages, faces, vectors and figures come on top",
         f"             a step of one LoRA takes {step} ({hours.told_by})",
     ]
     if hours.bytes:
-        lines.append(f"  memory     {_bytes(hours.bytes)} a LoRA beside the base, {_count(hours.pack, 'LoRA')} at once")
+        lines.append(
+            f"  memory     {_bytes(hours.bytes)} a LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
+        )
     return lines
 
 
@@ -264,7 +280,7 @@ def _time(hours: Hours) -> str:
 
 def _duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{seconds:.0f} seconds"
+        return counted(max(1, round(seconds)), "second")
     if seconds < 5400:
         return f"{seconds / 60:.0f} minutes"
     return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"

@@ -9,7 +9,7 @@ from egara.corpus.limits import DPI, Limits, parse_limits
 from egara.corpus.names import PAGES, is_volume
 from egara.corpus.pages import COLUMNS, NoPage, Volume, leave_out_copies, list_volume
 from egara.corpus.sources import find_volumes, name_volumes
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import write_tsv
 from egara.progress import bar, logger, parser
 from egara.skipped import COLUMNS as SKIPPED
@@ -29,7 +29,10 @@ def main(argv: list[str] | None = None) -> None:
         help="files, folders of images, folders of volumes, or globs; one value's volumes come in natural order",
     )
     arguments.add_argument(
-        "--unreadable", choices=["skip", "error"], default="skip", help="what a page or volume is that cannot be read"
+        "--unreadable",
+        choices=["skip", "error"],
+        default="skip",
+        help="what to do with a page or volume that cannot be read",
     )
     arguments.add_argument("--max-pixels", type=int, default=Limits.pixels, help="most pixels that a page may have")
     arguments.add_argument(
@@ -73,13 +76,14 @@ def main(argv: list[str] | None = None) -> None:
                 for warning in volume.warnings:
                     log.warning("%s", warning)
                 left = count_by_cause(volume.skipped)
-                log.info("volume %s: %d pages; left out: %s", name, len(volume.pages), in_words(left))
+                log.info("volume %s: %s; left out: %s", name, counted(len(volume.pages), "page"), in_words(left))
                 volumes.append(volume)
                 rows += volume.skipped
             watched.update()
     if not volumes:
         raise EgaraError(
-            f"work {options.work}: none of {len(found.volumes)} volumes can be read ({rows[-1]['reason']})"
+            f"work {options.work}: none of its {counted(len(found.volumes), 'volume')} can be read "
+            f"({rows[-1]['reason']})"
         )
     copies = leave_out_copies(volumes)
     for row in copies:
@@ -94,10 +98,10 @@ def main(argv: list[str] | None = None) -> None:
     write_tsv(options.skipped, pd.DataFrame(rows, columns=SKIPPED))
     write_tsv(options.output, pd.DataFrame(pages, columns=COLUMNS))
     log.info(
-        "work %s: %d pages in %d volumes; left out: %s (%s)",
+        "work %s: %s in %s; left out: %s (%s)",
         options.work,
-        len(pages),
-        sum(bool(volume.pages) for volume in volumes),
+        counted(len(pages), "page"),
+        counted(sum(bool(volume.pages) for volume in volumes), "volume"),
         in_words(count_by_cause(rows)),
         options.skipped,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from egara.corpus.leftovers import Leftovers
 from egara.corpus.limits import MEBIBYTE, Budget, Limits, Unreadable, check_bytes, key
 from egara.corpus.names import distinct, is_comic_info, is_page, is_volume, label, natural_order
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.skipped import skipped
 
 LINK = "a link or device in the archive, which is not followed; expected a file"
@@ -179,9 +179,10 @@ class Source:
                 self.skipped.append(skipped(self.path, outer, cause, reason))
         pages = len(self._pages)
         self.warnings.append(
-            f"{self.path}: {len(self._nested)} volumes inside ({next(iter(self._nested))}"
-            + (f", …) beside {pages} images" if pages else ", …)")
-            + "; all are read, in natural order"
+            f"{self.path}: holds {counted(len(self._nested), 'volume')} ({next(iter(self._nested))}"
+            + (", …)" if len(self._nested) > 1 else ")")
+            + (f" and {counted(pages, 'image')} outside" if pages else "")
+            + "; everything is read, in natural order"
         )
         ordered = natural_order([*self._pages, *self._nested])
         return [page for name in ordered for page in (within.get(name, []) if name in self._nested else [name])]
@@ -244,7 +245,7 @@ class Source:
                 left.note(name)
         self.skipped += left.rows(self.path)
         if not self._pages and not self._nested:
-            found = f"{len(names)} other files" if names else "it is empty"
+            found = f"only {counted(len(names), 'other file')}" if names else "it is empty"
             if deep and volumes:
                 found = f"but volumes within {self.limits.nested} volumes ({key('nested')})"
             raise EgaraError(f"{self.path}: no images inside, {found}; expected a volume's pages")

@@ -75,10 +75,10 @@ class Epub(Zip):
         known = set(self._pages)
         rest = [name for name in sizes if is_page(name) and name not in known]
         if rest:
-            reason = f"images that no page of the spine shows, as is {rest[0]}"
+            reason = f"images that no page of the spine shows, such as {rest[0]}"
             self.skipped.append(skipped(self.path, rest[0] if len(rest) == 1 else "", "foreign", reason, len(rest)))
         if system := [name for name in sizes if is_system(name)]:
-            reason = f"a system's own, no page, as is {system[0]}"
+            reason = f"a system file, not a page, such as {system[0]}"
             self.skipped.append(skipped(self.path, "", "system", reason, len(system)))
 
     def _lose(self, member: str, cause: str, reason: str) -> None:

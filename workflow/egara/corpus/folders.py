@@ -9,7 +9,7 @@ from egara.corpus.archives import Source, file_blocks
 from egara.corpus.leftovers import Leftovers
 from egara.corpus.limits import Limits, check_count, key
 from egara.corpus.names import distinct, is_page, is_system, is_volume, label, natural_order
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.skipped import skipped
 
 
@@ -154,7 +154,7 @@ class Folder(Source):
                 self._files[distinct(label(name), self._files)] = name
         self._pages = natural_order(filter(is_page, self._files))
         if not self._pages:
-            found = f"{len(self._files)} other files" if self._files else "it is empty"
+            found = f"only {counted(len(self._files), 'other file')}" if self._files else "it is empty"
             raise EgaraError(f"{self.path}: no images inside, {found}; expected a volume's pages")
         self._read_documents(name for name in self._files if name.lower() == "comicinfo.xml")
 
@@ -171,7 +171,8 @@ def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, st
         if not mixed:
             return
         notes.append(
-            f"{top / level.name}: {len(images)} images ({images[0]}) beside volumes; both are read, they as a volume"
+            f"{top / level.name}: {counted(len(images), 'image')} ({images[0]}{', …' if len(images) > 1 else ''}) "
+            "next to volumes; both are read, the images as a volume of their own"
         )
     else:
         rows += leftover_rows(top, [level])

@@ -26,7 +26,7 @@ class Leftovers:
     def rows(self, source: object) -> list[dict[str, str | int]]:
         """Return the rows of a table of skipped material, in the order of their names."""
         rows = [
-            skipped(source, label(place), "system", f"{label(parts_of(place)[-1])}: a system's own, no page", count)
+            skipped(source, label(place), "system", f"{label(parts_of(place)[-1])}: a system file, not a page", count)
             for place, count in sorted(self._system.items())
             if count
         ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from egara.corpus.limits import MEBIBYTE, Limits, key
 from egara.corpus.names import natural_order
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 
 # `annotations`, and beside it older or later ones: `annotations.v2018.05.31`, `annotations.v2020.12.18`.
 _ANNOTATIONS = re.compile(r"annotations([._-].*)?", re.IGNORECASE)
@@ -188,15 +188,15 @@ def check_book(volume: Path, sizes: dict[str, tuple[int, int]], limits: Limits |
     if other:
         first = other[0]
         warnings.append(
-            f"{volume}: {len(other)} pages have another size than {file} states"
+            f"{volume}: {counted(len(other), 'page')} of another size than {file} states"
             f" (page {first}: {found[first]}, not {stated[first]}); its boxes are scaled"
         )
     if reshaped:
         first = reshaped[0]
         warnings.append(
-            f"{volume}: {len(reshaped)} pages have another shape than {file} states"
+            f"{volume}: {counted(len(reshaped), 'page')} of another shape than {file} states"
             f" (page {first}: {found[first]}, not {stated[first]}); its boxes fit none of them"
         )
     if missing:
-        warnings.append(f"{volume}: {len(missing)} pages of {file} are missing (page {missing[0]})")
+        warnings.append(f"{volume}: {counted(len(missing), 'page')} of {file} missing (first: page {missing[0]})")
     return warnings

@@ -12,7 +12,7 @@ from egara.corpus.limits import DPI, MOST, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.files import read_tsv
 from egara.skipped import LOST
 from egara.skipped import skipped as left_out
@@ -98,9 +98,10 @@ def list_volume(
                 row = (author, work, name, f"{page}{mark}", *size, _digest(data, frame), str(path), f"{member}{mark}")
                 volume.pages.append(dict(zip(COLUMNS, row, strict=True)))
             if pictures.others:
-                reason = f"{pictures.kind} of {pictures.others + len(pages)} pictures; the first is taken"
+                reason = f"{pictures.kind} with {pictures.others + len(pages)} pictures; the first is taken"
                 if len(pages) > 1:
-                    reason = f"TIFF with {pictures.others} smaller copies of its {len(pages)} pages"
+                    copies = counted(pictures.others, "smaller copy", "smaller copies")
+                    reason = f"TIFF with {copies} of its {len(pages)} pages"
                 volume.skipped.append(left_out(path, member, "frames", reason, pictures.others))
         volume.warnings = [*cross_check(source.documents, author, work, path), *source.warnings]
         volume.skipped += source.skipped
@@ -111,7 +112,7 @@ def list_volume(
         lost = [row for row in volume.skipped if row["cause"] in (*LOST, "link")]
         first = (lost or volume.skipped)[0]
         raise NoPage(
-            f"{path}: no page left, none of its images ({len(lost)}) can be read"
+            f"{path}: no page left, {counted(len(lost), 'image')} cannot be read"
             f" ({first['member'] or path.name}: {first['reason']}); expected at least one",
             volume.skipped,
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source
 from egara.corpus.limits import MEBIBYTE, Unreadable, check_bytes
 from egara.corpus.names import decode_name, is_volume
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.skipped import skipped
 
 _ENTRY, _LOCAL, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -153,8 +153,8 @@ class Zip(Source):
             self.skipped.append(
                 skipped(
                     self.path, "", "unreadable",
-                    f"archive cut short or damaged: its directory is lost, {len(self._entries)} members are found by"
-                    f" their own headers, and what came after {last} is missing",
+                    "archive cut short or damaged: its directory is lost; by their own headers "
+                    f"{counted(len(self._entries), 'member')} found, what came after {last} is missing",
                 )
             )  # fmt: skip
         self._choose({name: entry.size for name, entry in self._entries.items()})

@@ -6,7 +6,7 @@ Example: python -m egara.faces --pages pages/w.tsv --work w --output faces/w.tsv
 import argparse
 from pathlib import Path
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.faces.crops import COLUMNS, SHAPES, Cropping, say_share, write_crops
 from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--shape", choices=SHAPES, default="square", help="shape of the crops")
     arguments.add_argument("--min-pixels", type=int, default=10_000, help="least width x height of a crop")
     arguments.add_argument(
-        "--unreadable", choices=["skip", "error"], default="skip", help="what a page is on which the detector fails"
+        "--unreadable",
+        choices=["skip", "error"],
+        default="skip",
+        help="what to do with a page on which the detector fails",
     )
     arguments.add_argument("--output", type=Path, required=True, help="table of faces to write")
     arguments.add_argument("--crops", type=Path, required=True, help="folder of crops to write; an old one is replaced")
@@ -51,8 +54,8 @@ def main(argv: list[str] | None = None) -> None:
         result = write_crops(found, folder, options.margin, options.min_pixels, options.shape)
         left_out += result.left_out
         summary = (
-            f"work {options.work}: {len(result.rows)} faces on {result.pages} pages;"
-            f" left out {in_words(count_by_cause(left_out))}"
+            f"work {options.work}: {counted(len(result.rows), 'face')} on {counted(result.pages, 'page')}; "
+            f"left out: {in_words(count_by_cause(left_out))}"
         )
         if result.found:
             log.info("work %s: %s", options.work, say_share(result, options.min_pixels))

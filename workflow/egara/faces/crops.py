@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from egara.errors import counted
 from egara.faces.protocol import Page
 from egara.files import sha256
 from egara.skipped import skipped
@@ -117,7 +118,7 @@ def say_share(result: Cropping, min_pixels: int) -> str:
     """Return in words which share of the faces is too small, and what lesser `faces.min_pixels` would keep."""
     faces = result.found - result.repeated
     if not result.small:
-        return f"all of {faces:,} faces have at least {min_pixels:,} pixels (faces.min_pixels)"
+        return f"none of {counted(faces, 'face')} has fewer than {min_pixels:,} pixels (faces.min_pixels)"
     share = len(result.small) / faces
     median, upper = (int(value) for value in np.quantile(result.small, [0.5, 0.75], method="inverted_cdf"))
     keeps = ", ".join(
@@ -125,6 +126,6 @@ def say_share(result: Cropping, min_pixels: int) -> str:
         for least in sorted({median, upper})
     )
     return (
-        f"{len(result.small):,} of {faces:,} faces ({share:.0%}) have fewer than {min_pixels:,} pixels"
+        f"fewer than {min_pixels:,} pixels: {len(result.small):,} of {counted(faces, 'face')} ({share:.0%})"
         f" (faces.min_pixels; {keeps})"
     )

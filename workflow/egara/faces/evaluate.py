@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.faces.accuracy import measure
 from egara.faces.backends.annotations import read_boxes
 from egara.faces.boxes import empty
@@ -71,8 +71,8 @@ def main(argv: list[str] | None = None) -> None:
 
     write_tsv(options.output, pd.DataFrame([dict(zip(COLUMNS, values, strict=True))]))
     log.info(
-        "work %s: %d faces, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
-        options.work, sure.faces, threshold, sure.precision, sure.recall, whole.ap, low,
+        "work %s: %s, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
+        options.work, counted(sure.faces, "face"), threshold, sure.precision, sure.recall, whole.ap, low,
     )  # fmt: skip
 
 

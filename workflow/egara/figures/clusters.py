@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.figures.components import EQUAL, scatter
 from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
 from egara.files import read_tsv
@@ -95,13 +95,13 @@ def main(argv: list[str] | None = None) -> None:
     method = METHODS.get(options.name, options.name)
     found, noise = len(set(clusters.tolist()) - {-1}), float(np.mean(clusters == -1))
     clustered = (
-        f"outlines: {found} clusters of HDBSCAN, hollow: the {100 * noise:.0f} % that it leaves out"
+        f"outlines: {counted(found, 'cluster')} of HDBSCAN, hollow: the {100 * noise:.0f} % that it leaves out"
         if found
         else "HDBSCAN finds no cluster and leaves all out, so all are hollow"
     )
     caption = (
-        f"{method} of {len(index)} LoRAs of {index['work'].nunique()} works; {clustered}; colour: author, marker: "
-        "work. Gaps between far groups have no scale."
+        f"{method} of {counted(len(index), 'LoRA')} of {counted(index['work'].nunique(), 'work')}; {clustered}; "
+        "colour: author, marker: work. Gaps between far groups have no scale."
     )
     if not points.any():
         caption = f"{EQUAL.format(count=len(index))}. {caption}"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.figures.style import (
     METHODS,
     add_legend,
@@ -38,7 +38,7 @@ def choose_components(count: int) -> list[tuple[int, int]]:
     """
     if count < 2:
         return [PUBLISHED[0]]
-    return [pair if pair[1] <= count else (count - 1, count) for pair in PUBLISHED]
+    return list(dict.fromkeys(pair if pair[1] <= count else (count - 1, count) for pair in PUBLISHED))
 
 
 def draw_components(points: np.ndarray, index: "pd.DataFrame", ratios: np.ndarray, title: tuple[str, str]) -> "Figure":
@@ -115,8 +115,8 @@ def main(argv: list[str] | None = None) -> None:
     pairs = " and ".join(f"{a}–{b}" for a, b in choose_components(points.shape[1]))
     what = f"Components {pairs}" if points.shape[1] > 1 else "The only component"
     caption = (
-        f"{what} of {method}: {len(index)} LoRAs of {index['work'].nunique()} works by "
-        f"{index['author'].nunique()} authors; colour: author, marker: work."
+        f"{what} of {method}: {counted(len(index), 'LoRA')} of {counted(index['work'].nunique(), 'work')} by "
+        f"{counted(index['author'].nunique(), 'author')}; colour: author, marker: work."
     )
     title = f"{method}: {setting}"
     if points.any():

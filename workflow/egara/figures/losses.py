@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import run
+from egara.errors import counted, run
 from egara.figures.style import (
     add_legend,
     add_title,
@@ -138,8 +138,9 @@ def describe_losses(means: "pd.DataFrame", length: int) -> str:
     window = f"each point is the mean of {length} steps in a row, windows do not overlap"
     smooth = "no smoothing: each point is one step" if length == 1 else window
     return (
-        f"Training loss of {count} LoRAs of {means['work'].nunique()} works by {means['author'].nunique()} authors; "
-        f"{smooth}. Thin: one LoRA; bold: the median of a work's LoRAs; grey: the middle 90 % of all. Median of all: "
+        f"Training loss of {counted(count, 'LoRA')} of {counted(means['work'].nunique(), 'work')} by "
+        f"{counted(means['author'].nunique(), 'author')}; {smooth}. "
+        "Thin: one LoRA; bold: the median of a work's LoRAs; grey: the middle 90 % of all. Median of all: "
         f"{first:.4f} in the first window, {last:.4f} in the last. Levels of works differ because pictures do."
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.fingerprint import fingerprint
 from egara.loras.description import part_hash, read_description
@@ -181,7 +181,13 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
         size = int(options.pack)
         if recompute:
             frozen.models["unet"].enable_gradient_checkpointing()
-    log.info("%s: %d LoRAs to train, %d at once on %s", options.work, len(adapters), min(size, len(adapters)), device)
+    log.info(
+        "%s: %s to train, %d at once on %s",
+        options.work,
+        counted(len(adapters), "LoRA"),
+        min(size, len(adapters)),
+        device,
+    )
     with bar(len(adapters) * training.steps, "LoRA step") as watched:
 
         def tick(pack: "Pack") -> None:

@@ -55,7 +55,7 @@ def _fetch(base: str) -> Path:
         kind = type(error).__name__
         if kind in ("LocalEntryNotFoundError", "OfflineModeIsEnabled"):
             kind = "not in huggingface_hub's cache, and the hub cannot be reached"
-        raise EgaraError(f"base model {base}: cannot be had ({kind}); {expected}") from error
+        raise EgaraError(f"base model {base}: cannot be fetched ({kind}); {expected}") from error
 
 
 def _has_weights(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.loras.cache import lacking, read_entry, write_entry, write_tensors
 from egara.loras.description import part_hash, read_description
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     if enlarged := [factor for factor in factors if factor > 1]:
         note = (work, len(enlarged), len(factors), options.resolution, options.resample, max(enlarged))
         log.info("%s: %d of %d faces are smaller than %d px; enlarged by %s, at most %.2f times", *note)
-    log.info("%s: %d faces, %d in the cache", work, len(keys), sum(key not in missing for key in keys))
+    log.info("%s: %s, %d in the cache", work, counted(len(keys), "face"), sum(key not in missing for key in keys))
     if missing:
         crops = {key: (path, image) for key, path, image in zip(keys, paths, images, strict=True) if key in missing}
         encode_missing(options, base, inputs, crops)

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv, write_tsv
 from egara.progress import logger, parser
 
@@ -77,7 +77,7 @@ def write_losses(path: Path, loras: list[Path]) -> None:
     log = logger("loras.losses")
     if silent:
         log.warning("%d of %d LoRA files hold no losses", silent, len(loras))
-    log.info("losses of %d LoRAs: %s", len(loras) - silent, path)
+    log.info("losses of %s: %s", counted(len(loras) - silent, "LoRA"), path)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -94,8 +94,8 @@ def main(argv: list[str] | None = None) -> None:
     write_tsv(options.output, whole)
     log = logger("loras.losses")
     if without := [path.stem for path, table in zip(options.losses, tables, strict=True) if table.empty]:
-        log.warning("%d of %d works have no losses: %s", len(without), len(tables), ", ".join(without))
-    log.info("losses of %d LoRAs: %s", len(whole[COLUMNS[:3]].drop_duplicates()), options.output)
+        log.warning("no losses for %d of %d works: %s", len(without), len(tables), ", ".join(without))
+    log.info("losses of %s: %s", counted(len(whole[COLUMNS[:3]].drop_duplicates()), "LoRA"), options.output)
 
 
 if __name__ == "__main__":

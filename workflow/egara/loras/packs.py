@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.loras.checkpoints import checkpoint_path, find_checkpoints, load_checkpoint, save_checkpoint
 from egara.loras.memory import is_out_of_memory
 from egara.loras.training import Frozen, Pack, make_pack, train_pack
@@ -75,7 +75,7 @@ def train_adapters(
                     save_checkpoint(checkpoint_path(store, half), part, half)
             checkpoint_path(store, keys).unlink(missing_ok=True)
             waiting.extendleft(reversed(parts))
-            logger("loras").info("out of memory with %d LoRAs at once; going on with %d", len(keys), size)
+            logger("loras").info("out of memory with %s at once; going on with %d", counted(len(keys), "LoRA"), size)
             continue
         for index, key in enumerate(keys):
             yield key, adapters[key], tensors[index], pack.losses[index], int(pack.stopped[index])
@@ -94,7 +94,7 @@ def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> 
             logger("loras").warning("%s", error)
             continue
         taken.update(keys)
-        logger("loras").info("%d LoRAs go on from step %d", len(keys), pack.step)
+        logger("loras").info("going on with %s from step %d", counted(len(keys), "LoRA"), pack.step)
         found.append((keys, pack))
     return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.figures.strengths import draw_strengths
 from egara.figures.style import describe_cell, save, set_theme, undrawable
 from egara.files import read_tsv
@@ -158,7 +158,7 @@ def main(argv: list[str] | None = None) -> None:
     if boxes := undrawable([row[key] for row in rows for key in ("author", "work")]):
         log.warning("no installed font has %s; the grid shows boxes", boxes)
     note = (
-        f"set {set_name(0)} of each work; the same {options.count} noises in all rows and columns; "
+        f"set {set_name(0)} of each work; the same {counted(options.count, 'noise')} in all rows and columns; "
         f"DDIM, {options.steps} steps, guidance {options.guidance:g}; {options.resolution} px"
     )
     title = f"Base model without and with a LoRA: {describe_cell(options.cell)}"

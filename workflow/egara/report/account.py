@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from egara.skipped import CAUSES, LOST
 from egara.tables.layout import count, share
-from egara.tables.works import read_skipped
+from egara.tables.works import read_skipped, shared_pages
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
         verb = "left out" if cause in LOST else "passed over"
         key = f", as {KEYS[cause]} says" if cause in KEYS else ""
         texts.append(f"{what[:1].upper()}{what[1:]}: {count(total)} {verb}{_mostly(run, cause)}{key}.")
-    texts += [_small(run, config), _unused(run)]
+    texts += [_small(run, config), _unused(run), shared_pages(works)]
     texts = [text for text in texts if text]
     known = run["lost"].notna().all() and run["small"].notna().all()
     if known and not run["lost"].sum() and not run["small"].sum():
@@ -60,7 +60,7 @@ def _unused(run: "pd.DataFrame") -> str:
     unused = run["unused"].sum(min_count=1)
     if not unused > 0:
         return ""
-    return f"{count(unused)} of {count(run['faces'].sum())} faces in use lie in no set, so that no LoRA saw them."
+    return f"Faces in use that are in no set, so that no LoRA saw them: {count(unused)} of {count(run['faces'].sum())}."
 
 
 def _mostly(run: "pd.DataFrame", cause: str) -> str:

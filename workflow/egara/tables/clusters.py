@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.agreement import compare
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.error("--permutations must be at least 1")
     table = cluster_table(options.clusters, options.permutations, options.seed)
     write_table(options.output, table, layout(table))
-    logger("tables").info("clusters: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("clusters: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

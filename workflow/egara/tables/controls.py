@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import KEYS, parse_cell
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.progress import logger, parser
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import authors_by_work, codes
@@ -264,7 +264,7 @@ def main(argv: list[str] | None = None) -> None:
     controls = json.loads(options.controls)
     table = control_table(vectors, options.study, controls, options.l2, options.permutations, options.seed)
     write_table(options.output, table, layout(table))
-    logger("tables").info("controls: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("controls: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

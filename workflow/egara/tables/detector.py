@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import run
+from egara.errors import counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.tables.layout import Group, Layout, count, fixed
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     table = detector_table(options.evaluations)
     write_table(options.output, table, layout(table))
-    logger("tables").info("detector: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("detector: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

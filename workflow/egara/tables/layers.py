@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from egara.errors import run
+from egara.errors import counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.layers import COLUMNS
@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     table = layer_table(options.layers)
     write_table(options.output, table, layout(table))
-    logger("tables").info("layers: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("layers: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import run
+from egara.errors import counted, run
 from egara.progress import logger, parser
 from egara.tables.layout import Group, Layout, fixed, settings, significant
 from egara.tables.scores import LEVELS, read_scores, reasons, spread, whole
@@ -61,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     table = methods_table(read_scores(options.scores))
     write_table(options.output, table, layout(table))
-    logger("tables").info("methods: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("methods: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

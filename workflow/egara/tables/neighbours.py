@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import run
+from egara.errors import counted, run
 from egara.progress import logger, parser
 from egara.scores.chance import chance_of_hit
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     table = neighbour_table(read_scores(options.scores), options.published)
     write_table(options.output, table, layout(table))
-    logger("tables").info("neighbours: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("neighbours: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

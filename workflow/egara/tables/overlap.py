@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.sets import expected_overlap, measured_overlap
@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     table = overlap_table(options.faces, options.sets)
     write_table(options.output, table, layout(table))
-    logger("tables").info("overlap: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("overlap: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.scores.chance import chance_of_hit
@@ -35,7 +35,7 @@ def read_groups(path: str | Path) -> dict[str, str]:
     """Read the kit of each work; an empty cell makes the work a kit of its own."""
     table = read_tsv(path, ["work", "group"], text=["work", "group"])
     if (twice := table["work"].duplicated()).any():
-        raise EgaraError(f"{path}: work {table['work'][twice].iloc[0]} stands there twice; expected one row a work")
+        raise EgaraError(f"{path}: work {table['work'][twice].iloc[0]} is there twice; expected one row a work")
     return {work: group or work for work, group in zip(table["work"], table["group"], strict=True)}
 
 
@@ -228,7 +228,7 @@ def main(argv: list[str] | None = None) -> None:
     groups = read_groups(options.groups)
     table = pair_table(options.gram, options.index, options.l2, groups, options.permutations, options.seed)
     write_table(options.output, table, layout(table))
-    logger("tables").info("pairs: %d rows: %s", len(table), options.output[0])
+    logger("tables").info("pairs: %s: %s", counted(len(table), "row"), options.output[0])
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Table 1: volumes, pages, faces and sets of each work, what was left out, and the published corpus below it."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
 from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
@@ -61,16 +62,17 @@ def work_table(
     -------
     corpus (`this run` or `published`), author, work, volumes, pages; lost, material that could not be used, but for
     small faces; passed, files that are no pages; faces, those in use; small, those of too few pixels; found, all faces
-    that the detector found; unused, faces in no set; sets, set_size; and each cause of `egara.skipped` with its count,
-    pages and faces together.
+    that the detector found; unused, faces in no set; sets, set_size; shared, pages that are in another work, too; and
+    each cause of `egara.skipped` with its count, pages and faces together.
     """
     import pandas as pd
 
     unread, found, drawn = by_work(skipped, ".skipped.tsv"), by_work(faces, ".tsv"), by_work(sets, ".tsv")
     dropped = by_work(faces_skipped or [], ".skipped.tsv")
-    rows = []
+    rows, hashes = [], []
     for work, path in by_work(pages, ".tsv").items():
         listed = read_tsv(path, ["author", "work", "volume", "page"], text=["author", "work", "volume", "page"])
+        hashes.append(set(map(str, listed["sha256"])) if "sha256" in listed else set())
         if listed.empty:
             raise EgaraError(f"{path}: no page of work {work}; expected at least one")
         row = {"corpus": "this run", "author": listed["author"].iloc[0], "work": listed["work"].iloc[0]}
@@ -95,11 +97,28 @@ def work_table(
             if names is not None:
                 row["unused"] = int((~names.isin(sets_of_work["face"])).sum())
         rows.append(row)
+    works_of = Counter(page for found in hashes for page in found)
+    for row, found in zip(rows, hashes, strict=True):
+        row["shared"] = sum(works_of[page] > 1 for page in found)
     if published:
         rest = read_tsv(published, ["author", "work", "volumes", "pages"], text=["author", "work"])
         rows += [{"corpus": "published", **row} for row in rest.to_dict("records")]
-    columns = ["corpus", "author", "work", *NUMBERS, "set_size", *(c for c in CAUSES if c not in NUMBERS)]
+    columns = ["corpus", "author", "work", *NUMBERS, "set_size", "shared", *(c for c in CAUSES if c not in NUMBERS)]
     return pd.DataFrame(rows, columns=columns)
+
+
+def shared_pages(table: "pd.DataFrame") -> str:
+    """Say which works hold pages of each other, or nothing: their faces count for both works, and for both authors."""
+    run = table[table["corpus"] == "this run"]
+    shared = run[run["shared"].fillna(0) > 0] if "shared" in run else run.iloc[:0]
+    if shared.empty:
+        return ""
+    named = [
+        f"{work} ({count(number)} of {counted(int(whole), 'page')})"
+        for work, number, whole in zip(shared["work"], shared["shared"], shared["pages"], strict=True)
+    ]
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    return f"Works with the same pages: {', '.join(named[:5])}{more}; faces on them count for each of these works."
 
 
 def layout(table: "pd.DataFrame") -> Layout:
@@ -154,8 +173,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     write_table(options.output, table, layout(table))
     run_of = table[table["corpus"] == "this run"]
+    if shared := shared_pages(table):
+        logger("tables").warning("%s", shared)
     left = ", ".join(f"{int(run_of[name].sum())} {what}" for name, what in SAID.items() if run_of[name].notna().any())
-    logger("tables").info("works: %d rows; left out: %s: %s", len(table), left or "not known", options.output[0])
+    logger("tables").info(
+        "works: %s; left out: %s: %s", counted(len(table), "row"), left or "not known", options.output[0]
+    )
 
 
 if __name__ == "__main__":

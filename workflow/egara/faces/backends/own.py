@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.errors import EgaraError, counted
 from egara.faces.backends.graphs import open_graph, run_graph
 from egara.faces.boxes import best_first, empty, suppress
 from egara.faces.protocol import Detector
@@ -65,8 +65,8 @@ class OwnDetector(Detector):
     def describe(self) -> str:
         """Return the detector's line, see `egara.faces.protocol.Detector`."""
         return (
-            f"egara, trained on {len(self.provenance['styles'])} styles of drawing; pages at {WORKING_WIDTH} x"
-            f" {WORKING_HEIGHT} pixels; threshold {self.threshold:g}"
+            f"egara, trained on {counted(len(self.provenance['styles']), 'style')} of drawing; pages at "
+            f"{WORKING_WIDTH} x {WORKING_HEIGHT} pixels; threshold {self.threshold:g}"
         )
 
 
