@@ -41,13 +41,25 @@ def test_a_literal_path_is_no_pattern():
             def apply(path):
                 raise AssertionError("no path variable is looked for in a literal path")
 
-    take_literally()
+    assert take_literally(), "this Snakemake names its parts otherwise: look how paths are taken literally in it"
     for path in (ODD, f"/shelf/{ODD}/{ODD}.cbz", "{work}", "a <b>/c.cbz", "{w,[0-9]+}"):
         made = IOFile(literal(path), rule=Rule).apply_wildcards({"work": "w"})
         assert made == path and made.rule is Rule
         assert IOFile(made, rule=Rule).apply_wildcards({}) == path
     assert verbatim("{work}")(None) == "{work}"
     assert IOFile("{work}.tsv", rule=None).apply_wildcards({"work": "w"}) == "w.tsv"
+
+
+def test_another_snakemake_is_left_as_it_is_and_says_so(monkeypatch):
+    import snakemake.io
+
+    class Otherwise:
+        pass
+
+    monkeypatch.setattr(snakemake.io, "_IOFile", Otherwise)
+    assert take_literally() is False and not hasattr(Otherwise, "is_literal")
+    monkeypatch.delattr(snakemake.io, "is_flagged")
+    assert take_literally() is False
 
 
 def test_a_literal_path_is_no_option_and_one_line():

@@ -40,14 +40,23 @@ def verbatim(value: object) -> object:
     return lambda wildcards: value
 
 
-def take_literally() -> None:
-    """Let Snakemake leave marked paths, its own sources and its working directory as they are, in this process."""
-    import snakemake.shell  # noqa: F401
-    from snakemake.io import _IOFile, is_flagged
-    from snakemake.sourcecache import LocalSourceFile
+def take_literally() -> bool:
+    """Let Snakemake leave marked paths, its own sources and its working directory as they are, in this process.
 
+    Returns
+    -------
+    False where this version of Snakemake has no such parts: then `{` and `<` in a path begin a pattern.
+    """
+    try:
+        import snakemake.shell  # noqa: F401
+        from snakemake.io import _IOFile, is_flagged
+        from snakemake.sourcecache import LocalSourceFile
+    except ImportError:
+        return False
+    if not (hasattr(_IOFile, "apply_wildcards") and hasattr(LocalSourceFile, "format")):
+        return False
     if hasattr(_IOFile, "is_literal"):
-        return
+        return True
     make, fill = _IOFile.__new__, LocalSourceFile.format
 
     class Literal(_IOFile):
@@ -77,6 +86,7 @@ def take_literally() -> None:
     LocalSourceFile.format = fill_literally
     _IOFile.is_literal = lambda file: isinstance(file, Literal)
     _IOFile.__new__ = staticmethod(make_literal)
+    return True
 
 
 def project_path(checkout: Path, path: str) -> str:

@@ -31,7 +31,7 @@ from egara.works import look_alikes, read_works
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
 share_timers()
-take_literally()
+TAKEN_LITERALLY = take_literally()
 
 # Where Snakemake itself deploys environments, their Python counts.
 PYTHON = None if workflow.deployment_settings.deployment_method else sys.executable
@@ -64,6 +64,8 @@ except EgaraError as error:
     raise WorkflowError(str(error)) from None
 PLAN = plan_study(SETTINGS, list(WORKS.values()))
 if workflow.is_main_process:  # jobs in processes of their own read this file, too
+    if not TAKEN_LITERALLY:
+        logger.warning("egara: in this version of Snakemake, braces and < > in a path are read as a pattern")
     for remark in [*REMARKS, *look_alikes(list(WORKS.values())), *PLAN.remarks]:
         logger.warning(f"egara: {remark}")
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
