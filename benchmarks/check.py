@@ -19,6 +19,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from egara.cores import usable_cores
+
 ROOT = Path(__file__).resolve().parents[1]
 BOOKS, PAGES = 109, 94  # Manga109 has 10,251 annotated pages
 BOXES = {"face": 12, "body": 16, "frame": 10, "text": 14}  # a page, about as many as it has
@@ -97,7 +99,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("--repeats", type=int, default=3, help="checks of each shelf")
     options = arguments.parse_args()
-    print(f"{len(os.sched_getaffinity(0))} cores")
+    print(f"{usable_cores()} cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         time_check("demo", ["config/demo.yaml"], folder, options.repeats)

@@ -14,7 +14,6 @@ processes: `processes.py`.
 
 import argparse
 import copy
-import os
 import platform
 import time
 from pathlib import Path
@@ -24,6 +23,7 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from processes import compare_processes
 
+from egara.cores import usable_cores
 from egara.loras.batches import Adapter, draw_batch
 from egara.loras.devices import choose_device, place_frozen
 from egara.loras.packed import TARGETS
@@ -189,11 +189,11 @@ def main() -> None:
     arguments.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
     arguments.add_argument("--precision", default="float32", choices=PRECISIONS, help="arithmetic of the base")
     arguments.add_argument("--architecture", default="embedded", choices=ARCHITECTURES, help="of the warm comparison")
-    arguments.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="CPU threads")
+    arguments.add_argument("--threads", type=int, default=usable_cores(), help="CPU threads")
     options = arguments.parse_args()
     torch.set_num_threads(options.threads)
     options.device = choose_device(options.device)
-    cores = len(os.sched_getaffinity(0))
+    cores = usable_cores()
     print(f"{platform.machine()}, {cores} cores, torch {torch.__version__}, {options.threads} threads")
     if options.only != "processes":
         compare_warm(options)

@@ -81,6 +81,19 @@ def test_neighbours_are_those_of_the_whole_vectors(study, content):
         assert near == pytest.approx(np.take_along_axis(distances, expected, axis=1), abs=2e-5)
 
 
+def test_labels_have_the_colours_and_methods_the_names_of_the_figures(content):
+    from matplotlib.colors import to_rgb
+
+    from egara.figures.style import METHODS, author_colours
+
+    for place, label in enumerate(("author", "work")):
+        colours = author_colours([lora[place] for lora in content["loras"]])
+        assert list(content["colours"][label]) == list(colours)
+        for name, colour in content["colours"][label].items():
+            assert to_rgb(colour) == pytest.approx(colours[name], abs=1 / 255)
+    assert content["words"]["map"] == METHODS
+
+
 def test_a_map_of_one_value_and_many_spaces():
     assert quantise(np.zeros((3, 1)))["scale"] == [pytest.approx(1 / 32767, rel=1e-5)]
     assert choose(50, 10, 330) == list(range(1, 51))

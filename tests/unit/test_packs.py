@@ -12,7 +12,8 @@ from plain_peft import distance
 from egara.errors import EgaraError
 from egara.loras.batches import Adapter
 from egara.loras.checkpoints import checkpoint_path
-from egara.loras.memory import choose_pack, is_out_of_memory, step_bytes
+from egara.loras.devices import is_out_of_memory
+from egara.loras.memory import choose_pack, step_bytes
 from egara.loras.packs import train_adapters
 from egara.loras.settings import Training
 from egara.loras.training import Frozen

@@ -16,6 +16,7 @@ from egara.check.measure import list_arguments, list_trainings, place_of, read_f
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
 from egara.config import LAUNCH
+from egara.cores import usable_cores
 from egara.errors import EgaraError
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
@@ -143,7 +144,7 @@ def count_hours(study: Study, measured: dict[int, dict]) -> Hours:
     steps = study.settings["training"]["steps"]
     seconds = sum(step[cell] * steps * works * sets for cell, sets in study.trained.items())
     on_cpu = (kept["device"] if kept else study.settings["machine"]["device"]) == "cpu"
-    beside = min(len(os.sched_getaffinity(0)), works * len(study.trained)) if on_cpu else 1
+    beside = min(usable_cores(), works * len(study.trained)) if on_cpu else 1
     by_side = {
         side: max(one for cell, one in step.items() if resolution_of(cell) == side) for side in map(resolution_of, step)
     }

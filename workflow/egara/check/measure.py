@@ -6,7 +6,6 @@ Writes seconds an adapter-step, the pack's size and the memory of a LoRA in it, 
 import argparse
 import hashlib
 import json
-import os
 import platform
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.check.training import count_numbers, latent_shape, resolution_of
+from egara.cores import usable_cores
 from egara.errors import EgaraError, run
 from egara.files import write_text
 from egara.loras.settings import Training
@@ -51,7 +51,7 @@ def place_of(study: "Study", base: "Base", training: dict) -> Path:
         "machine": {name: study.settings["machine"][name] for name in ("device", "pack", "recompute")},
         "sets": study.settings["sets"]["count"],
         "models": [(base.folder / part / "config.json").read_text() for part in parts],
-        "host": [platform.node(), platform.machine(), len(os.sched_getaffinity(0))],
+        "host": [platform.node(), platform.machine(), usable_cores()],
     }
     return KEPT / f"{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}.json"
 

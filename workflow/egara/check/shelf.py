@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from egara.cores import usable_cores
 from egara.corpus import Survey, survey_volume
 from egara.corpus.limits import Limits
 from egara.corpus.sources import find_volumes, name_volumes
@@ -81,7 +82,7 @@ class Shelf:
 def helpers(most: int = 8) -> "Executor":
     """Provide at most so many processes: PDFs may not be opened by several threads of one."""
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(max(1, min(most, len(os.sched_getaffinity(0)))), mp_context=context)
+    pool = ProcessPoolExecutor(max(1, min(most, usable_cores())), mp_context=context)
     try:
         yield pool
     finally:

@@ -72,7 +72,9 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     if len(options.sets) != len(options.crops):
         raise EgaraError(f"{len(options.sets)} tables of sets and {len(options.crops)} folders; expected one each")
-    from egara.figures.style import describe_cell
+    from matplotlib.colors import to_hex
+
+    from egara.figures.style import METHODS, author_colours, describe_cell
     from egara.vectors.words import in_words
 
     spaces, loras = [], None
@@ -89,9 +91,15 @@ def main(argv: list[str] | None = None) -> None:
     words = {
         "cell": {space["cell"]: describe_cell(space["cell"]) for space in spaces},
         "representation": {space["representation"]: in_words(space["representation"]) for space in spaces},
+        "map": METHODS,
+    }
+    # The figures' colours, so that an author has one colour on the whole page.
+    colours = {
+        label: {name: to_hex(colour) for name, colour in author_colours([row[place] for row in loras]).items()}
+        for place, label in enumerate(("author", "work"))
     }
     faces = read_sheets(options.sets, options.crops, chosen)
-    content = {"loras": loras, "spaces": spaces, "words": words, "faces": faces}
+    content = {"loras": loras, "spaces": spaces, "words": words, "colours": colours, "faces": faces}
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     write_text(options.output, text)
     logger("explorer").info(

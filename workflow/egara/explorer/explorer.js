@@ -6,9 +6,6 @@
   const choices = Object.fromEntries([...root.querySelectorAll("[data-choice]")].map((e) => [e.dataset.choice, e]));
   const SIZE = { width: 760, height: 560, edge: 46 };
   const SHAPES = ["circle", "square", "triangle", "diamond", "down", "plus", "cross", "pentagon", "hexagon", "left", "right", "thin"];
-  // Colours that colour-blind people can tell apart; further labels take hues around the circle.
-  const COLOURS = ["#0072b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161", "#fbafe4", "#949494", "#ece133"];
-  const MAPS = { pca: "exact PCA", ipca: "IncrementalPCA", umap: "UMAP" };
   const loras = data.loras.map(([author, work, set]) => ({ author, work, set }));
   const sorted = (values) => [...new Set(values)].sort();
   const authors = sorted(loras.map((l) => l.author));
@@ -19,10 +16,6 @@
   const integers = (text, signed) => {
     const view = new DataView(bytes(text).buffer);
     return Array.from({ length: view.byteLength / 2 }, (_, i) => (signed ? view.getInt16(2 * i, true) : view.getUint16(2 * i, true)));
-  };
-  const colour = (names, name) => {
-    const place = names.indexOf(name);
-    return names.length <= COLOURS.length ? COLOURS[place] : `hsl(${Math.round((360 * place) / names.length)} 60% 48%)`;
   };
   const element = (name, attributes = {}, parent = null) => {
     const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -64,7 +57,7 @@
     }
   };
   const shape = (lora) => SHAPES[(choices.colour.value === "author" ? works.indexOf(lora.work) : authors.indexOf(lora.author)) % SHAPES.length];
-  const paint = (lora) => (choices.colour.value === "author" ? colour(authors, lora.author) : colour(works, lora.work));
+  const paint = (lora) => data.colours[choices.colour.value][lora[choices.colour.value]];
   const named = (lora) => `${lora.work} / ${lora.set}`;
 
   const fill = (select, options, wanted) => {
@@ -85,7 +78,7 @@
     rows = rows.filter((s) => s.representation === choices.representation.value);
     fill(choices.l2, unique(rows, "l2").map((v) => [v, v]), wanted.l2);
     const here = space();
-    fill(choices.map, Object.keys(here.maps).map((m) => [m, MAPS[m]]), wanted.map);
+    fill(choices.map, Object.keys(here.maps).map((m) => [m, data.words.map[m]]), wanted.map);
     const map = here.maps[choices.map.value];
     const pairs = map.components.map((c) => [c, component(c, map)]);
     fill(choices.x, pairs, wanted.x);

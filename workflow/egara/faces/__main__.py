@@ -41,8 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--skipped", type=Path, help="table of what is left out; default: beside the table of faces")
     options = arguments.parse_args(argv)
     log = logger("faces")
-    if not 0 <= options.margin <= 2:
-        raise EgaraError(f"--margin {options.margin:g}; expected 0 to 2")
+    if not 0 <= options.margin <= 1:
+        raise EgaraError(f"--margin {options.margin:g}; expected 0 to 1")
     if options.min_pixels < 0:
         raise EgaraError(f"--min-pixels {options.min_pixels}; expected at least 0")
 

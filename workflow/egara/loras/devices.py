@@ -1,5 +1,6 @@
 """Where the arithmetic happens: `auto` takes what accelerate finds, else the device that is named."""
 
+import re
 from typing import TYPE_CHECKING
 
 from egara.errors import EgaraError
@@ -38,3 +39,12 @@ def place_frozen(model: "torch.nn.Module", device: str, precision: str) -> "torc
     if precision == "float16" and device == "cpu":
         raise EgaraError("precision float16: not for a CPU; expected bfloat16 or float32 there")
     return model.to(device, kind, memory_format=torch.channels_last).requires_grad_(False)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that the device or the machine had no memory left."""
+    import torch
+
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and bool(re.search("can't allocate memory|out of memory", str(error)))

@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str, tuple[Path, str]]) -> None:
     """Encode crops, given as key -> (path, sha256), and write each to the cache at once."""
     import torch
-    from accelerate.utils.memory import should_reduce_batch_size
 
-    from egara.loras.devices import choose_device
+    from egara.loras.devices import choose_device, is_out_of_memory
 
     torch.set_num_threads(options.threads)
     device = choose_device(options.device)
@@ -40,8 +39,8 @@ def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str,
         picture = read_picture(read_crop(path, image), path, transform)
         try:
             encoded = encode_picture(vae, picture, device)
-        except RuntimeError as error:
-            if not should_reduce_batch_size(error):
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
                 raise
             found = f"device {device} has no memory to encode one picture of {transform['resolution']} px"
             raise EgaraError(f"{found}; lower the resolution or take another device") from error

@@ -11,7 +11,7 @@ import numpy as np
 
 from egara.errors import EgaraError, counted
 from egara.loras.checkpoints import checkpoint_path, find_checkpoints, load_checkpoint, save_checkpoint
-from egara.loras.memory import is_out_of_memory
+from egara.loras.devices import is_out_of_memory
 from egara.loras.training import Frozen, Pack, make_pack, train_pack
 from egara.progress import logger
 

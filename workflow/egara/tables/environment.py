@@ -8,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egara.cores import usable_cores
 from egara.errors import EgaraError, run
 from egara.files import read_tsv
 from egara.progress import logger, parser
@@ -71,7 +72,7 @@ def memory() -> str:
 
 def cores() -> str:
     """Cores that this process may use, of those that there are."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    usable = usable_cores()
     return str(usable) if usable == os.cpu_count() else f"{usable} of {os.cpu_count()}"
 
 
