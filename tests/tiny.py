@@ -61,6 +61,11 @@ class Project:
         assert old in text
         self.config.write_text(text.replace(old, new))
 
+    def run_first(self, code):
+        """Let each job of the library run some code before it; "" for none, as shipped."""
+        launch = Path("workflow") / "launch.py"
+        (self.folder / launch).write_text(f"{code}\n{(ROOT / launch).read_text()}")
+
 
 def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:
     """Copy the project to `folder` with the tiny study in it, before its first run."""

@@ -3,7 +3,7 @@
 from outcome import same_results
 from spoil import CELL, cut, flip, forget_from, forget_training, log_of, loras, one_line
 
-# Python imports this by itself from the project's library. A minute passes at each look at the clock, so that the
+# A minute passes at each look at the clock, so that the
 # first step is followed by a checkpoint; then the process is killed.
 KILLED = """
 import itertools, os, signal, time
@@ -20,12 +20,11 @@ os.replace = replace_and_die
 
 
 def test_spoiled_checkpoints_are_named_and_their_loras_start_anew(undisturbed, copied):
-    change = copied.folder / "workflow" / "sitecustomize.py"
-    change.write_text(KILLED)
+    copied.run_first(KILLED)
     copied.change("pack: 3", "pack: 3, checkpoint: 1")
     forget_training(copied, "A-1")
     copied.snakemake(loras("A-1")[0], good=False)
-    change.unlink()
+    copied.run_first("")
     (checkpoint,) = (copied.folder / "results/store/unfinished").glob("[!.]*.safetensors")
     kept = checkpoint.read_bytes()
     for spoil in (None, flip, cut):

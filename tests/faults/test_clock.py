@@ -6,7 +6,7 @@ import time
 from outcome import same_results
 from spoil import forget_from, forget_training
 
-# Python imports this by itself from the project's library. The time of day jumps by up to a day to either side at each
+# The time of day jumps by up to a day to either side at each
 # look at it; the clock that never goes back leaps ahead by up to an hour, as after a laptop's sleep.
 JUMPING = """
 import random, time
@@ -39,7 +39,7 @@ def stored(project):
 
 
 def test_a_clock_that_jumps_between_and_within_jobs(undisturbed, disturbed):
-    (disturbed.folder / "workflow" / "sitecustomize.py").write_text(JUMPING)
+    disturbed.run_first(JUMPING)
     disturbed.change("pack: 3", "pack: 3, checkpoint: 1")
     disturbed.snakemake()
     same_results(undisturbed, disturbed)

@@ -26,7 +26,7 @@ set-resources:
     mem_mb: 1500 * attempt
     runtime: 5 * attempt
 """
-# What Python imports by itself from the library's folder: makes the first try of one command fail as a test asks.
+# Makes the first try of one command fail as a test asks.
 SABOTAGE = """
 import os, sys, time
 from pathlib import Path
@@ -81,8 +81,7 @@ class OnCluster(Project):
     def sabotage(self, module, work, action):
         """Let the first try of a command go wrong; returns the file that is there once it does."""
         marker = self.folder / f"marker-{time.time_ns()}"
-        text = SABOTAGE.format(marker=str(marker), module=module, work=work, action=action)
-        (self.folder / "workflow" / "sitecustomize.py").write_text(text)
+        self.run_first(SABOTAGE.format(marker=str(marker), module=module, work=work, action=action))
         return marker
 
 
@@ -103,7 +102,7 @@ def project(cluster, tmp_path_factory, small_base):
 def clean(project):
     """Leave no job, lock or sabotage to the next test."""
     yield
-    (project.folder / "workflow" / "sitecustomize.py").unlink(missing_ok=True)
+    project.run_first("")
     subprocess.run(["scancel", "--user", "root"])
     assert wait(lambda: not queue())
     shutil.rmtree(project.folder / ".snakemake" / "locks", ignore_errors=True)
