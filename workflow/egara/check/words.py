@@ -3,13 +3,12 @@
 import json
 import shlex
 import textwrap
-import unicodedata
-from collections.abc import Iterable
 from pathlib import Path
 
 from egara.check.faces import Faces, needed
 from egara.check.findings import Findings
 from egara.check.hours import SMALL, Hours
+from egara.check.lines import WIDTH, duration, in_bytes, listed, milliseconds, shorten, table
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
 from egara.config import CHECKOUT, find_file
@@ -17,8 +16,6 @@ from egara.errors import counted
 from egara.sets import expected_overlap
 from egara.skipped import count_by_cause, in_words
 
-WIDTH = 110
-SHOWN = 12  # lines of a kind
 ROWS = 25  # of works
 NAME_WIDTH = 24
 
@@ -33,9 +30,9 @@ def as_text(found: Findings) -> str:
         f"{counted(len(authors), 'author')}"
     ]
     if stops:
-        lines += ["", f"It cannot run as it is: {counted(len(stops), 'problem')}", *_listed(stops)]
+        lines += ["", f"It cannot run as it is: {counted(len(stops), 'problem')}", *listed(stops)]
     parts = [
-        ("Please note", _listed(study.remarks)),
+        ("Please note", listed(study.remarks)),
         ("Volumes", _volumes(found)),
         ("Left out", _left_out(found.shelves)),
         ("Faces", _faces(found)),
@@ -58,48 +55,6 @@ def _command(config: str) -> str:
     return shlex.join([*words, "--configfile", find_file(config)])
 
 
-def _listed(lines: Iterable[str], most: int = SHOWN) -> list[str]:
-    """Return lines as items of a list, wrapped; of many the first."""
-    lines = list(dict.fromkeys(lines))
-    shown = [
-        text
-        for line in lines[:most]
-        for text in textwrap.wrap(
-            line, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
-    ]
-    return shown + ([f"    and {len(lines) - most} more (--json lists all)"] if len(lines) > most else [])
-
-
-def _width(text: str) -> int:
-    """Return the columns that a terminal takes for a text; kana and kanji take two."""
-    return sum(
-        0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-        for letter in text
-    )
-
-
-def _cut(text: str, width: int) -> str:
-    if _width(text) <= width:
-        return text
-    while _width(text) >= width:
-        text = text[:-1]
-    return f"{text}…"
-
-
-def _table(rows: list[list[str]], right: tuple[int, ...]) -> list[str]:
-    """Return rows aligned by columns; those of `right` end at one line."""
-    widths = [max(_width(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = []
-        for place, cell in enumerate(row):
-            gap = " " * (widths[place] - _width(cell))
-            cells.append(gap + cell if place in right else cell + gap)
-        lines.append(("  " + "  ".join(cells)).rstrip())
-    return lines
-
-
 def _volumes(found: Findings) -> list[str]:
     study = found.study
     authors = {work.work: work.author for work in study.works}
@@ -118,7 +73,7 @@ def _volumes(found: Findings) -> list[str]:
         left = sum(shelf.left_out.values())
         rows.append(
             [
-                _cut(shelf.work, NAME_WIDTH), _cut(authors[shelf.work], NAME_WIDTH), kinds, f"{shelf.pages:,}",
+                shorten(shelf.work, NAME_WIDTH), shorten(authors[shelf.work], NAME_WIDTH), kinds, f"{shelf.pages:,}",
                 _sizes(shelf), f"{left:,}" if left else "",
             ]
         )  # fmt: skip
@@ -136,7 +91,7 @@ def _volumes(found: Findings) -> list[str]:
         else ""
     )
     told = f"Sizes are medians, from {counted(measured, 'page')} measured." if measured else ""
-    return [*_table(rows, right=(3, 5)), *([f"  {told}{hidden}"] if told or hidden else [])]
+    return [*table(rows, right=(3, 5)), *([f"  {told}{hidden}"] if told or hidden else [])]
 
 
 def _telling(shelves: list[Shelf]) -> list[Shelf]:
@@ -170,7 +125,7 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
         items.append(f"{'/'.join(filter(None, (row['source'], row['member'])))}: {row['reason']}{times}")
     return [
         *textwrap.wrap(whole, WIDTH, initial_indent="  ", subsequent_indent="  "),
-        *_listed(items, 8),
+        *listed(items, 8),
     ]
 
 
@@ -217,7 +172,7 @@ def _training(found: Findings) -> list[str]:
     study, settings, works = found.study, found.study.settings, len(found.study.works)
     loras, steps = sum(study.trained.values()) * works, settings["training"]["steps"]
     each = [lora_bytes(cell, found.sides, settings["stored_as"]) for cell in study.trained] if found.sides else []
-    of = ", " + " to ".join(dict.fromkeys(map(_bytes, (min(each), max(each))))) + " each" if each else ""
+    of = ", " + " to ".join(dict.fromkeys(map(in_bytes, (min(each), max(each))))) + " each" if each else ""
     there = f"; {found.there:,} already trained" if found.there else ""
     if not works:
         return [f"  base       {_base(found)}"]
@@ -237,7 +192,7 @@ def _base(found: Findings) -> str:
         stops = any(base.name in stop for stop in found.study.stops)
         return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet; the first run fetches it'}"
     name = "" if str(base.folder).endswith(base.name) else f"{base.name}: "
-    return f"{name}{_bytes(base.bytes)} of weights in {base.folder}"
+    return f"{name}{in_bytes(base.bytes)} of weights in {base.folder}"
 
 
 def _hours(found: Findings) -> list[str]:
@@ -249,58 +204,33 @@ def _hours(found: Findings) -> list[str]:
         takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
         how = f"egara check --measure {found.config} takes {takes}"
         return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
-    step = ", ".join(f"{_milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
+    step = ", ".join(f"{milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
     lines = [
         f"  time       {_time(hours)} of training; pages, faces, vectors and figures come on top",
         f"             a step of one LoRA takes {step} ({hours.told_by})",
     ]
     if hours.bytes:
         lines.append(
-            f"  memory     {_bytes(hours.bytes)} a LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
+            f"  memory     {in_bytes(hours.bytes)} a LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
         )
     return lines
 
 
-def _milliseconds(seconds: float) -> str:
-    return (
-        f"{seconds:.1f} s"
-        if seconds >= 1
-        else f"{1000 * seconds:.2g} ms"
-        if seconds < 0.1
-        else f"{1000 * seconds:.0f} ms"
-    )
-
-
 def _time(hours: Hours) -> str:
-    alone = _duration(hours.seconds)
+    alone = duration(hours.seconds)
     if hours.beside == 1:
         return f"{alone} on this machine"
-    return f"{_duration(hours.seconds / hours.beside)} on {hours.beside} cores ({alone} of one core)"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return counted(max(1, round(seconds)), "second")
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.1f} hours" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} days"
-
-
-def _bytes(size: float) -> str:
-    for unit, power in (("GiB", 30), ("MiB", 20)):
-        if size >= 2**power:
-            return f"{size / 2**power:,.1f} {unit}"
-    return f"{size / 2**10:,.0f} KiB"
+    return f"{duration(hours.seconds / hours.beside)} on {hours.beside} cores ({alone} of one core)"
 
 
 def _disk(found: Findings) -> list[str]:
     if found.disk is None or not found.study.works:
         return []
-    parts = ", ".join(f"{name} {_bytes(size)}" for name, size in found.disk.needed.items())
+    parts = ", ".join(f"{name} {in_bytes(size)}" for name, size in found.disk.needed.items())
     unknown = "" if found.sides else "; LoRAs and latents are unknown without the base"
     return [
-        f"  needed     {_bytes(sum(found.disk.needed.values()))}: {parts}{unknown}",
-        f"  free       {_bytes(found.disk.free)} in {found.study.results.parent.absolute()}",
+        f"  needed     {in_bytes(sum(found.disk.needed.values()))}: {parts}{unknown}",
+        f"  free       {in_bytes(found.disk.free)} in {found.study.results.parent.absolute()}",
     ]
 
 

@@ -5,16 +5,15 @@ A member is what a table of pages calls a page of its volume; a page of a volume
 """
 
 import itertools
-import os
-import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from egara.corpus.leftovers import Leftovers
 from egara.corpus.limits import MEBIBYTE, Budget, Limits, Unreadable, check_bytes, key
-from egara.corpus.names import distinct, is_comic_info, is_page, is_volume, label, natural_order
+from egara.corpus.names import is_comic_info, is_page, is_volume, natural_order
 from egara.errors import EgaraError, counted
 from egara.skipped import skipped
 
@@ -263,9 +262,27 @@ class Source:
             except Unreadable as error:
                 self.warnings.append(f"{self.path}: {name}: {error}; author and work are not compared")
 
-    def _label(self, name: str, taken: Iterable[str]) -> str:
-        """Return what a table calls a stored name."""
-        return distinct(label(name), taken)
+
+def whole(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """Yield a member's bytes; raises `Unreadable` where there are fewer than `size`, or its stream is damaged."""
+    given = 0
+    try:
+        for block in blocks:
+            given += len(block)
+            yield block
+    except (EgaraError, Unreadable, MemoryError):
+        raise
+    # False sizes and offsets, damaged streams: each raises an error of its own kind.
+    except Exception as error:
+        raise Unreadable(f"damaged in the archive ({error or type(error).__name__})") from error
+    if given < size:
+        raise Unreadable(f"damaged in the archive ({given} of {size} bytes)")
+
+
+def blocks_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield an open file's bytes, a MiB at a time."""
+    while block := file.read(MEBIBYTE):
+        yield block
 
 
 def _unseen() -> Callable[[tuple[str, object]], bool]:
@@ -278,34 +295,3 @@ def _unseen() -> Callable[[tuple[str, object]], bool]:
         return fresh
 
     return first
-
-
-class SingleFile(Source):
-    """One image file: a volume of one page, whose member is ""."""
-
-    kind = "image"
-
-    def _open(self) -> None:
-        self._pages = [""]
-
-    def page_name(self, member: str) -> str:
-        """Return the file's name."""
-        return label(self.path.name)
-
-    def _blocks(self, name: str) -> Iterator[bytes]:
-        return file_blocks(self.file)
-
-
-def file_blocks(file: Path) -> Iterator[bytes]:
-    """Yield a file's bytes; raises `Unreadable` where it is gone, or no file whose end comes."""
-    try:
-        if not stat.S_ISREG(file.stat().st_mode):
-            raise Unreadable("a device or pipe, whose end never comes; expected a file")
-        with open(file, "rb") as opened:
-            while block := opened.read(MEBIBYTE):
-                yield block
-    except FileNotFoundError as error:
-        gone = "a link that leads nowhere; expected a file" if os.path.islink(file) else str(error.strerror)
-        raise Unreadable(gone, "missing") from error
-    except OSError as error:
-        raise Unreadable(error.strerror or str(error)) from error

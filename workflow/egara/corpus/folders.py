@@ -1,13 +1,14 @@
-"""Folders on disk: what lies in them, links included, and a folder of images as a volume."""
+"""Files on disk as volumes: a folder of images and what lies in it, links included, or one image."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.corpus.archives import Source, file_blocks
+from egara.corpus.archives import Source, blocks_of
 from egara.corpus.leftovers import Leftovers
-from egara.corpus.limits import Limits, check_count, key
+from egara.corpus.limits import Limits, Unreadable, check_count, key
 from egara.corpus.names import distinct, is_page, is_system, is_volume, label, natural_order
 from egara.errors import EgaraError, counted
 from egara.skipped import skipped
@@ -159,7 +160,7 @@ class Folder(Source):
         self._read_documents(name for name in self._files if name.lower() == "comicinfo.xml")
 
     def _blocks(self, name: str) -> Iterator[bytes]:
-        return file_blocks(self.file / self._files.get(name, name))
+        return _file_blocks(self.file / self._files.get(name, name))
 
 
 def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, str | int]], notes: list[str]) -> None:
@@ -182,3 +183,33 @@ def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, st
             search(top, below[name], volumes, rows, notes)
         else:
             volumes.append(top / name)
+
+
+class SingleFile(Source):
+    """One image file: a volume of one page, whose member is ""."""
+
+    kind = "image"
+
+    def _open(self) -> None:
+        self._pages = [""]
+
+    def page_name(self, member: str) -> str:
+        """Return the file's name."""
+        return label(self.path.name)
+
+    def _blocks(self, name: str) -> Iterator[bytes]:
+        return _file_blocks(self.file)
+
+
+def _file_blocks(file: Path) -> Iterator[bytes]:
+    """Yield a file's bytes; raises `Unreadable` where it is gone, or no file whose end comes."""
+    try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise Unreadable("a device or pipe, whose end never comes; expected a file")
+        with open(file, "rb") as opened:
+            yield from blocks_of(opened)
+    except FileNotFoundError as error:
+        gone = "a link that leads nowhere; expected a file" if os.path.islink(file) else str(error.strerror)
+        raise Unreadable(gone, "missing") from error
+    except OSError as error:
+        raise Unreadable(error.strerror or str(error)) from error

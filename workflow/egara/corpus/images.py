@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from egara.corpus import png
 from egara.corpus.jpeg import whole_jpeg, without_leading_bytes
 from egara.corpus.limits import MOST, Limits, Unreadable, check_pixels, key
+from egara.corpus.modes import grey_or_rgb, orientation, upright
 from egara.corpus.signatures import is_heic, is_image, is_jpeg_xl
 
 if TYPE_CHECKING:
@@ -21,17 +22,6 @@ FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 _ANIMATED = {"GIF": "GIF", "PNG": "PNG", "WEBP": "WebP", "AVIF": "AVIF", "MPO": "MPO", "JXL": "JPEG XL", "HEIF": "HEIC"}
 
 _SUBFILE = 254  # TIFF tag NewSubfileType; bit 0: a smaller copy of another picture
-
-# EXIF tag 0x0112 → the name of Pillow's transposition that sets the page upright.
-_UPRIGHT = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
 
 
 @dataclass(frozen=True)
@@ -97,7 +87,7 @@ def measure(data: bytes) -> tuple[int, int]:
     with image, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         width, height = image.size
-        return (height, width) if _orientation(image) >= 5 else (width, height)
+        return (height, width) if orientation(image) >= 5 else (width, height)
 
 
 def _opened(data: bytes, limits: Limits | None) -> tuple["Image.Image", bytes]:
@@ -131,8 +121,6 @@ def _opened(data: bytes, limits: Limits | None) -> tuple["Image.Image", bytes]:
 
 def _decoded(image: "Image.Image", data: bytes, limits: Limits | None, frame: int) -> "Image.Image":
     """Load an opened image's pixels and set them upright."""
-    from PIL import Image
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -148,15 +136,11 @@ def _decoded(image: "Image.Image", data: bytes, limits: Limits | None, frame: in
             image, data = _loaded(image, data)
             if image.format == "PNG":
                 _check_rows(image, data)
-            orientation = _orientation(image)
-            image = _grey_or_rgb(image)
+            return grey_or_rgb(upright(image))
         except (MemoryError, Unreadable):
             raise
         except Exception as error:  # decoders of damaged files raise whatever their arithmetic meets first
             raise Unreadable(_reason(error, data)) from error
-    if orientation in _UPRIGHT:
-        image = image.transpose(Image.Transpose[_UPRIGHT[orientation]])
-    return image
 
 
 def _loaded(image: "Image.Image", data: bytes) -> tuple["Image.Image", bytes]:
@@ -254,49 +238,3 @@ def _reason(error: Exception, data: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "no image that can be read"
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _orientation(image: "Image.Image") -> int:
-    """Return the EXIF orientation, 1 (upright) where the tag is missing or broken."""
-    try:
-        return image.getexif().get(0x0112, 1)
-    except Exception:  # a page whose EXIF block is damaged is still a page
-        return 1
-
-
-def _grey_or_rgb(image: "Image.Image") -> "Image.Image":
-    """Convert any mode to L or RGB: transparency on white, 16 bits scaled to 8."""
-    from PIL import Image
-
-    if image.mode.startswith("I") or image.mode == "F":
-        return _eight_bits(image)
-    if image.mode == "LAB":
-        image = _from_lab(image)
-    grey = image.mode in ("1", "L", "LA")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image.getchannel("A"))
-        image = white
-    return image.convert("L" if grey else "RGB")
-
-
-def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """Scale 16-bit or floating-point grey (0–1 or 0–255) to 8 bits."""
-    import numpy as np
-    from PIL import Image
-
-    values = np.nan_to_num(np.asarray(image).astype(np.float32))  # (height, width)
-    if image.mode != "F":
-        values /= 257
-    elif values.size and values.max() <= 1:
-        values *= 255
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
-
-
-def _from_lab(image: "Image.Image") -> "Image.Image":
-    """Convert CIE L*a*b* to sRGB."""
-    from PIL import ImageCms
-
-    lab, rgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.profileToProfile(image, lab, rgb, outputMode="RGB")

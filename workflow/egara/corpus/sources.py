@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.corpus.archives import Opening, SingleFile, Source
+from egara.corpus.archives import Opening, Source
 from egara.corpus.epub import Epub, is_epub
-from egara.corpus.folders import Folder, read_tree, search
+from egara.corpus.folders import Folder, SingleFile, read_tree, search
 from egara.corpus.limits import DPI, Budget, Limits
 from egara.corpus.manga109 import is_annotations, is_collection
 from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order

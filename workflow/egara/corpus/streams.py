@@ -8,7 +8,7 @@ from pathlib import Path
 
 from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source
 from egara.corpus.limits import Unreadable, check_bytes
-from egara.corpus.names import decode_name, is_comic_info, is_volume
+from egara.corpus.names import decode_name, distinct, is_comic_info, is_volume, label
 from egara.errors import EgaraError
 from egara.skipped import skipped
 
@@ -129,11 +129,11 @@ class Stream(Source):
                     raw = _raw_name(libarchive, entry)
                     name = decode_name(_mended(raw)) if raw else f"member {len(seen) + 1}"
                     if raw and raw in stored:
-                        again = self._label(name, ())
+                        again = label(name)
                         self._again[again] = self._again.get(again, 0) + 1
                         continue
                     stored.add(raw)
-                    name = self._label(name, seen)
+                    name = distinct(label(name), seen)
                     seen.add(name)
                     yield name, entry
         except libarchive.ArchiveError as error:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from egara.corpus.archives import ABSENT, LINK, Source
+from egara.corpus.archives import ABSENT, LINK, Source, blocks_of, whole
 from egara.corpus.limits import MEBIBYTE, Unreadable, check_bytes
-from egara.corpus.names import decode_name, is_volume
+from egara.corpus.names import decode_name, distinct, is_volume, label
 from egara.errors import EgaraError
 from egara.skipped import skipped
 
@@ -65,7 +65,7 @@ class Tar(Source):
                 self.skipped.append(skipped(self.path, name, "duplicate", reason))
             else:
                 text = decode_name(info.name.encode("utf-8", "surrogateescape"), utf8=True)
-                name = known[info.name] = self._label(text, self._infos)
+                name = known[info.name] = distinct(label(text), self._infos)
             self._infos[name] = info
         self._select(self._infos, {name: info.size for name, info in self._infos.items() if not self._is_beyond(name)})
 
@@ -123,18 +123,11 @@ class Tar(Source):
         if not info.isfile():
             raise Unreadable(LINK, "link")
         check_bytes(info.size, None, self.limits, "volume" if is_volume(name) else "member")
-        try:
-            given = 0
-            with self._archive.extractfile(info) as file:
-                while block := file.read(MEBIBYTE):
-                    given += len(block)
-                    yield block
-            if given < info.size:
-                raise Unreadable(f"damaged in the archive ({given} of {info.size} bytes)")
-        except (EgaraError, Unreadable, MemoryError):
-            raise
-        except Exception as error:
-            raise Unreadable(f"damaged in the archive ({error})") from error
+        yield from whole(self._extracted(info), info.size)
+
+    def _extracted(self, info: tarfile.TarInfo) -> Iterator[bytes]:
+        with self._archive.extractfile(info) as file:
+            yield from blocks_of(file)
 
 
 def is_tar(file: Path) -> bool:

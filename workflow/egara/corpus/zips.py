@@ -11,9 +11,9 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source
-from egara.corpus.limits import MEBIBYTE, Unreadable, check_bytes
-from egara.corpus.names import decode_name, is_volume
+from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source, blocks_of, whole
+from egara.corpus.limits import Unreadable, check_bytes
+from egara.corpus.names import decode_name, distinct, is_volume, label
 from egara.errors import EgaraError, counted
 from egara.skipped import skipped
 
@@ -172,7 +172,7 @@ class Zip(Source):
             if (name := known.get(entry.name)) is not None:
                 again[name] = again.get(name, 0) + 1
             else:
-                name = known[entry.name] = self._label(text, self._entries)
+                name = known[entry.name] = distinct(label(text), self._entries)
             self._entries[name] = entry
         self.skipped += [
             skipped(self.path, name, "duplicate", f"{name} is there {count + 1} times; the last one is taken", count)
@@ -211,28 +211,20 @@ class Zip(Source):
             raise Unreadable(f"packed with {method}, which is not read; expected {', '.join(_METHODS.values())}")
         if entry.place < 0:
             raise Unreadable("lies before the archive's first byte; expected all parts of a split archive in one")
-        try:
-            self._archive.seek(entry.place)
-            head = self._archive.read(30)
-            if head[:4] != _LOCAL or len(head) < 30:
-                raise Unreadable("damaged in the archive (no member where the directory names it)")
-            self._archive.seek(entry.place + 30 + sum(struct.unpack("<HH", head[26:30])))
-            info = zipfile.ZipInfo()
-            info.compress_type, info.CRC = entry.method, entry.checksum
-            info.compress_size, info.file_size = entry.packed, entry.size
-            info.filename = name
-            with zipfile.ZipExtFile(self._archive, "r", info) as file:
-                given = 0
-                while block := file.read(MEBIBYTE):
-                    given += len(block)
-                    yield block
-            if given < entry.size:
-                raise Unreadable(f"damaged in the archive ({given} of {entry.size} bytes)")
-        except (EgaraError, Unreadable, MemoryError):
-            raise
-        # False sizes and offsets, damaged streams: each raises an error of its own kind.
-        except Exception as error:
-            raise Unreadable(f"damaged in the archive ({error or type(error).__name__})") from error
+        yield from whole(self._unpacked(entry, name), entry.size)
+
+    def _unpacked(self, entry: Entry, name: str) -> Iterator[bytes]:
+        self._archive.seek(entry.place)
+        head = self._archive.read(30)
+        if head[:4] != _LOCAL or len(head) < 30:
+            raise Unreadable("damaged in the archive (no member where the directory names it)")
+        self._archive.seek(entry.place + 30 + sum(struct.unpack("<HH", head[26:30])))
+        info = zipfile.ZipInfo()
+        info.compress_type, info.CRC = entry.method, entry.checksum
+        info.compress_size, info.file_size = entry.packed, entry.size
+        info.filename = name
+        with zipfile.ZipExtFile(self._archive, "r", info) as file:
+            yield from blocks_of(file)
 
 
 def is_zip(head: bytes, content_end: bytes) -> bool:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from egara.cells import KEYS
-from egara.errors import EgaraError, run
+from egara.errors import EgaraError, counted, run
 from egara.progress import logger, parser
 
 # Bytes of figures on the page; what lies beyond is named by its file.
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> None:
         "answer": answer.summary(verdict, listed),
         "questions": questions,
         "lines": lines,
-        "settings": "" if verdict is None else answer.settings(len(verdict)),
+        "settings": "" if verdict is None else counted(len(verdict), "setting"),
         "overview": next((figure for figure in figures if figure.kind == "overview"), None),
         "limits": answer.limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
         "facts": list_facts(tables, base, options.seed),

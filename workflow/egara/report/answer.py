@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from egara.cells import KEYS
+from egara.errors import counted
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import fixed, probability
 from egara.tables.verdict import NO, NOTHING, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
@@ -122,7 +123,7 @@ def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
     run = works[works["corpus"] == "this run"]
     sets = run["sets"].fillna(0).astype(int)
     loras, authors = int(sets.sum()), run["author"].nunique()
-    text = f"{loras} LoRA{'s' * (loras != 1)}"
+    text = counted(loras, "LoRA")
     if verdict is not None:
         cells = len(verdict[list(KEYS)].drop_duplicates())
         text += f" in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid"
@@ -134,14 +135,12 @@ def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
     for level, what in ASKED.items():
         if reason := nothing_to_tell(level, run["author"].repeat(sets).tolist(), run["work"].repeat(sets).tolist()):
             reasons.setdefault(reason, []).append(what)
-    return " ".join([text, *(f"{_capital(why)}: nothing to tell about {_joined(of)}." for why, of in reasons.items())])
+    return " ".join(
+        [text, *(f"{_capital(why)}: nothing to tell about {' and '.join(of)}." for why, of in reasons.items())]
+    )
 
 
 ASKED = {"work": "works", "author_across_works": "authors"}
-
-
-def _joined(parts: list[str]) -> str:
-    return " and ".join(parts)
 
 
 WHAT = {"work": "the work", "author_across_works": "the author across works"}
@@ -166,7 +165,7 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
     numbers = (
         f"Top-1 {fixed(row[level])} against {fixed(row[f'{level}_chance'])} by chance, "
         f"{f'{100 * best:.0f} % of the way to perfect' if best > 0 else 'not above it'}; "
-        f"p {probability(row[f'{level}_p_corrected'])} corrected for {settings(len(verdict))}"
+        f"p {probability(row[f'{level}_p_corrected'])} corrected for {counted(len(verdict), 'setting')}"
     )
     if (tested[f"{level}_verdict"] == TOO_FEW).all():
         return (
@@ -180,7 +179,7 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
             f"{name_setting(row)}: {numbers}."
         )
     return (
-        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {settings(len(tested))}, best as "
+        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {counted(len(tested), 'setting')}, best as "
         f"{name_setting(row)} ({numbers})."
     )
 
@@ -248,11 +247,6 @@ def _number(value: int) -> str:
     return names[value] if value < len(names) else str(value)
 
 
-def settings(count: int) -> str:
-    """Write a number of settings."""
-    return f"{count} setting{'s' * (count != 1)}"
-
-
 def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap: "pd.DataFrame | None") -> list[str]:
     """What these results do not show, from what was run."""
     texts = [
@@ -285,8 +279,8 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
         )
     if UNSURE in set(verdict["author_across_works_verdict"]):
         texts.append(
-            f"“Unsure” is below 0.05 before the correction for {settings(len(verdict))} only. Few works allow few "
-            "exchanges of authors, so even a perfect score may not pass it."
+            f"“Unsure” is below 0.05 only before the correction for {counted(len(verdict), 'setting')}. Few works "
+            "allow few permutations of authors, so even a perfect score may not pass it."
         )
     if overlap is not None and overlap["measured"].notna().any():
         texts.append(
