@@ -97,7 +97,7 @@ def network(
     tail="scores",  # what follows the box: scores, objectness, label
     classes=1,
     face=0,
-    rows="cells",  # fillers: cells (one a cell), anchors (three a cell), or their number
+    rows="cells",  # fillers: cells (one per cell), anchors (three per cell), or their number
     lying=False,  # boxes in columns
     extras=0,
     fit="letterbox",

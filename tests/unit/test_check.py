@@ -126,7 +126,7 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
         "unknown key rank (did you mean grid.rank?)",
         "unknown key cuont (did you mean count?)",
         "sets.size is 0",
-        "works.tsv, row 3: work 't/wo' is no file name",
+        "works.tsv, row 3: work 't/wo' is not a valid file name",
         "works.tsv, row 4: work One is in row 2, too",
         "work one: gone.cbz: no such file or folder",
         "work one: away/*.cbz: matches nothing",

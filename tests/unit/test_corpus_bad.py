@@ -145,7 +145,12 @@ def test_many_small_members_can_be_a_bomb(tmp_path, kind):
 
 @pytest.mark.parametrize(
     ("width", "height", "expected"),
-    [(0, 5, "at least 1 x 1"), (5, 0, "at least 1 x 1"), (60_000, 1, "30000 a side"), (60_000, 60_000, "30000 a side")],
+    [
+        (0, 5, "at least 1 x 1"),
+        (5, 0, "at least 1 x 1"),
+        (60_000, 1, "30000 per side"),
+        (60_000, 60_000, "30000 per side"),
+    ],
 )
 def test_pages_of_no_or_too_many_pixels(tmp_path, width, height, expected):
     write_zip(tmp_path / "a.cbz", {**pages(), "3.png": header(width, height)})
@@ -253,7 +258,7 @@ def test_pdf_pages_keep_to_the_limits(tmp_path):
     expected = "p0001: image of 600 x 600 pixels; expected at most 1000 in all (pages.max_pixels)"
     assert [(row["member"], row["cause"], row["reason"]) for row in volume.skipped] == [("0", "limit", expected)]
     volume = read(tmp_path / "a.pdf", limits=Limits(points=100))
-    assert "600 x 600 points; expected at most 100 a side (pages.limits.points)" in volume.skipped[0]["reason"]
+    assert "600 x 600 points; expected at most 100 per side (pages.limits.points)" in volume.skipped[0]["reason"]
 
 
 def test_epubs_that_show_nothing_or_lack_their_package(tmp_path):

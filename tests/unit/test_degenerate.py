@@ -85,9 +85,9 @@ CASES = {
             "No author has two works: nothing to tell about authors.",
         ),
     ),
-    "one set a work": Case(
+    "one set per work": Case(
         ("a1", "a2", "b1", "b2"), 1, noise, "on", "no work has two LoRAs: it cannot be told",
-        ("No work has two LoRAs: nothing to tell about works.", "cannot be told: with so few exchanges"),
+        ("No work has two LoRAs: nothing to tell about works.", "cannot be told: with so few permutations"),
     ),
     "works are authors": Case(
         ("a1", "b1", "c1"), 3, noise, "off", "no author has two works: it cannot be told",
@@ -107,7 +107,7 @@ CASES = {
         ("No work has two LoRAs",),
     ),
     "one LoRA": Case(
-        ("a1",), 1, noise, "on", "one LoRA a cell: there is nothing to compare",
+        ("a1",), 1, noise, "on", "one LoRA per cell: there is nothing to compare",
         ("1 LoRA, one work by one author. There is nothing to compare with.",),
     ),
 }  # fmt: skip
@@ -252,7 +252,7 @@ def test_numbers_of_a_plan_fit_the_study_and_a_whole_study_has_no_remarks():
     plan = plan_of(whole)
     assert (plan.remarks, plan.silent, plan.umap) == ([], {}, True)
     few = plan_of(Case(("a1", "a2", "b1", "b2"), 30, noise, "on", "", ()))
-    assert len(few.remarks) == 1 and "exchanged among 4 works p cannot fall below about 0.33" in few.remarks[0]
+    assert len(few.remarks) == 1 and "permuted among 4 works p cannot fall below about 0.33" in few.remarks[0]
 
 
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 1), (3, 8), (2, 2, 2), (1, 1, 4)])

@@ -30,7 +30,7 @@ def test_works_table_is_all_that_a_user_writes(tmp_path):
         ("author\twork\nA\tw\n", "row 1: found author, work; column volumes is missing"),
         ("author\twork\tvolumes\n", "no work"),
         ("author\twork\tvolumes\nA\tw\t\n", "row 2: volumes is empty"),
-        ("author\twork\tvolumes\nA\ta/b\tx\n", "no file name"),
+        ("author\twork\tvolumes\nA\ta/b\tx\n", "not a valid file name"),
         ("author\twork\tvolumes\nA\tw\tx\nB\tW\ty\n", "row 3.*row 2"),
     ],
 )

@@ -86,7 +86,7 @@ def test_other_tables_of_a_user_are_read_alike(tmp_path):
     (tmp_path / "casts.csv").write_bytes(save(rows, ";", encoding="utf-16"))
     assert read_casts(tmp_path / "casts.csv", [Work("A", "b", ("x",))])["b"]["part"] == "1"
     (tmp_path / "casts.csv").write_bytes(save([*rows, rows[1]]))
-    with pytest.raises(EgaraError, match="row 4: work a is there twice"):
+    with pytest.raises(EgaraError, match="row 4: work a appears twice"):
         read_casts(tmp_path / "casts.csv", [])
 
 

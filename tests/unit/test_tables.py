@@ -189,7 +189,7 @@ def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study)
     assert "For the author, with so few exchanges of labels, p cannot fall below 0.333" in notes
     text = " ".join(answer.summary(table, None))
     assert (
-        "cannot be told: with so few exchanges of labels p cannot fall below 0.333" in text
+        "cannot be told: with so few permutations of labels p cannot fall below 0.333" in text
         and "too few to tell" in text
     )
     assert "not shown to carry the author" not in text
@@ -371,7 +371,7 @@ def test_works_table(study, tmp_path):
     (tmp_path / "w.skipped.tsv").write_text("source\tmember\tcause\tcount\treason\na\tb\tlost\t1\tc\n")
     with pytest.raises(EgaraError, match="cause 'lost'; expected one of unreadable, limit"):
         works.read_skipped(tmp_path / "w.skipped.tsv")
-    with pytest.raises(EgaraError, match="expected one file a work"):
+    with pytest.raises(EgaraError, match="expected one file per work"):
         works.work_table(of_work(study, "pages")[:1] * 2, [], [], [])
 
 

@@ -251,7 +251,7 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
     assert jobs["cluster_maps"] == jobs["map_exactly"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
     assert not {"map_neighbourhoods", "draw_clusters"} & set(jobs)
     (changed.folder / "config/few.csv").write_text("author\twork\tvolumes\nAda\tA-1\tvolumes/A-1\n")
-    assert "egara: one LoRA a cell: there is nothing to compare" in changed.snakemake("-n")
+    assert "egara: one LoRA per cell: there is nothing to compare" in changed.snakemake("-n")
     jobs = changed.planned()
     assert jobs["train_loras"] == jobs["draw_losses"] == jobs["tabulate_works"] == jobs["write_report"] == 1
     assert not {"compare_loras", "map_exactly", "score", "tabulate_verdict", "gather_maps", "draw_overview"} & set(jobs)

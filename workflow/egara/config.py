@@ -228,7 +228,7 @@ def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str
     casts: dict[str, dict[str, str]] = {}
     for number, cells in read_sheet(path, CAST_COLUMNS).rows:
         if cells["work"] in casts:
-            raise EgaraError(f"{path}, row {number}: work {cells['work']} is there twice; expected one row a work")
+            raise EgaraError(f"{path}, row {number}: work {cells['work']} appears twice; expected one row per work")
         casts[cells["work"]] = cells
     if missing := sorted({work.work for work in works} - set(casts)):
         raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")

@@ -62,7 +62,7 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
     )
     if not plan.compared:
         plan.remarks.append(
-            "one LoRA a cell: there is nothing to compare, so no vectors, maps, clusters or scores are made; the "
+            "one LoRA per cell: there is nothing to compare, so no vectors, maps, clusters or scores are made; the "
             "report shows the material and the losses"
         )
     else:
@@ -80,19 +80,19 @@ def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
         "work": [sets] * len(works),
         "author_across_works": list(Counter(work.author for work in works).values()),
     }
-    exchanged = {"work": "LoRAs", "author_across_works": "works"}
+    permuted = {"work": "LoRAs", "author_across_works": "works"}
     for level, labels in sizes.items():
         least = least_p(labels, permutations, complete=level != "work")
         if level not in plan.silent and least >= SIGNIFICANT:
             lines.append(
-                f"too few to tell {QUESTIONS[level]}: with labels exchanged among {sum(labels)} {exchanged[level]} p "
+                f"too few to tell {QUESTIONS[level]}: with labels permuted among {sum(labels)} {permuted[level]} p "
                 f"cannot fall below about {least:.2f}, however high the score"
             )
     return lines
 
 
 def least_p(sizes: list[int], permutations: int, complete: bool) -> float:
-    """Return the smallest p that exchanging labels among sum(sizes) items can give; `sizes` counts items a label.
+    """Return the smallest p that permuting labels among sum(sizes) items can give; `sizes` counts items per label.
 
     Assignments that part the items as the true labels do score as these; labels of one size may change places. With
     `complete`, all assignments are tried where there are at most `permutations`; else that many are drawn, and this

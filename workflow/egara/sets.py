@@ -1,4 +1,4 @@
-"""Faces -> image sets: N sets of M faces a work, each drawn without replacement (the paper's section 4.3).
+"""Faces -> image sets: N sets of M faces per work, each drawn without replacement (the paper's section 4.3).
 
 Controls draw otherwise: disjoint sets have no face in common, and same ones are all the first of the drawn sets.
 """

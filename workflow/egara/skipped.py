@@ -1,4 +1,4 @@
-"""What a stage leaves out, and why: one table beside each stage's own, one vocabulary of causes, one sentence.
+"""What a stage leaves out, and why: one table next to each stage's own, one vocabulary of causes, one sentence.
 
 Every stage that skips material writes a table `{work}.skipped.tsv` with the columns `COLUMNS`: one row per page, file,
 folder or group of faces, its cause, and how many of them a row stands for. The log, the table of works and the report

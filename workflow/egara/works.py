@@ -81,7 +81,7 @@ def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, in
 
 def _check_name(name: str, where: str) -> None:
     if not NAME.fullmatch(name):
-        raise EgaraError(f"{where}: work {name!r} is no file name; expected letters, digits, . and -")
+        raise EgaraError(f"{where}: work {name!r} is not a valid file name; expected letters, digits, . and -")
     if len(name) > LONGEST:
         raise EgaraError(f"{where}: work {name} has {len(name)} letters; expected at most {LONGEST}")
     if (ending := name.rpartition(".")[2].lower()) in ENDINGS and "." in name:

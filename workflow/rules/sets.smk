@@ -1,4 +1,4 @@
-"""Draw the training sets: N sets of M faces a work, without replacement within a set.
+"""Draw the training sets: N sets of M faces per work, without replacement within a set.
 
 Needs faces/{work}.tsv. Makes sets/{work}.tsv.
 """

@@ -16,7 +16,7 @@ from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.errors import EgaraError, counted
 from egara.faces.detectors import describe_detector
 
-OPEN = 10**6  # pixels a side of a page whose size is not known
+OPEN = 10**6  # side in pixels of a page whose size is not known
 
 
 @dataclass(frozen=True)

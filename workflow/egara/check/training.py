@@ -14,7 +14,7 @@ from egara.loras.base import check_base, find_base
 from egara.loras.parts import part_files
 
 FLAT = ("factors", "sketch")  # representations whose vectors are written where maps.incremental is vectors
-SKETCH = 256  # numbers a layer
+SKETCH = 256  # numbers per layer
 PROVENANCE = 16 * 1024  # bytes of a LoRA's header, about: layers' names, hashes of pictures, losses
 
 
@@ -68,7 +68,7 @@ def _local(name: str) -> Path | None:
 def count_numbers(folder: Path, targets: str | list[str], text_encoder: bool) -> tuple[int, int]:
     """Return inputs and outputs of all layers with a LoRA, summed, and their number, from the weights' headers.
 
-    Times a rank, the first is how many numbers a LoRA has. Loads torch, for the table of layers that the trainer has.
+    Times the rank, the first is how many numbers a LoRA has. Loads torch, for the table of layers that the trainer has.
     """
     from safetensors import safe_open
 

@@ -136,7 +136,7 @@ def _faces(found: Findings) -> list[str]:
         return []
     lines = [
         f"  detector   {found.detector or settings['faces']['detector'] + ': cannot be used'}",
-        f"  needed     {counted(least, 'face')} a work, in crops of at least "
+        f"  needed     {counted(least, 'face')} per work, in crops of at least "
         f"{settings['faces']['min_pixels']:,} pixels",
     ]
     numbers = {work: _number(one) for work, one in found.faces.items() if _number(one) is not None}
@@ -159,7 +159,7 @@ def _faces(found: Findings) -> list[str]:
             first, *others = [(size * times, f"{expected_overlap(size * times, size):.0%}") for times in (2, 4, 10)]
             with_more = ", ".join(f"{share} with {faces:,}" for faces, share in others)
             lines.append(
-                f"             with {first[0]:,} faces in a work two sets share {first[1]} on average, {with_more}"
+                f"             with {first[0]:,} faces per work, two sets share {first[1]} on average, {with_more}"
             )
     return lines
 
@@ -211,7 +211,7 @@ def _hours(found: Findings) -> list[str]:
     ]
     if hours.bytes:
         lines.append(
-            f"  memory     {in_bytes(hours.bytes)} a LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
+            f"  memory     {in_bytes(hours.bytes)} per LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
         )
     return lines
 

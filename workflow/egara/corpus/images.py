@@ -51,7 +51,7 @@ def decode(data: bytes, limits: Limits | None = None, frame: int = 0) -> "Image.
 
     Returns
     -------
-    The upright page in mode L (grey) or RGB, 8 bits a channel, on white.
+    The upright page in mode L (grey) or RGB, 8 bits per channel, on white.
 
     Raises
     ------

@@ -131,7 +131,7 @@ def check_pixels(width: int, height: int, limits: Limits, what: str = "page") ->
         raise Unreadable(f"{what} of {width} x {height} pixels; expected at least 1 x 1")
     if max(width, height) > limits.side:
         raise Unreadable(
-            f"{what} of {width} x {height} pixels; expected at most {limits.side} a side ({key('side')})", "limit"
+            f"{what} of {width} x {height} pixels; expected at most {limits.side} per side ({key('side')})", "limit"
         )
     if width * height > limits.pixels:
         raise Unreadable(

@@ -96,7 +96,7 @@ class Pdf(Source):
         # Sides of damaged pages may even be infinite, and no whole number.
         if not all(side <= self.limits.points for side in points):
             raise Unreadable(
-                f"page of {points[0]:g} x {points[1]:g} points; expected at most {self.limits.points} a side"
+                f"page of {points[0]:g} x {points[1]:g} points; expected at most {self.limits.points} per side"
                 f" ({key('points')})",
                 "limit",
             )

@@ -1,4 +1,4 @@
-"""What was left out on the way from volumes to sets: a sentence a cause, and the rows themselves behind a fold."""
+"""What was left out on the way from volumes to sets: one sentence per cause, and the rows themselves behind a fold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING

@@ -169,7 +169,7 @@ def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
     )
     if (tested[f"{level}_verdict"] == TOO_FEW).all():
         return (
-            f"Whether the weights carry {WHAT[level]} cannot be told: with so few exchanges of labels p cannot fall "
+            f"Whether the weights carry {WHAT[level]} cannot be told: with so few permutations of labels p cannot fall "
             f"below {probability(tested[f'{level}_p_least'].max())}, however high the score. The highest, "
             f"{name_setting(row)}: {numbers}."
         )
@@ -286,7 +286,7 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
         texts.append(
             f"Two sets of a work share {100 * overlap['measured'].mean():.0f} % of their faces on average, so LoRAs of "
             "a work are alike for that reason too, and p-values that permute single LoRAs (work; author, all "
-            "neighbours) take them for more independent than they are. “Other works only” exchanges whole works."
+            "neighbours) take them for more independent than they are. “Other works only” permutes whole works."
         )
     if set(verdict["token"]) - {"none"}:
         texts.append("Where captions hold a token per author or work, the token itself puts the label into training.")

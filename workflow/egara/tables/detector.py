@@ -16,7 +16,7 @@ ALL = "all works"
 
 
 def detector_table(paths: list[str]) -> "pd.DataFrame":
-    """One row a work, and one for all: precision and recall over all faces, average precision the mean over works."""
+    """One row per work, and one for all: precision and recall over all faces, average precision the mean over works."""
     import pandas as pd
 
     table = pd.concat([read_tsv(path, COLUMNS, text=["work", "detector"]) for path in paths], ignore_index=True)

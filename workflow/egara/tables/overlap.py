@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def overlap_table(faces: list[str], sets: list[str]) -> "pd.DataFrame":
-    """One row a work: work, faces, sets, set_size, expected and measured share of a set that another holds too."""
+    """One row per work: work, faces, sets, set_size, expected and measured share of a set that another holds too."""
     import pandas as pd
 
     pools, rows = by_work(faces, ".tsv"), []

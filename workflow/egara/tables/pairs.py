@@ -35,7 +35,7 @@ def read_groups(path: str | Path) -> dict[str, str]:
     """Read the kit of each work; an empty cell makes the work a kit of its own."""
     table = read_tsv(path, ["work", "group"], text=["work", "group"])
     if (twice := table["work"].duplicated()).any():
-        raise EgaraError(f"{path}: work {table['work'][twice].iloc[0]} is there twice; expected one row a work")
+        raise EgaraError(f"{path}: work {table['work'][twice].iloc[0]} appears twice; expected one row per work")
     return {work: group or work for work, group in zip(table["work"], table["group"], strict=True)}
 
 

@@ -25,7 +25,7 @@ def by_work(paths: list[str], ending: str) -> dict[str, str]:
     for path in paths:
         work = Path(path).name.removesuffix(ending)
         if work in found or not Path(path).name.endswith(ending):
-            raise EgaraError(f"{path}: expected one file a work, named {{work}}{ending}")
+            raise EgaraError(f"{path}: expected one file per work, named {{work}}{ending}")
         found[work] = path
     return found
 
@@ -56,7 +56,7 @@ def work_table(
     published: str | None = None,
     faces_skipped: list[str] | None = None,
 ) -> "pd.DataFrame":
-    """One row a work, in the order of `pages`.
+    """One row per work, in the order of `pages`.
 
     Returns
     -------

@@ -35,7 +35,9 @@ def read_answer(
     """
     table = (answer.T if layout.lying else answer).astype(np.float64)
     if table.shape[1] < 5 + layout.objectness or layout.labelled and table.shape[1] < 6:
-        raise EgaraError(f"answers {table.shape[1]} numbers a box; expected the layout {layout.name} as on other pages")
+        raise EgaraError(
+            f"answers {table.shape[1]} numbers per box; expected the layout {layout.name} as on other pages"
+        )
     sides = _unfold(table[:, :4], layout, facts) if layout.strides else table[:, :4]
     if layout.labelled:
         score = _of_labels(table[:, 4], table[:, 5], threshold, faces)

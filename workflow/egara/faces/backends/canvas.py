@@ -14,7 +14,7 @@ class Canvas:
     Attributes
     ----------
     pixels : float32 (1, 3, height, width).
-    scale : input pixels a page pixel, across and down.
+    scale : input pixels per page pixel, across and down.
     origin : input pixels left of the page and above it.
     """
 

@@ -1,10 +1,10 @@
 """What a network's answer means: told by what its file says of it, and else by the numbers themselves.
 
-    yolo       middle x, middle y, width, height, a score a class (YOLOv8, 11, 12; also their masks and poses)
+    yolo       middle x, middle y, width, height, one score per class (YOLOv8, 11, 12; also their masks and poses)
     yolov5     the same with an objectness before the classes (YOLOv5, 6, 7)
     yolox      the same, as offsets in a grid or decoded, of a page in the input's corner, BGR in 0 to 255
     end2end    left, top, right, bottom, score, class (YOLOv10, YOLO26, exports with nms=True)
-    rtdetr     shares of a stretched page: middle and size, then score and class, or a score a class
+    rtdetr     shares of a stretched page: middle and size, then score and class, or one score per class
 
 Every layout has a test that an answer passes or not; what the file says chooses between those that pass. None or
 several is an error: a box in the wrong place would be cut out like a face.
@@ -55,7 +55,7 @@ class Layout:
     name : as `faces.layout` calls it.
     lying : whether boxes are the answer's columns, not its rows.
     fit : how a page is put into the input, a key of `egara.faces.backends.canvas.FITS`.
-    labelled : whether a score and a class follow the box, not a score a class.
+    labelled : whether a score and a class follow the box, not one score per class.
     corners : whether a box is two corners, not a middle and a size.
     shares : whether its sides are shares of the input, not pixels.
     objectness : whether an objectness comes before the scores.
@@ -75,7 +75,7 @@ class Layout:
         """Return the layout as a person reads it."""
         box = "corners" if self.corners else "middle and size"
         unit = "grid cells" if self.strides else "shares of the input" if self.shares else "pixels"
-        scores = "score and class" if self.labelled else "a score a class"
+        scores = "score and class" if self.labelled else "one score per class"
         scores = f"objectness and {scores}" if self.objectness else scores
         return f"{self.name} ({box} in {unit}, {scores}; {self.fit})"
 
@@ -185,7 +185,7 @@ class Evidence:
         return self.labelled() and name not in self.facts.says and not (self.cells(1) or self.cells(3))
 
     def certain(self) -> bool:
-        """Tell whether every box has an objectness of 1, as YOLOv6 writes it: a box a cell, else like YOLOv5."""
+        """Tell whether every box has an objectness of 1, as YOLOv6 writes it: one box per cell, else like YOLOv5."""
         return bool((self.table[:, 4] == 1).all())
 
     def corners(self) -> bool:
