@@ -8,7 +8,7 @@ export PYTHONPATH := $(CURDIR)/workflow
 .PHONY: demo test test-cluster test-faults fuzz check bench clean
 
 demo: .venv/installed
-	$(BIN)/snakemake --cores all --configfile config/demo.yaml
+	$(BIN)/snakemake --cores all --configfile config/config.yaml
 	@$(BIN)/python -m egara.tables.show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv \
 		--report results/demo/report.html
 

@@ -102,7 +102,7 @@ def main() -> None:
     print(f"{usable_cores()} cores")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        time_check("demo", ["config/demo.yaml"], folder, options.repeats)
+        time_check("demo", ["config/config.yaml"], folder, options.repeats)
         (folder / "paper").mkdir()
         table = write_shelf(folder / "paper", 11, 10, 180)
         time_check("paper", ["config/paper.yaml", "--works", str(table)], folder, options.repeats)

@@ -17,8 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from train import sd15_unet
 
-from egara.loras.attention import use_packed_attention
-from egara.loras.packed import PackedAdapters, find_targets
+from egara.loras.training.attention import use_packed_attention
+from egara.loras.training.packed import PackedAdapters, find_targets
 
 GIB = 2**30
 LATENTS, TEXT = (4, 64, 64), (77, 768)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.loras.settings import Training
+from egara.loras.training.settings import Training
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "resources" / "base"
@@ -34,8 +34,8 @@ def draw_faces(folder: Path, work: str) -> None:
     import pandas as pd
     from PIL import Image
 
-    from egara.files import sha256, write_tsv
-    from egara.volumes.drawings import draw_figure
+    from egara.demo.drawings import draw_figure
+    from egara.io.files import sha256, write_tsv
 
     (folder / work).mkdir()
     rows = []
@@ -54,7 +54,7 @@ def write_sets(folder: Path, work: str, count: int) -> None:
     """Write the table of a work's sets, each set all its faces."""
     import pandas as pd
 
-    from egara.files import read_tsv, write_tsv
+    from egara.io.files import read_tsv, write_tsv
 
     faces = read_tsv(folder / f"{work}.tsv", ["face", "file", "sha256"], text=["face", "file", "sha256"])
     sets = [faces.assign(set=f"{number:02d}", order=range(FACES)) for number in range(count)]
@@ -65,15 +65,15 @@ def run_study(folder: Path, options: argparse.Namespace, training: Training) -> 
     """Return seconds a LoRA of the packed road."""
     works = [f"work{number}" for number in range(options.works)]
     start = time.perf_counter()
-    _python(folder, f"-m egara.loras.base --base {BASE} --output base.json")
+    _python(folder, f"-m egara.loras.base.find --base {BASE} --output base.json")
     common = f"--base base.json --threads 1 --device {options.device}"
     captions = ["--captions", json.dumps([CAPTION])]
     jobs = [
-        f"-m egara.loras.latents {common} --sets {work}.sets.tsv --crops {work} --resolution {training.resolution}"
-        f" --cache store/latents --output {work}.safetensors"
+        f"-m egara.loras.encoding.latents {common} --sets {work}.sets.tsv --crops {work}"
+        f" --resolution {training.resolution} --cache store/latents --output {work}.safetensors"
         for work in works
     ]
-    embed = "-m egara.loras.embeddings --base base.json --cache store/captions --output captions.safetensors"
+    embed = "-m egara.loras.encoding.captions --base base.json --cache store/captions --output captions.safetensors"
     _side_by_side(
         options, [lambda: _python(folder, embed, *captions), *(lambda j=job: _python(folder, j) for job in jobs)]
     )

@@ -24,12 +24,12 @@ from peft import LoraConfig, inject_adapter_in_model
 from processes import compare_processes
 
 from egara.cores import usable_cores
-from egara.loras.batches import Adapter, draw_batch
-from egara.loras.devices import choose_device, place_frozen
-from egara.loras.packed import TARGETS
-from egara.loras.parts import load_part
-from egara.loras.settings import PRECISIONS, Training
-from egara.loras.training import Frozen, autocast, make_pack, train_pack
+from egara.loras.base.components import load_part
+from egara.loras.base.devices import choose_device, place_frozen
+from egara.loras.training.batches import Adapter, draw_batch
+from egara.loras.training.loop import Frozen, autocast, make_pack, train_pack
+from egara.loras.training.packed import TARGETS
+from egara.loras.training.settings import PRECISIONS, Training
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "resources" / "base"

@@ -56,11 +56,11 @@ def write_loras(folder: Path, count: int, rank: int) -> list[str]:
 
 def read_once(paths: list[str]) -> float:
     """Seconds to read all factors of all files once, as any method must."""
-    from egara.loras.formats import read_lora
+    from egara.loras.files import read_lora
 
     start = time.perf_counter()
     for path in paths:
-        sum(float(pair.down[0, 0]) for pair in read_lora(path).layers.values())
+        sum(float(pair.lora_A[0, 0]) for pair in read_lora(path).layers.values())
     return time.perf_counter() - start
 
 
@@ -92,8 +92,8 @@ def peak() -> float:
 
 def files(options: argparse.Namespace) -> Iterator[str]:
     """Exact PCA of `delta` from files, and one LoRA more."""
-    from egara.maps import exact_pca
-    from egara.vectors.gram import gram_of_loras, read_layouts
+    from egara.projections import exact_pca
+    from egara.weights.gram import gram_of_loras, read_layouts
 
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder = Path(place)
@@ -128,8 +128,8 @@ def incremental(options: argparse.Namespace) -> Iterator[str]:
     """Exact PCA of a matrix of factors against scikit-learn's IncrementalPCA."""
     import sklearn.decomposition  # noqa: F401 - loading it is not part of the time
 
-    from egara.maps import exact_pca, incremental_pca
-    from egara.vectors.products import gram_of_columns
+    from egara.projections import exact_pca, incremental_pca
+    from egara.weights.products import gram_of_columns
 
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         path = Path(place, "matrix.npy")
@@ -154,8 +154,8 @@ def incremental(options: argparse.Namespace) -> Iterator[str]:
 def scores(options: argparse.Namespace) -> Iterator[str]:
     """A thousand permutations of all scores of one cell."""
     from egara.scores.distances import cosine_distances
-    from egara.scores.levels import LEVELS, describe_level, judge_level, score_level, score_variance
-    from egara.vectors.geometry import prepare
+    from egara.scores.hypotheses import LEVELS, describe_level, judge_level, score_level, score_variance
+    from egara.weights.geometry import prepare
 
     works = np.repeat(np.arange(-(-options.loras // SETS)), SETS)[: options.loras]
     authors = (works >= 3).astype(int)
@@ -173,12 +173,12 @@ def scores(options: argparse.Namespace) -> Iterator[str]:
 
 def many(options: argparse.Namespace) -> Iterator[str]:
     """Ten thousand LoRAs by their sketches; the sketches are noise of the right length, not read from files."""
-    from egara.maps import exact_pca
+    from egara.projections import exact_pca
     from egara.scores.distances import cosine_distances
     from egara.scores.neighbours import nearest
-    from egara.vectors.geometry import prepare
-    from egara.vectors.products import products_of_rows
-    from egara.vectors.sketch import SIDE
+    from egara.weights.geometry import prepare
+    from egara.weights.products import products_of_rows
+    from egara.weights.sketch import SIDE
 
     width = SIDE**2 * len(shapes())
     vectors = np.random.default_rng(0).standard_normal((options.many, width), dtype=np.float32)

@@ -16,7 +16,7 @@ def small_base(tmp_path_factory):
     """A base model of the embedded architecture with random weights, in diffusers' layout."""
     import torch
 
-    from egara.base import models
+    from egara.pretraining import models
 
     torch.set_num_threads(1)
     torch.manual_seed(5)

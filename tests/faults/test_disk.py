@@ -55,7 +55,7 @@ def test_every_stage_survives_a_full_disk(undisturbed, disturbed, disk):
     (disk / "filling").unlink()
     disturbed.change("neighbours: 3", "neighbours: 3, incremental: vectors")
     fill(disk, leaving=32 * 1024)  # room for the beginning of the matrix of vectors, not for all of it
-    matrix = f"results/tiny/vectors/{CELL}/factors.npy"
+    matrix = f"results/tiny/spaces/{CELL}/factors.npy"
     one_line(disturbed.snakemake(matrix, good=False), matrix, NO_SPACE)
     failed["flatten_loras"] += 1
     print(f"found the disk full: {failed.total()} jobs, {dict(failed)}")

@@ -13,10 +13,12 @@ from outcome import same_results
 
 # Each stage's command, as it stands behind `python -m` in a rule.
 STAGES = (
-    "egara.corpus", "egara.faces", "egara.sets", "egara.loras.base", "egara.base.samples", "egara.loras.latents",
-    "egara.loras.embeddings", "egara.loras", "egara.loras.losses", "egara.vectors", "egara.vectors.layers",
-    "egara.maps", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
-    "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.explorer", "egara.report",
+    "egara.corpus", "egara.faces", "egara.sets", "egara.loras.base.find", "egara.samples.base",
+    "egara.loras.encoding.latents",
+    "egara.loras.encoding.captions", "egara.loras", "egara.loras.training.losses", "egara.weights",
+    "egara.weights.layer_grams",
+    "egara.projections", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
+    "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.report.explorer", "egara.report",
 )  # fmt: skip
 TIMES = 4  # kills a stage at most; a job may end before its kill
 

@@ -25,13 +25,13 @@ def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, cop
 
 
 def test_spoiled_outputs_are_named_and_come_back_from_the_store(undisturbed, copied):
-    layers = f"results/tiny/vectors/{CELL}/delta.layers.npz"
+    layers = f"results/tiny/spaces/{CELL}/delta.layers.npz"
     forget_from(copied, "losses")
     for work, spoil in (("A-2", flip), ("B-1", cut)):
         output = copied.folder / loras(work)[2]
         part_from_links(output)
         spoil(output)
-        for target in (layers, f"results/tiny/vectors/{CELL}/factors.gram.npy"):
+        for target in (layers, f"results/tiny/spaces/{CELL}/factors.gram.npy"):
             one_line(copied.snakemake(target, good=False), loras(work)[2], "delete it and run again")
         output.unlink()
         copied.snakemake(loras(work)[2])

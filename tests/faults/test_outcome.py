@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from outcome import same_results
 
-from egara.files import replacing
+from egara.io.files import replacing
 
 
 def project(folder):

@@ -13,7 +13,7 @@ import numpy as np
 from fuzz.guard import writing_only
 
 from egara.corpus.limits import Limits, Unreadable
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 LIMITS = Limits(pixels=1_000_000, member=4)
 TARGETS: dict[str, Callable[[bytes], None]] = {}

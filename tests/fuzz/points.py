@@ -9,7 +9,7 @@ INDEX = "lora\tauthor\twork\tset\na\tA\tw\t00\nb\tB\tv\t00\n"
 @target("gram")
 def read_gram(data: bytes) -> None:
     """A Gram matrix."""
-    from egara.vectors.geometry import read_vectors
+    from egara.weights.geometry import read_vectors
 
     path = placed("gram.npy", data)
     (folder() / "index.tsv").write_text(INDEX)
@@ -21,7 +21,7 @@ def read_gram(data: bytes) -> None:
 @target("layer-grams")
 def read_layers(data: bytes) -> None:
     """Gram matrices of layers."""
-    from egara.vectors.layers import read_layer_grams
+    from egara.weights.layer_grams import read_layer_grams
 
     path = placed("layers.npz", data)
     with reading():
@@ -32,7 +32,7 @@ def read_layers(data: bytes) -> None:
 @target("nulls")
 def read_null_distributions(data: bytes) -> None:
     """Null distributions."""
-    from egara.scores.nulls import read_nulls
+    from egara.scores.multiple_testing import read_nulls
 
     path = placed("nulls.npz", data)
     with reading():
@@ -43,7 +43,7 @@ def read_null_distributions(data: bytes) -> None:
 @target("map")
 def read_map(data: bytes) -> None:
     """Coordinates of LoRAs."""
-    from egara.vectors.geometry import read_maps
+    from egara.weights.geometry import read_maps
 
     path = placed("map.tsv", data)
     with reading():

@@ -216,7 +216,7 @@ def header_of(data: bytes) -> bytes:
 
 def latents() -> list[bytes]:
     """Return gathered latents of one face, as they are written."""
-    from egara.loras.inputs import latent_inputs, latent_key
+    from egara.loras.encoding.inputs import latent_inputs, latent_key
 
     inputs = latent_inputs(BASE, TRANSFORM)
     note = {"faces": json.dumps([["00000", "i", latent_key("i", inputs)]]), "inputs": json.dumps(inputs)}
@@ -226,7 +226,7 @@ def latents() -> list[bytes]:
 
 def captions() -> list[bytes]:
     """Return one embedded caption, as it is written."""
-    from egara.loras.inputs import caption_inputs, caption_key, ids_name
+    from egara.loras.encoding.inputs import caption_inputs, caption_key, ids_name
 
     inputs = caption_inputs(BASE)
     note = {"captions": json.dumps({"c": caption_key("c", inputs)}), "inputs": json.dumps(inputs)}

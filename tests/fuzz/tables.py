@@ -37,7 +37,7 @@ def read_boxes(data: bytes) -> None:
 @target("works")
 def read_works_table(data: bytes) -> None:
     """The works table, and the places that it names."""
-    from egara.config import find_volumes
+    from egara.corpus.sources import resolve_volumes
     from egara.works import look_alikes, read_works
 
     path = placed("works.tsv", data)
@@ -45,7 +45,7 @@ def read_works_table(data: bytes) -> None:
         works = read_works(path)
         assert works and all(work.author and work.volumes for work in works)
         assert all(is_one_line(line) for line in look_alikes(works))
-        find_volumes(works)
+        resolve_volumes(works)
 
 
 @target("skipped")
@@ -62,7 +62,7 @@ def read_table_of_skipped(data: bytes) -> None:
 @target("casts")
 def read_casts_table(data: bytes) -> None:
     """The table of volumes to compose."""
-    from egara.config import read_casts
+    from egara.demo.casts import read_casts
     from egara.works import Work
 
     path = placed("casts.tsv", data)
@@ -75,7 +75,8 @@ def read_config(data: bytes) -> None:
     """The configuration, once YAML has read it."""
     import yaml
 
-    from egara.config import complete_config, find_files, list_cells, list_controls
+    from egara.cells import list_cells, list_controls
+    from egara.settings import complete_config, find_files
 
     try:
         given = yaml.safe_load(data)
@@ -103,7 +104,7 @@ def read_table_of_pages(data: bytes) -> None:
 @target("faces")
 def read_table_of_faces(data: bytes) -> None:
     """A table of faces, and the sets drawn from it."""
-    from egara.files import read_tsv
+    from egara.io.files import read_tsv
     from egara.sets import draw_sets
 
     path = placed("faces.tsv", data)

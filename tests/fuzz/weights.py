@@ -12,15 +12,15 @@ from fuzz.harness import TARGETS, check_boxes, folder, is_one_line, placed, read
 @target("lora")
 def read_lora_file(data: bytes) -> None:
     """A LoRA file of any layout."""
-    from egara.loras.formats import read_layout, read_lora
+    from egara.loras.files import read_layout, read_lora
 
     path = placed("a.safetensors", data)
     with reading():
         shapes = read_layout(path).shapes
         for flat in (True, False):
             for name, pair in read_lora(path, flat=flat).layers.items():
-                assert np.isfinite(pair.down).all() and np.isfinite(pair.up).all() and np.isfinite(pair.scale)
-                assert pair.down.shape[0] == pair.up.shape[1] == shapes[name].rank
+                assert np.isfinite(pair.lora_A).all() and np.isfinite(pair.lora_B).all() and np.isfinite(pair.scaling)
+                assert pair.lora_A.shape[0] == pair.lora_B.shape[1] == shapes[name].rank
 
 
 @target("lora-header")
@@ -41,8 +41,8 @@ def read_lora_alphas(data: bytes) -> None:
 @target("convert")
 def convert_lora(data: bytes) -> None:
     """A LoRA file that is written in another layout; what is written can be read."""
-    from egara.loras.formats import read_lora
-    from egara.loras.formats.__main__ import convert
+    from egara.loras.files import read_lora
+    from egara.loras.files.__main__ import convert
 
     path, written = placed("a.safetensors", data), folder() / "converted" / "b.safetensors"
     for layout in ("kohya", "peft"):
@@ -54,7 +54,7 @@ def convert_lora(data: bytes) -> None:
 @target("latents")
 def read_latents_file(data: bytes) -> None:
     """Gathered latents."""
-    from egara.loras.inputs import read_latents
+    from egara.loras.encoding.inputs import read_latents
 
     path = placed("latents.safetensors", data)
     with reading():
@@ -65,7 +65,7 @@ def read_latents_file(data: bytes) -> None:
 @target("captions")
 def read_captions_file(data: bytes) -> None:
     """Gathered captions."""
-    from egara.loras.inputs import read_caption
+    from egara.loras.encoding.inputs import read_caption
 
     path = placed("captions.safetensors", data)
     with reading():
@@ -88,7 +88,7 @@ TARGETS["captions-header"] = _with_header("captions")
 @target("entry")
 def read_cache_entry(data: bytes) -> None:
     """One entry of a cache."""
-    from egara.loras.cache import lacking, read_entry
+    from egara.loras.encoding.cache import lacking, read_entry
     from egara.loras.store import stored
 
     cache = folder() / "cache"
@@ -102,7 +102,7 @@ def read_cache_entry(data: bytes) -> None:
 @target("known")
 def read_known_products(data: bytes) -> None:
     """Inner products that are known already: a spoiled file is passed over."""
-    from egara.vectors.known import folder_of, recall
+    from egara.weights.gram_cache import folder_of, recall
 
     cache = folder() / "known"
     placed(f"{folder_of(cache, 'delta').relative_to(folder())}/a.safetensors", data)
@@ -114,7 +114,7 @@ def read_known_products(data: bytes) -> None:
 @target("description")
 def read_base_description(data: bytes) -> None:
     """The description of a base model."""
-    from egara.loras.description import part_hash, read_description
+    from egara.loras.base.description import part_hash, read_description
 
     path = placed("base.json", data)
     with reading():

@@ -149,7 +149,7 @@ def loras(work):
 
 
 def test_a_job_that_fails_is_tried_again_with_more_memory(project):
-    project.sabotage("egara.loras.latents", "A-1", "sys.exit('out of luck')")
+    project.sabotage("egara.loras.encoding.latents", "A-1", "sys.exit('out of luck')")
     before = last_job()
     project.run(latents("A-1"))
     assert (project.folder / latents("A-1")).is_file()
@@ -158,7 +158,7 @@ def test_a_job_that_fails_is_tried_again_with_more_memory(project):
 
 
 def test_a_job_past_its_walltime_is_tried_again_with_more_time(project):
-    project.sabotage("egara.loras.latents", "A-2", "time.sleep(600)")
+    project.sabotage("egara.loras.encoding.latents", "A-2", "time.sleep(600)")
     before = last_job()
     options = ("--set-resources", "encode_faces:runtime=attempt", "encode_faces:mem_mb=500")
     project.run(latents("A-2"), *options)
@@ -167,7 +167,7 @@ def test_a_job_past_its_walltime_is_tried_again_with_more_time(project):
 
 
 def test_a_cancelled_job_is_tried_again(project):
-    marker = project.sabotage("egara.loras.latents", "B-1", "time.sleep(600)")
+    marker = project.sabotage("egara.loras.encoding.latents", "B-1", "time.sleep(600)")
     before = last_job()
     running = project.start(latents("B-1"))
     assert wait(lambda: any(int(row.split()[0]) > before for row in queue("running")))
@@ -179,7 +179,7 @@ def test_a_cancelled_job_is_tried_again(project):
 
 
 def test_control_c_cancels_the_jobs_and_a_new_run_finishes(project):
-    marker = project.sabotage("egara.loras.latents", "B-2", "time.sleep(600)")
+    marker = project.sabotage("egara.loras.encoding.latents", "B-2", "time.sleep(600)")
     running = project.start(latents("B-2"))
     assert wait(marker.exists)
     os.killpg(running.pid, signal.SIGINT)

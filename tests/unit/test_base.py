@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egara.base.art import WORDS, batch_of_art, draw_heads
-from egara.volumes.artists import EVALUATED, SET_ASIDE, attribution
+from egara.demo.artists import EVALUATED, SET_ASIDE, attribution
+from egara.pretraining.art import WORDS, batch_of_art, draw_heads
 
 SHIPPED = Path(__file__).resolve().parents[2] / "resources" / "base"
 
@@ -32,7 +32,7 @@ def test_batches_vary_and_stay_in_range(art):
 
 
 def test_the_shared_caption_takes_few_tokens_and_any_script_has_some(small_base):
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     tokenizer = load_part(small_base, "tokenizer")
     words = tokenizer.tokenize("solo, manga style, face, v011")
@@ -57,8 +57,8 @@ def test_shipped_autoencoder_keeps_the_strokes_of_an_artist_it_never_saw():
     import torch
     from PIL import Image
 
-    from egara.loras.parts import load_part
-    from egara.volumes.drawings import draw_figure
+    from egara.demo.drawings import draw_figure
+    from egara.loras.base.components import load_part
 
     drawing = draw_figure("lorelei", "someone", "now", size=128)
     page = Image.new("L", drawing.image.size, 255)
@@ -76,7 +76,7 @@ def test_shipped_denoiser_predicts_noise_better_than_nothing():
     """On a clean latent with noise of medium strength the U-Net must explain most of the noise."""
     import torch
 
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     vae, unet, scheduler = (load_part(SHIPPED, part) for part in ("vae", "unet", "scheduler"))
     tokenizer, encoder = load_part(SHIPPED, "tokenizer"), load_part(SHIPPED, "text_encoder")

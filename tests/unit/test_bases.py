@@ -5,9 +5,9 @@ import shutil
 
 import pytest
 
-from egara.errors import EgaraError
-from egara.loras.base import describe_base, find_base
-from egara.loras.description import part_hash
+from egara.io.errors import EgaraError
+from egara.loras.base.description import part_hash
+from egara.loras.base.find import describe_base, find_base
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def as_variant(base, part, variant):
 def test_the_only_variant_is_described_and_loaded(base, tmp_path, caplog):
     import torch
 
-    from egara.loras.base import main
-    from egara.loras.parts import load_part, local_files
+    from egara.loras.base.components import load_part, local_files
+    from egara.loras.base.find import main
 
     plain = describe_base(str(base))
     renamed = [
@@ -107,7 +107,7 @@ def test_the_only_variant_is_described_and_loaded(base, tmp_path, caplog):
 
 
 def test_weights_in_several_files_are_whole_or_named(base):
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     model = load_part(base, "unet")
     (base / "unet" / "diffusion_pytorch_model.safetensors").unlink()

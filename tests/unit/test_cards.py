@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from egara.loras.cards import take_card
+from egara.loras.base.gpus import take_card
 
 JOB = """
 import sys, time
 from pathlib import Path
-from egara.loras.cards import take_card
+from egara.loras.base.gpus import take_card
 import os
 print(take_card(Path(sys.argv[1]), Path(sys.argv[2])), os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
 time.sleep(60)

@@ -3,7 +3,7 @@
 import pytest
 
 from egara.cells import format_cell, parse_cell
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 
 @pytest.mark.parametrize(

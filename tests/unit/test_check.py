@@ -17,9 +17,9 @@ from egara.check.findings import examine
 from egara.check.hours import count_hours
 from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
-from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
+from egara.settings import CHECKOUT
 
 HUB = "nobody/nowhere"  # a base that nobody has
 
@@ -260,9 +260,9 @@ def embedded(place):
 
 
 def test_sizes_of_files_are_those_of_real_loras(embedded):
-    from egara.loras.packed import PackedAdapters, find_targets
-    from egara.loras.parts import load_part
-    from egara.loras.saving import save_lora
+    from egara.loras.base.components import load_part
+    from egara.loras.files.saving import save_lora
+    from egara.loras.training.packed import PackedAdapters, find_targets
 
     study = read_study(embedded, [])
     base = training.find(study)

@@ -32,7 +32,7 @@ def commands():
 
 
 def test_all_stages_have_a_command_line():
-    stages = {"volumes", "corpus", "faces", "sets", "loras", "vectors", "maps", "clusters", "scores", "report"}
+    stages = {"demo", "corpus", "faces", "sets", "loras", "weights", "projections", "clusters", "scores", "report"}
     assert {f"egara.{stage}" for stage in stages} <= set(commands())
 
 

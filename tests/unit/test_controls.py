@@ -6,9 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.cells import format_cell, parse_cell
-from egara.config import list_controls
-from egara.errors import EgaraError
+from egara.cells import format_cell, list_controls, parse_cell
+from egara.io.errors import EgaraError
 from egara.scores.labels import codes
 from egara.sets import draw_sets
 from egara.tables import controls, show

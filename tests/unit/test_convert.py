@@ -8,11 +8,11 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sd15 import sd15_text_config, sd15_unet_config
 
-from egara.errors import EgaraError
-from egara.loras.formats import Factors, read_lora
-from egara.loras.formats.__main__ import main
-from egara.loras.formats.names import GRAMMARS, dotted, kohya_name, place_of
-from egara.loras.formats.writing import write_lora
+from egara.io.errors import EgaraError
+from egara.loras.files import Factors, read_lora
+from egara.loras.files.__main__ import main
+from egara.loras.files.names import GRAMMARS, dotted, kohya_name, place_of
+from egara.loras.files.writing import write_lora
 
 ATTENTION = "down_blocks.1.attentions.0.transformer_blocks.0"
 
@@ -61,12 +61,12 @@ def pair(rank=2, inputs=6, outputs=4, scale=1.0, seed=0):
 
 
 def delta(factors):
-    flat = [values.reshape(values.shape[0], -1).astype(np.float64) for values in (factors.down, factors.up)]
-    return factors.scale * flat[1] @ flat[0]
+    flat = [values.reshape(values.shape[0], -1).astype(np.float64) for values in (factors.lora_A, factors.lora_B)]
+    return factors.scaling * flat[1] @ flat[0]
 
 
 def stored(stem, factors, down, up, **more):
-    return {f"{stem}{down}": factors.down, f"{stem}{up}": factors.up} | {
+    return {f"{stem}{down}": factors.lora_A, f"{stem}{up}": factors.lora_B} | {
         f"{stem}.{key}": value for key, value in more.items()
     }
 
@@ -118,9 +118,9 @@ def test_every_layout_gives_the_same_layer(tmp_path, name, ends, layer):
     save_file(stored(name, factors, *ends), path)
     ((read, found),) = read_lora(path).layers.items()
     assert read == (layer or f"unet.{ATTENTION}.attn1.to_q")
-    np.testing.assert_array_equal(found.down, factors.down)
-    np.testing.assert_array_equal(found.up, factors.up)
-    assert found.scale == 1
+    np.testing.assert_array_equal(found.lora_A, factors.lora_A)
+    np.testing.assert_array_equal(found.lora_B, factors.lora_B)
+    assert found.scaling == 1
 
 
 def test_a_file_may_mix_names(tmp_path):
@@ -144,7 +144,7 @@ def test_each_layer_has_its_own_alpha(tmp_path):
         more = {} if alpha is None else {"alpha": np.array(alpha, np.float16)}
         tensors |= stored(f"lora_unet_{name}", pair(rank=4), *KOHYA, **more)
     save_file(tensors, tmp_path / "a.safetensors")
-    scales = {name: factors.scale for name, factors in read_lora(tmp_path / "a.safetensors").layers.items()}
+    scales = {name: factors.scaling for name, factors in read_lora(tmp_path / "a.safetensors").layers.items()}
     assert scales == {
         "unet.conv_in": 2.0,
         "unet.conv_out": 0.25,
@@ -184,7 +184,7 @@ def test_there_and_back_is_the_same_file_content(tmp_path):
     for name, values in first.items():
         np.testing.assert_array_equal(values, last[name])  # shapes, too
     for name, factors in read_lora(back).layers.items():
-        assert factors.scale == read_lora(tmp_path / "a.safetensors").layers[name].scale == 1.5
+        assert factors.scaling == read_lora(tmp_path / "a.safetensors").layers[name].scaling == 1.5
     stored = load_file(kohya)
     assert stored["lora_unet_down_blocks_0_resnets_1_conv1.lora_down.weight"].shape == (2, 3, 3, 3)
     assert stored["lora_te_text_model_encoder_layers_0_mlp_fc1.alpha"] == 3
@@ -235,14 +235,14 @@ def test_half_precision_rounds_to_the_nearest(tmp_path, dtype, precision, layout
     by_torch = [v for name, v in load_torch(target).items() if not name.endswith(".alpha")]
     assert {values.dtype for values in by_torch} == {getattr(torch, dtype)}
     for name, factors in read_lora(target, flat=False).layers.items():
-        expected = torch.from_numpy(layers[name].down).to(getattr(torch, dtype)).float().numpy()
-        np.testing.assert_array_equal(factors.down, expected)
-        np.testing.assert_allclose(factors.down, layers[name].down, rtol=precision)
-        assert factors.scale == pytest.approx(0.35)
+        expected = torch.from_numpy(layers[name].lora_A).to(getattr(torch, dtype)).float().numpy()
+        np.testing.assert_array_equal(factors.lora_A, expected)
+        np.testing.assert_allclose(factors.lora_A, layers[name].lora_A, rtol=precision)
+        assert factors.scaling == pytest.approx(0.35)
 
 
 def test_values_beyond_a_precision_write_nothing(tmp_path):
-    layers = {"unet.conv_in": pair()._replace(up=np.full((4, 2), 1e5, np.float32))}
+    layers = {"unet.conv_in": pair()._replace(lora_B=np.full((4, 2), 1e5, np.float32))}
     write_lora(tmp_path / "a.safetensors", layers)
     with pytest.raises(EgaraError, match="float16"):
         convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors", "kohya", "--dtype", "float16")

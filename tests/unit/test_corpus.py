@@ -19,7 +19,7 @@ from egara.corpus.images import decode
 from egara.corpus.manga109 import annotation_file, read_annotations
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import find_volumes, name_volumes
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import COLUMNS
 
 

@@ -34,7 +34,7 @@ from egara.corpus.__main__ import main
 from egara.corpus.limits import Limits
 from egara.corpus.pages import NoPage, leave_out_copies
 from egara.corpus.sources import find_volumes
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 WRITERS = {"cbz": write_zip, "cbt": write_tar, "cb7": write_7z, "cbr": write_rar, "folder": write_folder}
 ARCHIVES = [kind for kind in WRITERS if kind != "folder"]

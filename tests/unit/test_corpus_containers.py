@@ -19,7 +19,7 @@ from PIL import Image
 from egara.corpus import iterate_pages, list_volume, open_page
 from egara.corpus.limits import Limits
 from egara.corpus.sources import open_volume
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 NAMES = ["1.jpg", "2.jpg", "10.jpg", "extra/1.jpg"]
 

@@ -12,23 +12,24 @@ import pytest
 from small_study import write_material
 from test_report import Page
 
-from egara import clusters, maps
-from egara.config import complete_config
-from egara.explorer import __main__ as explorer
+from egara import clusters
+from egara import projections as maps
 from egara.feasibility import least_p, plan_study
 from egara.figures import clusters as draw_clusters
 from egara.figures import components, distances, incremental, overview
 from egara.figures import layers as draw_layers
 from egara.report import __main__ as report
+from egara.report.explorer import __main__ as explorer
 from egara.scores import __main__ as scores
 from egara.scores import layers
 from egara.scores.permutations import exchange
 from egara.scores.permutations import least_p as least_of
+from egara.settings import complete_config
 from egara.tables import clusters as cluster_table
 from egara.tables import controls, cosine, grid, methods, neighbours, overlap, verdict
 from egara.tables import layers as layer_table
 from egara.tables import works as works_table
-from egara.vectors.layers import LayerGrams, write_layer_grams
+from egara.weights.layer_grams import LayerGrams, write_layer_grams
 from egara.works import Work
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~author"
@@ -123,7 +124,7 @@ def compare(case, root, plan):
     rows = [(work[0], work, f"{number:02d}") for work in case.works for number in range(case.sets)]
     index = pd.DataFrame(rows, columns=["author", "work", "set"])
     points, place = case.points(case.works, case.sets), f"{CELL}/delta_l2~{case.l2}"
-    vectors = root / "vectors" / CELL
+    vectors = root / "spaces" / CELL
     for folder in (vectors, root / "figures"):
         folder.mkdir(parents=True)
     index.assign(lora="x", norm=1.0).to_csv(vectors / "delta.tsv", sep="\t", index=False)
@@ -136,7 +137,7 @@ def compare(case, root, plan):
     setting = ["--cell", CELL, "--representation", "delta", "--l2", case.l2]
     pairs = {}
     for name in ["ipca", "pca", *(["umap"] if plan.umap else [])]:
-        path = root / "maps" / place / f"{name}.tsv"
+        path = root / "projections" / place / f"{name}.tsv"
         variance = [] if name == "umap" else ["--variance", str(path.with_suffix(".variance.tsv"))]
         maps.main([*files, "--map", name, "--l2", case.l2, "--seed", "0", "--output", str(path), *variance])
         pairs[name] = f"{name}={path}"
@@ -164,16 +165,16 @@ def compare(case, root, plan):
         kind.main([*arguments, "--output", f"{root}/figures/{name}.svg"])
 
     for name in ("ipca", "pca"):
-        path = root / "maps" / place / name
+        path = root / "projections" / place / name
         figure(
             components, name, "--map", f"{path}.tsv", "--variance", f"{path}.variance.tsv", *setting, "--method", name
         )
-    variances = [f"{root}/maps/{place}/{name}.variance.tsv" for name in ("ipca", "pca")]
+    variances = [f"{root}/projections/{place}/{name}.variance.tsv" for name in ("ipca", "pca")]
     both = [
         "--ipca",
-        f"{root}/maps/{place}/ipca.tsv",
+        f"{root}/projections/{place}/ipca.tsv",
         "--pca",
-        f"{root}/maps/{place}/pca.tsv",
+        f"{root}/projections/{place}/pca.tsv",
         "--variance",
         *variances,
     ]
@@ -183,9 +184,17 @@ def compare(case, root, plan):
     figure(overview, "overview", "--neighbours", f"{root}/tables/neighbours.tsv")
     figure(draw_layers, "layers", "--layers", f"{root}/layers.tsv", *setting)
     if plan.umap:
-        figure(draw_clusters, "umap", "--map", f"{root}/maps/{place}/umap.tsv", "--clusters", str(clustered), *setting)
+        figure(
+            draw_clusters,
+            "umap",
+            "--map",
+            f"{root}/projections/{place}/umap.tsv",
+            "--clusters",
+            str(clustered),
+            *setting,
+        )
     explorer.main(
-        ["--spaces", str(root / "maps" / place), "--vectors", str(root / "vectors")]
+        ["--spaces", str(root / "projections" / place), "--vectors", str(root / "spaces")]
         + ["--output", str(root / "explorer.json")]
     )
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from egara.faces.examples import SMALLEST, Scene, crop, draw_batch, lay_figures
-from egara.faces.figures import Figure, vary
-from egara.faces.shapes import add_hair, draw_thing
-from egara.faces.train import Settings, main, targets, train
+from egara.pretraining.characters import Figure, vary
+from egara.pretraining.detector import Settings, main, targets, train
+from egara.pretraining.examples import SMALLEST, Scene, crop, draw_batch, lay_figures
+from egara.pretraining.shapes import add_hair, draw_thing
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_varied_heads_have_about_the_wanted_height(figures):
 
 
 def test_laid_figures_frame_ink_and_hide_what_they_cover(figures, monkeypatch):
-    monkeypatch.setattr("egara.faces.examples.THING", 0.0)
+    monkeypatch.setattr("egara.pretraining.examples.THING", 0.0)
     draw = np.random.default_rng(2)
     paper = np.full((320, 320), 255, np.uint8)
     below = np.array([[100.0, 100, 220, 220, 1.0]])
@@ -104,7 +104,7 @@ def test_graph_answers_as_the_network_and_training_lowers_the_loss(scenes, figur
     import onnxruntime
     import torch
 
-    from egara.faces.network import to_onnx
+    from egara.pretraining.network import to_onnx
 
     torch.set_num_threads(1)
     records = []
@@ -124,7 +124,7 @@ def test_graph_answers_as_the_network_and_training_lowers_the_loss(scenes, figur
 
 
 def test_evaluated_style_cannot_be_held_out(tmp_path):
-    from egara.errors import EgaraError
+    from egara.io.errors import EgaraError
 
     with pytest.raises(EgaraError, match="lorelei: not a set-aside style"):
         main(["--hold-out", "lorelei", "--output", str(tmp_path / "d.onnx")])

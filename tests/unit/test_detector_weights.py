@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from egara.errors import EgaraError
+from egara.demo.artists import EVALUATED, SET_ASIDE, attribution
+from egara.demo.composition import CastMember, compose_page
 from egara.faces.accuracy import measure
 from egara.faces.backends.own import OwnDetector
 from egara.faces.detectors import WEIGHTS, load_detector
 from egara.faces.protocol import Page
-from egara.volumes.artists import EVALUATED, SET_ASIDE, attribution
-from egara.volumes.composition import CastMember, compose_page
+from egara.io.errors import EgaraError
 
 UNSEEN = "notionists"
 

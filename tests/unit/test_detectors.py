@@ -8,8 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-from egara.config import complete_config
-from egara.errors import EgaraError
 from egara.faces.backends import own
 from egara.faces.backends.anime import as_pillow_image, known_face
 from egara.faces.backends.canvas import corner, letterbox, stretch
@@ -24,6 +22,8 @@ from egara.faces.detectors import (
     read_arguments,
 )
 from egara.faces.protocol import Page, PageFailed
+from egara.io.errors import EgaraError
+from egara.settings import complete_config
 
 BLANK = np.full((90, 120), 255, np.uint8)
 
@@ -270,7 +270,7 @@ def test_faces_of_the_configuration_are_checked(key, value):
 def test_help_needs_no_heavy_library():
     code = (
         "import sys\n"
-        "from egara.faces import __main__, evaluate, train\n"
+        "from egara.faces import __main__, evaluate\nfrom egara.pretraining import detector as train\n"
         "for module in (__main__, evaluate, train):\n"
         "    try: module.main(['--help'])\n"
         "    except SystemExit: pass\n"

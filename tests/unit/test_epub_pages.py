@@ -8,7 +8,7 @@ from test_corpus_containers import page
 
 from egara.corpus import iterate_pages, list_volume
 from egara.corpus.limits import Limits
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 CONTAINER = '<container><rootfiles><rootfile full-path="OEBPS/book.opf"/></rootfiles></container>'
 

@@ -15,14 +15,14 @@ import pytest
 from PIL import Image
 from small_study import INDEPENDENT, SHARED, WORKS, build
 
-from egara.errors import EgaraError
-from egara.explorer.__main__ import main
-from egara.explorer.faces import SHOWN, SIDE, make_sheet
-from egara.explorer.points import FEW, choose, quantise
+from egara.io.errors import EgaraError
 from egara.report.__main__ import main as report
+from egara.report.explorer.__main__ import main
+from egara.report.explorer.faces import SHOWN, SIDE, make_sheet
+from egara.report.explorer.points import FEW, choose, quantise
 from egara.scores.distances import cosine_distances
 from egara.scores.neighbours import nearest
-from egara.vectors.geometry import prepare, read_vectors
+from egara.weights.geometry import prepare, read_vectors
 
 HOSTILE = "</script><b>“絵”</b> & א"
 
@@ -40,8 +40,8 @@ def study(tmp_path_factory):
 
 
 def options(root):
-    spaces = sorted(str(path) for path in root.glob("maps/*/*"))
-    return ["--spaces", *spaces, "--vectors", str(root / "vectors")]
+    spaces = sorted(str(path) for path in root.glob("projections/*/*"))
+    return ["--spaces", *spaces, "--vectors", str(root / "spaces")]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def content(study):
 def test_coordinates_are_the_maps_to_half_a_step(study, content):
     assert len(content["spaces"]) == 2 * 2 and len(content["loras"]) == len(WORKS) * 3
     for space in content["spaces"]:
-        place = study / "maps" / space["cell"] / f"{space['representation']}_l2~{space['l2']}"
+        place = study / "projections" / space["cell"] / f"{space['representation']}_l2~{space['l2']}"
         assert set(space["maps"]) == {path.stem for path in place.glob("?*pca.tsv")} | {"pca"}
         for name, stored in space["maps"].items():
             table = pd.read_csv(place / f"{name}.tsv", sep="\t")
@@ -66,7 +66,7 @@ def test_coordinates_are_the_maps_to_half_a_step(study, content):
 
 
 def neighbours_of(study, space):
-    folder = study / "vectors" / space["cell"]
+    folder = study / "spaces" / space["cell"]
     gram, _ = read_vectors(folder / f"{space['representation']}.gram.npy", folder / f"{space['representation']}.tsv")
     distances = cosine_distances(prepare(gram, space["l2"] == "on"))
     return distances, nearest(distances, ~np.eye(len(distances), dtype=bool), 5)
@@ -127,10 +127,10 @@ def test_strips_are_the_first_faces_of_each_set(tmp_path):
 
 def test_spaces_must_hold_the_same_loras(study, tmp_path):
     other = build(tmp_path, cells=[INDEPENDENT], l2=["on"], works=WORKS[:4], sets=2)
-    shutil.copytree(other / "maps" / INDEPENDENT, study / "mixed" / "maps" / INDEPENDENT)
-    shutil.copytree(study / "maps" / SHARED, study / "mixed" / "maps" / SHARED)
+    shutil.copytree(other / "projections" / INDEPENDENT, study / "mixed" / "projections" / INDEPENDENT)
+    shutil.copytree(study / "projections" / SHARED, study / "mixed" / "projections" / SHARED)
     for cell, root in ((INDEPENDENT, other), (SHARED, study)):
-        shutil.copytree(root / "vectors" / cell, study / "mixed" / "vectors" / cell)
+        shutil.copytree(root / "spaces" / cell, study / "mixed" / "spaces" / cell)
     with pytest.raises(EgaraError, match="other LoRAs than in"):
         main([*options(study / "mixed"), "--output", str(tmp_path / "e.json")])
 

@@ -6,12 +6,12 @@ import pytest
 from PIL import Image
 
 from egara.corpus.__main__ import main as list_pages
-from egara.errors import EgaraError
 from egara.faces import evaluate
 from egara.faces.__main__ import main
 from egara.faces.crops import COLUMNS, Cropping, crop_window, say_share, write_crops
 from egara.faces.protocol import Page
-from egara.files import replacing_folder, sha256
+from egara.io.errors import EgaraError
+from egara.io.files import replacing_folder, sha256
 from egara.skipped import COLUMNS as SKIPPED_COLUMNS
 
 

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from small_study import INDEPENDENT, WORKS, build
 
-from egara.errors import EgaraError
 from egara.figures import clusters, components, distances, overview, style
+from egara.io.errors import EgaraError
 from egara.report.images import read_figure
 from egara.tables import neighbours
 
@@ -28,7 +28,7 @@ def place(study, folder, name="delta"):
 
 
 def draw_components(study, *output):
-    maps = place(study, "maps")
+    maps = place(study, "projections")
     components.main(
         ["--map", str(maps / "pca.tsv"), "--variance", str(maps / "pca.variance.tsv"), "--method", "pca", *SETTING]
         + ["--output", *map(str, output)]
@@ -36,12 +36,12 @@ def draw_components(study, *output):
 
 
 def draw_clusters(study, output):
-    maps, found = place(study, "maps") / "pca.tsv", place(study, "clusters") / "hdbscan.tsv"
+    maps, found = place(study, "projections") / "pca.tsv", place(study, "clusters") / "hdbscan.tsv"
     clusters.main(["--map", str(maps), "--clusters", str(found), "--name", "pca", *SETTING, "--output", str(output)])
 
 
 def draw_distances(study, output):
-    files = {name: study / "vectors" / INDEPENDENT / f"{name}.gram.npy" for name in ("factors", "delta")}
+    files = {name: study / "spaces" / INDEPENDENT / f"{name}.gram.npy" for name in ("factors", "delta")}
     grams = [f"{name}={path}" for name, path in files.items()]
     indexes = [pair.replace(".gram.npy", ".tsv") for pair in grams]
     distances.main(
@@ -87,7 +87,7 @@ def test_a_second_run_gives_the_same_file(study, tmp_path, draw):
 
 def test_components_say_which_they_are_and_how_much_they_hold(study, tmp_path):
     draw_components(study, tmp_path / "a.svg", tmp_path / "a.png")
-    ratios = pd.read_csv(place(study, "maps") / "pca.variance.tsv", sep="\t")["ratio"]
+    ratios = pd.read_csv(place(study, "projections") / "pca.variance.tsv", sep="\t")["ratio"]
     shown = texts(tmp_path / "a.svg")
     assert "Components 1 and 2" in shown
     assert "Components 7 and 8 (the last two; published: 41 and 42)" in shown
@@ -132,7 +132,7 @@ def test_outline_holds_its_points_even_if_there_is_only_one():
 def test_clusters_of_another_map_are_refused(study, tmp_path):
     table = pd.read_csv(place(study, "clusters") / "hdbscan.tsv", sep="\t")
     table.iloc[::-1].to_csv(tmp_path / "h.tsv", sep="\t", index=False)
-    maps = place(study, "maps") / "pca.tsv"
+    maps = place(study, "projections") / "pca.tsv"
     with pytest.raises(EgaraError, match="are not the map's LoRAs"):
         clusters.main(
             ["--map", str(maps), "--clusters", str(tmp_path / "h.tsv"), "--name", "pca", *SETTING]

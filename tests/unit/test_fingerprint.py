@@ -42,6 +42,19 @@ def test_logic_counts_even_behind_a_late_import(package):
     assert take() != before
 
 
+def test_modules_that_are_discovered_count(package):
+    root, take = package
+    (root / "plugins").mkdir()
+    (root / "plugins" / "__init__.py").write_text("")
+    (root / "plugins" / "first.py").write_text("VALUE = 1\n")
+    (root / "helper.py").write_text(
+        "from egara.registry import discover\n\n\ndef half(x):\n    discover('egara.plugins')\n    return x / 2\n"
+    )
+    before = take()
+    (root / "plugins" / "first.py").write_text("VALUE = 2\n")
+    assert take() != before
+
+
 def test_a_module_that_is_not_there_is_an_error(package):
     with pytest.raises(ModuleNotFoundError):
         package[1]("egara.nothing")
@@ -55,5 +68,5 @@ def test_stages_do_not_see_each_other():
         if name not in reached:
             reached.add(name)
             waiting += [found for found in module._imports(name) if module._file(found)]
-    later = ("maps", "clusters", "scores", "vectors", "tables", "figures", "report")
+    later = ("projections", "clusters", "scores", "weights", "tables", "figures", "report")
     assert not [name for name in reached if name.startswith(tuple(f"egara.{stage}" for stage in later))]

@@ -4,8 +4,8 @@ import pytest
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
-from egara.config import complete_config, find_files
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
+from egara.settings import complete_config, find_files
 
 
 def from_command_line(*entries):

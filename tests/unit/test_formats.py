@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from egara.errors import EgaraError
-from egara.loras.formats import read_layout, read_lora
+from egara.io.errors import EgaraError
+from egara.loras.files import read_layout, read_lora
 
 LAYER = "unet.mid.attn.to_q"
 
@@ -29,8 +29,8 @@ def test_factors_and_provenance_come_back(tmp_path):
     save_file(stored, path, metadata={"egara": json.dumps({"author": "A", "set": "03"})})
     lora = read_lora(path)
     assert lora.header == {"author": "A", "set": "03"}
-    np.testing.assert_array_equal(lora.layers[LAYER].down, stored[f"{LAYER}.lora_A.weight"])
-    np.testing.assert_array_equal(lora.layers[LAYER].up, stored[f"{LAYER}.lora_B.weight"])
+    np.testing.assert_array_equal(lora.layers[LAYER].lora_A, stored[f"{LAYER}.lora_A.weight"])
+    np.testing.assert_array_equal(lora.layers[LAYER].lora_B, stored[f"{LAYER}.lora_B.weight"])
     assert read_layout(path).shapes == {LAYER: (2, 5, 3)}
 
 
@@ -55,15 +55,15 @@ def test_layers_are_sorted_and_can_be_chosen(tmp_path):
 )
 def test_scale_is_alpha_over_rank(tmp_path, header, scale):
     save_file(tensors(), tmp_path / "a.safetensors", metadata=header)
-    assert read_lora(tmp_path / "a.safetensors").layers[LAYER].scale == pytest.approx(scale)
+    assert read_lora(tmp_path / "a.safetensors").layers[LAYER].scaling == pytest.approx(scale)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64])
 def test_other_precisions_become_float32(tmp_path, dtype):
     save_file(tensors(dtype), tmp_path / "a.safetensors")
     pair = read_lora(tmp_path / "a.safetensors").layers[LAYER]
-    assert pair.down.dtype == pair.up.dtype == np.float32
-    np.testing.assert_allclose(pair.down, tensors()[f"{LAYER}.lora_A.weight"], rtol=2e-3)
+    assert pair.lora_A.dtype == pair.lora_B.dtype == np.float32
+    np.testing.assert_allclose(pair.lora_A, tensors()[f"{LAYER}.lora_A.weight"], rtol=2e-3)
 
 
 def test_bfloat16_is_read_by_its_bits(tmp_path):
@@ -78,15 +78,15 @@ def test_bfloat16_is_read_by_its_bits(tmp_path):
     content = len(text).to_bytes(8, "little") + text + upper.tobytes() + other.tobytes()
     (tmp_path / "a.safetensors").write_bytes(content)
     pair = read_lora(tmp_path / "a.safetensors").layers[LAYER]
-    np.testing.assert_allclose(pair.down, values, rtol=2**-7)
-    np.testing.assert_array_equal(pair.up, other)
+    np.testing.assert_allclose(pair.lora_A, values, rtol=2**-7)
+    np.testing.assert_array_equal(pair.lora_B, other)
 
 
 def test_factors_of_convolutions_become_matrices(tmp_path):
     down, up = np.arange(2 * 4 * 9.0, dtype=np.float32).reshape(2, 4, 3, 3), np.ones((6, 2, 1, 1), np.float32)
     save_file({f"{LAYER}.lora_A.weight": down, f"{LAYER}.lora_B.weight": up}, tmp_path / "a.safetensors")
     pair = read_lora(tmp_path / "a.safetensors").layers[LAYER]
-    assert (pair.down.shape, pair.up.shape) == ((2, 36), (6, 2))
+    assert (pair.lora_A.shape, pair.lora_B.shape) == ((2, 36), (6, 2))
 
 
 def refused(path, *words):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from egara.errors import EgaraError
-from egara.loras.formats import Factors, check_lora, read_lora
-from egara.loras.formats.writing import write_lora
+from egara.io.errors import EgaraError
+from egara.loras.files import Factors, check_lora, read_lora
+from egara.loras.files.writing import write_lora
 
 KOHYA = (".lora_down.weight", ".lora_up.weight")
 

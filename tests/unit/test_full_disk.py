@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from test_loras import command, study  # noqa: F401
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):  # no
 
 
 def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
-    from egara.files import write_text
-    from egara.loras.cache import write_tensors
+    from egara.io.files import write_text
+    from egara.loras.encoding.cache import write_tensors
 
     options = ["--sets", str(study / "sets.tsv"), "--crops", str(study / "crops"), "--base", str(study / "base.json")]
     options += ["--resolution", "64", "--device", "cpu", "--cache", str(disk / "cache")]
     options += ["--output", str(disk / "latents.safetensors")]
     (disk / "filling").write_bytes(bytes(60 * 1024))
-    assert refuses(run_stage("egara.loras.latents", options), disk)
+    assert refuses(run_stage("egara.loras.encoding.latents", options), disk)
     with pytest.raises(EgaraError, match="table.tsv: cannot be written .No space left on device"):
         write_text(disk / "table.tsv", "x" * 10**5)
     with pytest.raises(EgaraError, match=r"x.safetensors: cannot be written \(.*No space left"):
@@ -90,13 +90,13 @@ def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
     assert not list(disk.glob("*.safetensors")) and not list(disk.rglob(".*")), "no half files under any name"
     (disk / "filling").unlink()
     resize(disk, 4096)
-    assert run_stage("egara.loras.latents", options).returncode == 0
+    assert run_stage("egara.loras.encoding.latents", options).returncode == 0
     assert (disk / "latents.safetensors").is_file()
 
 
 def test_a_memory_mapped_matrix_ends_in_one_line_too(disk, tmp_path):
-    from egara.loras.formats.layers import Factors
-    from egara.loras.formats.writing import write_lora
+    from egara.loras.files.layers import Factors
+    from egara.loras.files.writing import write_lora
 
     pair = Factors(np.ones((4, 2000), np.float32), np.ones((2000, 4), np.float32), 1.0)
     for work in ("a", "b"):
@@ -104,8 +104,8 @@ def test_a_memory_mapped_matrix_ends_in_one_line_too(disk, tmp_path):
     options = ["--folder", str(tmp_path), "--works", "a", "b", "--sets", "1", "--representation", "factors"]
     options += ["--gram", str(tmp_path / "gram.npy"), "--index", str(tmp_path / "index.tsv")]
     options += ["--matrix", str(disk / "matrix.npy")]
-    assert refuses(run_stage("egara.vectors", options), disk), "writing to a mapped page without room kills a process"
+    assert refuses(run_stage("egara.weights", options), disk), "writing to a mapped page without room kills a process"
     assert files_on(disk) == []
     resize(disk, 1024)
-    assert run_stage("egara.vectors", options).returncode == 0
+    assert run_stage("egara.weights", options).returncode == 0
     assert (disk / "matrix.npy").stat().st_size > 2 * 4 * 16000

@@ -7,10 +7,10 @@ import pytest
 from hostile import container, refusing
 from safetensors.numpy import save, save_file
 
-from egara.loras.formats import read_layout, read_lora
-from egara.loras.formats.__main__ import main as formats
-from egara.loras.inputs import read_latents
-from egara.vectors.__main__ import main as vectors
+from egara.loras.encoding.inputs import read_latents
+from egara.loras.files import read_layout, read_lora
+from egara.loras.files.__main__ import main as formats
+from egara.weights.__main__ import main as vectors
 
 DOWN, UP = "unet.conv_in.lora_A.weight", "unet.conv_in.lora_B.weight"
 BODY = bytes(80)  # (2, 6) and (4, 2) of float32
@@ -57,7 +57,7 @@ def test_false_offsets_and_sizes(tmp_path, layout, header, body, says):
 def test_tensors_may_lie_in_any_order(tmp_path):
     path = tmp_path / "a.safetensors"
     path.write_bytes(container(json.dumps({DOWN: entry([2, 6], 32, 80), UP: entry([4, 2], 0, 32)}), BODY))
-    assert read_lora(path).layers["unet.conv_in"].down.shape == (2, 6)
+    assert read_lora(path).layers["unet.conv_in"].lora_A.shape == (2, 6)
 
 
 @pytest.mark.parametrize("stated", [0, 81, 10**6, 2**31, 2**63, 2**64 - 1])

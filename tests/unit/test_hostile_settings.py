@@ -4,10 +4,13 @@ import pytest
 from fuzz.guard import writing_only
 from hostile import refusing
 
-from egara.config import complete_config, find_volumes, list_cells, read_casts
+from egara.cells import list_cells
 from egara.corpus import sources
-from egara.errors import EgaraError
-from egara.loras.description import read_description
+from egara.corpus.sources import resolve_volumes
+from egara.demo.casts import read_casts
+from egara.io.errors import EgaraError
+from egara.loras.base.description import read_description
+from egara.settings import complete_config
 from egara.works import Work, read_works
 
 GIVEN = {"corpus": "shelf", "works": "works.tsv"}
@@ -72,7 +75,7 @@ def test_values_that_are_no_settings(change, says):
 @pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300, "\0*/*", "*/a\0*"])
 def test_places_that_no_file_can_have(place):
     with pytest.raises(EgaraError, match="work w: no volume at .*expected a folder of images"):
-        find_volumes([Work("A", "w", (place,))])
+        resolve_volumes([Work("A", "w", (place,))])
     with pytest.raises(EgaraError, match="expected a folder of images"):
         sources.find_volumes([place])
 

@@ -18,13 +18,13 @@ from hostile import refusing, snapshot, write_tar_links, write_zip_links
 from PIL import Image
 from test_corpus_containers import epub_members, page, pages, write_7z, write_folder, write_rar, write_tar, write_zip
 
-from egara.config import SCHEMA
 from egara.corpus import iterate_pages, list_volume, read_pages
 from egara.corpus.__main__ import main
 from egara.corpus.limits import DPI, LEAST, MOST, Limits
 from egara.corpus.manga109 import read_annotations
 from egara.corpus.metadata import cross_check
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
+from egara.settings import SCHEMA
 
 BILLION = (
     '<!DOCTYPE a [<!ENTITY a "lol">'

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_vectors import random_layers, write_lora, write_study
 
-from egara.vectors import gram as grams
-from egara.vectors import known
-from egara.vectors.gram import gram_of_loras, read_layouts
-from egara.vectors.representations import names
+from egara.weights import gram as grams
+from egara.weights import gram_cache as known
+from egara.weights.gram import gram_of_loras, read_layouts
+from egara.weights.representations import names
 
 SETS = 12
 
@@ -139,7 +139,7 @@ def test_a_spoiled_file_is_passed_over(study, caplog, harm):
     data = bytearray(place.read_bytes())
     data[-20] ^= 4
     place.write_bytes(data if harm == "flipped" else data[:50])
-    with caplog.at_level("WARNING", "egara.vectors"):
+    with caplog.at_level("WARNING", "egara.weights"):
         assert np.array_equal(gram(study, paths, "delta"), expected)
     assert "not whole, its products are computed anew" in caplog.text
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from safetensors.numpy import load, load_file
 
-from egara.errors import EgaraError
-from egara.files import sha256, write_tsv
-from egara.loras import embeddings, latents
-from egara.loras.base import describe_base
-from egara.loras.inputs import describe_transform, read_caption, read_latents
-from egara.loras.pictures import read_picture
+from egara.io.errors import EgaraError
+from egara.io.files import sha256, write_tsv
+from egara.loras.base.find import describe_base
+from egara.loras.encoding import captions as embeddings
+from egara.loras.encoding import latents
+from egara.loras.encoding.inputs import describe_transform, read_caption, read_latents
+from egara.loras.encoding.vae import read_picture
 
 FACES = 4
 SIDE = 32
@@ -108,7 +109,7 @@ def describe_changed(root, small_base, part):
 def test_rows_are_the_encoding_of_the_picture_and_of_its_mirror_image(study, small_base, described):
     import torch
 
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     arrays, rows = read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
     assert sorted(rows) == [f"{number:05d}" for number in range(FACES)]
@@ -130,7 +131,7 @@ def test_a_second_run_loads_no_model(study, small_base, described):
     (study / "latents.safetensors").unlink()
     (study / "captions.safetensors").unlink()
     code = (
-        "import sys\nfrom egara.loras import embeddings, latents\n"
+        "import sys\nfrom egara.loras.encoding import captions as embeddings, latents\n"
         f"latents.main({options(study)!r})\nembeddings.main({caption_options(study)!r})\n"
         "sys.exit('torch' in sys.modules)"
     )
@@ -190,7 +191,7 @@ def test_another_transform_is_encoded_and_never_mixed_up(study, described, monke
 
 
 def test_new_code_makes_latents_stale(study, described, monkeypatch):
-    from egara.loras import inputs
+    from egara.loras.encoding import inputs
 
     monkeypatch.setattr(inputs, "fingerprint", lambda module: "0" * 12)
     with pytest.raises(EgaraError, match="another version of the code"):
@@ -210,7 +211,7 @@ def test_a_killed_job_leaves_what_it_finished(described, tmp_path, monkeypatch):
     root = tmp_path / "study"
     write_study(root, described)
     code = (
-        "import os, signal\nfrom egara.loras import latents\nreplace, done = os.replace, []\n"
+        "import os, signal\nfrom egara.loras.encoding import latents\nreplace, done = os.replace, []\n"
         "def replace_or_die(*paths):\n"
         "    done.append(paths)\n"
         "    os.kill(os.getpid(), signal.SIGKILL) if len(done) == 3 else replace(*paths)\n"
@@ -261,7 +262,7 @@ def test_gathered_files_cut_short_are_one_line(study, described):
 def test_a_full_disk_is_one_line_and_leaves_nothing(study):
     (study / "latents.safetensors").unlink()
     code = (
-        "import resource, signal\nfrom egara.errors import run\nfrom egara.loras import latents\n"
+        "import resource, signal\nfrom egara.io.errors import run\nfrom egara.loras.encoding import latents\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\nresource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
         f"run(lambda: latents.main({options(study)!r}))"
     )
@@ -285,7 +286,7 @@ def test_a_crop_that_is_no_picture_or_is_gone_is_named(study, described, tmp_pat
 
 
 def test_captions_keep_their_token_ids(study, small_base, described):
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     tokenizer = load_part(small_base, "tokenizer")
     caption = read_caption(study / "captions.safetensors", "solo, face, v011", described)
@@ -299,7 +300,7 @@ def test_captions_keep_their_token_ids(study, small_base, described):
 
 
 def test_pruning_keeps_what_a_gathered_file_lists(study):
-    from egara.loras.cache import prune
+    from egara.loras.encoding.cache import prune
 
     latents.main(options(study, "--resample", "box", "--output", str(study / "box.safetensors")))
     (study / "cache" / "00").mkdir(exist_ok=True)

@@ -6,20 +6,20 @@ import pytest
 from sd15 import sd15_unet_config
 from small_study import INDEPENDENT, WORKS, train
 
-from egara.errors import EgaraError
 from egara.figures import layers as figure
-from egara.loras.formats import read_layout
+from egara.io.errors import EgaraError
+from egara.loras.files import read_layout
 from egara.scores import layers
+from egara.scores.hypotheses import describe_level
 from egara.scores.labels import codes
-from egara.scores.levels import describe_level
 from egara.tables import layers as tables
 from egara.tables import show
-from egara.vectors import layers as measure
-from egara.vectors import sums
-from egara.vectors.__main__ import main as vectorise
-from egara.vectors.gram import gram_of_loras, layer_grams
-from egara.vectors.layers import LayerGrams, read_layer_grams, write_layer_grams
-from egara.vectors.modules import KINDS, group_of, place_of
+from egara.weights import layer_grams as measure
+from egara.weights import sums
+from egara.weights.__main__ import main as vectorise
+from egara.weights.gram import gram_of_loras, layer_grams
+from egara.weights.layer_grams import LayerGrams, read_layer_grams, write_layer_grams
+from egara.weights.layer_names import KINDS, group_of, place_of
 
 NAME = "unet.{}.transformer_blocks.0.{}"
 

@@ -8,12 +8,12 @@ import pytest
 from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
 from onnx import TensorProto
 
-from egara.errors import EgaraError
 from egara.faces.backends.classes import choose, read_names
 from egara.faces.backends.layouts import Facts, decide
 from egara.faces.boxes import clip, overlap
 from egara.faces.detectors import Looking, describe_detector, load_detector
 from egara.faces.protocol import Page
+from egara.io.errors import EgaraError
 
 FACES = {"names": "{0: 'face'}", "author": "Ultralytics"}
 MANGA109 = {"names": "{0: 'body', 1: 'face', 2: 'frame', 3: 'text'}"}

@@ -13,7 +13,7 @@ from test_corpus_containers import page, pages, write_epub, write_folder, write_
 from egara.corpus import find_volumes, iterate_pages, list_volume
 from egara.corpus.__main__ import main
 from egara.corpus.limits import Limits
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import CAUSES
 
 

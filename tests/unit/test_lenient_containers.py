@@ -15,7 +15,7 @@ from test_corpus_containers import NAMES, page, pages, write_7z, write_rar, writ
 
 from egara.corpus import iterate_pages, list_volume
 from egara.corpus.limits import Limits
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 WIDTHS = [50, 60, 70, 80]
 LOCAL, ENTRY, END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"

@@ -12,7 +12,7 @@ import pytest
 from snakemake.io import IOFile
 from tiny import ODD, ODD_AUTHOR
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,12 +7,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from egara.errors import EgaraError
 from egara.figures import strengths as grid
 from egara.figures.style import set_theme
-from egara.loras import samples
-from egara.loras.inputs import describe_transform
-from egara.loras.saving import save_lora
+from egara.io.errors import EgaraError
+from egara.loras.encoding.inputs import describe_transform
+from egara.loras.files.saving import save_lora
+from egara.samples import loras as samples
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~none"
 CAPTION = "solo, manga style, face"
@@ -21,14 +21,14 @@ STEPS, GUIDANCE = 2, 2.0
 
 @pytest.fixture(scope="module")
 def pipeline(small_base):
-    from egara.loras.sampling import load_pipeline
+    from egara.samples.sampling import load_pipeline
 
     return load_pipeline(small_base, "cpu")
 
 
 @pytest.fixture(scope="module")
 def noise(pipeline):
-    from egara.loras.sampling import draw_noise
+    from egara.samples.sampling import draw_noise
 
     return draw_noise(pipeline, 2, 64, 0)
 
@@ -49,7 +49,7 @@ def make_lora(path, unet, size, alpha=2, prefix="", **header):
 
 
 def test_strength_nought_is_lora_off_and_a_strong_lora_shows(pipeline, noise, tmp_path):
-    from egara.loras.sampling import sample_pictures
+    from egara.samples.sampling import sample_pictures
 
     how = (CAPTION, noise, STEPS, GUIDANCE)
     off = sample_pictures(pipeline, *how)
@@ -72,7 +72,7 @@ def test_strength_multiplies_the_update(pipeline, noise, tmp_path):
 
 
 def test_noise_is_the_same_in_all_columns_and_for_more_pictures(pipeline, noise):
-    from egara.loras.sampling import draw_noise, sample_pictures
+    from egara.samples.sampling import draw_noise, sample_pictures
 
     np.testing.assert_array_equal(draw_noise(pipeline, 3, 64, 0)[:2], noise)
     assert np.abs(noise[0] - noise[1]).mean() > 0.5

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 FACES = 6
 
@@ -18,8 +18,10 @@ def study(small_base, tmp_path_factory):
     """Crops, sets, latents and captions of a small work, made by the stages' own commands."""
     from PIL import Image
 
-    from egara.files import sha256, write_tsv
-    from egara.loras import base, embeddings, latents
+    from egara.io.files import sha256, write_tsv
+    from egara.loras.base import find as base
+    from egara.loras.encoding import captions as embeddings
+    from egara.loras.encoding import latents
 
     root = tmp_path_factory.mktemp("study")
     (root / "crops").mkdir()
@@ -58,7 +60,7 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     from diffusers import StableDiffusionPipeline
 
     from egara.loras.__main__ import main
-    from egara.loras.formats import read_lora
+    from egara.loras.files import read_lora
 
     assert main(command(study, tmp_path, text_encoder=text_encoder)) == 0
     files = sorted(tmp_path.glob("*.safetensors"))
@@ -67,7 +69,7 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     assert lora.header["work"] == "w"
     assert len(lora.header["images"]) == FACES
     assert (lora.header["training"]["rank"], lora.header["training"]["resolution"]) == (4, 64)
-    assert all(factors.scale == 0.5 for factors in lora.layers.values())
+    assert all(factors.scaling == 0.5 for factors in lora.layers.values())
     assert {name.partition(".")[0] for name in lora.layers} == ({"unet", "text_encoder"} if text_encoder else {"unet"})
 
     pipeline = StableDiffusionPipeline.from_pretrained(
@@ -84,8 +86,8 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     for name, factors in lora.layers.items():
         part, _, path = name.partition(".")
         module = getattr(pipeline, part).get_submodule(path)
-        assert next(iter(module.scaling.values())) == factors.scale
-        np.testing.assert_array_equal(module.lora_B["default_0"].weight.detach().numpy(), factors.up)
+        assert next(iter(module.scaling.values())) == factors.scaling
+        np.testing.assert_array_equal(module.lora_B["default_0"].weight.detach().numpy(), factors.lora_B)
 
 
 def test_store_keeps_finished_work_and_trains_only_what_is_missing(study, tmp_path, monkeypatch):
@@ -123,7 +125,7 @@ def test_losses_travel_in_the_header(study, tmp_path):
 
 
 def test_long_curves_are_block_means():
-    from egara.loras.saving import summarise_losses
+    from egara.loras.files.saving import summarise_losses
 
     curve = summarise_losses(np.arange(1000, dtype=np.float32), points=200)
     assert curve["step"][:2] == [5, 10]
@@ -165,7 +167,7 @@ def test_a_spoiled_lora_in_the_store_is_named_and_trained_again(study, tmp_path,
 
 
 def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, monkeypatch, caplog):
-    from egara.loras import training
+    from egara.loras.training.loop import loop as training
 
     monkeypatch.setattr(training, "_diverging", lambda losses: np.arange(len(losses)) == 0)
     options = command(study, tmp_path, seed=12)
@@ -203,7 +205,7 @@ def test_latents_of_another_resolution_are_not_trained_on(study, tmp_path):
 
 def test_missing_base_is_one_line_and_exit_1(tmp_path):
     ran = subprocess.run(
-        [sys.executable, "-m", "egara.loras.base", "--base", "no/such/base", "--output", str(tmp_path / "b.json")],
+        [sys.executable, "-m", "egara.loras.base.find", "--base", "no/such/base", "--output", str(tmp_path / "b.json")],
         capture_output=True,
         text=True,
     )

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from egara.errors import EgaraError
 from egara.figures import losses as figure
-from egara.loras import losses
+from egara.io.errors import EgaraError
+from egara.loras.training import losses
 from egara.report.images import read_figure
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"

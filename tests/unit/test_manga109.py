@@ -4,7 +4,7 @@ import pytest
 
 from egara.corpus import find_volumes
 from egara.corpus.manga109 import annotation_file, is_collection, page_index, read_annotations, scale_to
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 BOOKS = ("ARMS", "TitleA")
 

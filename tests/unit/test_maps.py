@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.errors import EgaraError
-from egara.maps import batches, exact_pca, incremental_pca, main, umap_coordinates
-from egara.vectors.geometry import coordinates, normalise
+from egara.io.errors import EgaraError
+from egara.projections import batches, exact_pca, incremental_pca, main, umap_coordinates
+from egara.weights.geometry import coordinates, normalise
 
 
 def rows(count=20, width=300, seed=0):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
+from egara.scores.classifiers import judge, make_folds
+from egara.scores.hypotheses import describe_level, judge_level, score_variance
 from egara.scores.labels import codes
-from egara.scores.levels import describe_level, judge_level, score_variance
-from egara.scores.members import judge, make_folds
 from egara.scores.variance import chance_of_work, drawn_shares, permute_within, shares
-from egara.vectors.geometry import centre, prepare
+from egara.weights.geometry import centre, prepare
 
 AUTHORS = codes(list("aaaaaaabbbbbbbbbbcccc"))
 WORKS = codes([f"w{n}" for n in [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6]])
@@ -80,7 +80,7 @@ def test_batches_of_labellings_change_nothing(vectors, monkeypatch):
     cosines = vectors @ vectors.T
     folds = make_folds(cosines, np.arange(len(vectors)))
     whole = judge(folds, labellings(False, 10))
-    monkeypatch.setattr("egara.scores.members.BATCH", 3)
+    monkeypatch.setattr("egara.scores.classifiers.BATCH", 3)
     for name, values in judge(folds, labellings(False, 10)).items():
         assert np.allclose(values, whole[name], rtol=0, atol=1e-12, equal_nan=True), name
 

@@ -5,9 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.scores.adjust import holm
-from egara.scores.nulls import Null, correct, read_nulls, write_nulls
+from egara.scores.multiple_testing import Null, correct, read_nulls, write_nulls
 from egara.scores.permutations import exchange, least_p, p_value, permute
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from plain_peft import distance, train_plainly
 
-from egara.errors import EgaraError
-from egara.loras.batches import Adapter, draw_batch, loss_weights
-from egara.loras.parts import load_part
-from egara.loras.settings import Training, rate_at
-from egara.loras.training import Frozen, make_pack, train_pack
+from egara.io.errors import EgaraError
+from egara.loras.base.components import load_part
+from egara.loras.training.batches import Adapter, draw_batch, loss_weights
+from egara.loras.training.loop import Frozen, make_pack, train_pack
+from egara.loras.training.settings import Training, rate_at
 
 FACES = 6
 CLOSE = 1e-4
@@ -179,7 +179,7 @@ def test_shared_init_starts_all_sets_from_one_a(parts, works):
 
 
 def test_a_larger_rank_starts_with_the_rows_of_a_smaller_one():
-    from egara.loras.packed import initial_down
+    from egara.loras.training.packed import initial_down
 
     small, large = (initial_down(rank, 32, (0, "w/00", "init", "x")) for rank in (4, 8))
     np.testing.assert_array_equal(large[:4], small)
@@ -216,7 +216,7 @@ def test_min_snr_caps_the_easy_steps(parts):
 
 
 def test_targets_choose_layers(parts):
-    from egara.loras.packed import find_targets
+    from egara.loras.training.packed import find_targets
 
     models = {"unet": parts["unet"]}
     attention, linear = (find_targets(models, kind) for kind in ("attention", "linear"))

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from plain_peft import distance
 
-from egara.errors import EgaraError
-from egara.loras.batches import Adapter
-from egara.loras.checkpoints import checkpoint_path
-from egara.loras.devices import is_out_of_memory
-from egara.loras.memory import choose_pack, step_bytes
-from egara.loras.packs import train_adapters
-from egara.loras.settings import Training
-from egara.loras.training import Frozen
+from egara.io.errors import EgaraError
+from egara.loras.base.devices import is_out_of_memory
+from egara.loras.training.batches import Adapter
+from egara.loras.training.checkpoints import checkpoint_path
+from egara.loras.training.loop import Frozen
+from egara.loras.training.memory import choose_pack, step_bytes
+from egara.loras.training.packs import train_adapters
+from egara.loras.training.settings import Training
 
 STEPS = 4
 
@@ -25,7 +25,7 @@ def make_study(base, count, precision="float32", ranks=(3,)):
     """Return the frozen base and adapters by key; the same ones in any process."""
     import torch
 
-    from egara.loras.parts import load_part
+    from egara.loras.base.components import load_part
 
     torch.set_num_threads(1)  # another number of threads adds in another order
     draw = np.random.default_rng(0)
@@ -72,7 +72,7 @@ def test_pack_size_changes_nothing(study, undisturbed, tmp_path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 import torch
 torch.set_num_threads(1)
 from test_packs import collect, make_study
@@ -88,7 +88,11 @@ collect(make_study(Path({base!r}), 3), Path({store!r}), 3, every=0, tick=tick)
 def test_killed_training_goes_on_bit_for_bit(study, undisturbed, small_base, tmp_path):
     from pathlib import Path
 
-    script = KILLED.format(tests=str(Path(__file__).parent), base=str(small_base), store=str(tmp_path))
+    script = KILLED.format(
+        tests=[str(Path(__file__).parent), str(Path(__file__).parents[1] / "helpers")],
+        base=str(small_base),
+        store=str(tmp_path),
+    )
     assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
     place = checkpoint_path(tmp_path, list(study[1]))
     assert place.is_file()
@@ -277,13 +281,13 @@ def test_pack_size_follows_free_memory(study):
 
 
 def _linear(frozen):
-    from egara.loras.packed import find_targets
+    from egara.loras.training.packed import find_targets
 
     return [frozen.models["unet"].get_submodule(n.removeprefix("unet.")) for n in find_targets(frozen.models, "linear")]
 
 
 def test_half_precision_stays_near_full(study, undisturbed, small_base, tmp_path):
-    from egara.loras.devices import place_frozen
+    from egara.loras.base.devices import place_frozen
 
     frozen, adapters = make_study(small_base, 2, "bfloat16")
     place_frozen(frozen.models["unet"], "cpu", "bfloat16")
@@ -302,7 +306,7 @@ def test_a_traced_unet_gives_the_same(study, undisturbed):
     import torch
     import torch._dynamo.testing
 
-    from egara.loras.training import make_pack, train_pack
+    from egara.loras.training.loop import make_pack, train_pack
 
     frozen, adapters = study
     torch._dynamo.reset()
@@ -317,7 +321,7 @@ def test_a_traced_unet_gives_the_same(study, undisturbed):
 
 def half_pack(small_base, factor, steps=STEPS):
     """Train two LoRAs in float16 arithmetic; the second one's loss factor starts at `factor`."""
-    from egara.loras.training import make_pack, train_pack
+    from egara.loras.training.loop import make_pack, train_pack
 
     frozen, adapters = make_study(small_base, 2, "float16")
     pack = make_pack(frozen, list(adapters.values()))
@@ -337,7 +341,7 @@ def half_pack(small_base, factor, steps=STEPS):
 def test_float16_keeps_near_full_precision(small_base, undisturbed):
     _, pack, _ = half_pack(small_base, 2.0**12)
     assert (pack.stopped == -1).all() and (pack.updates == STEPS).all()
-    from egara.loras.training import _packed
+    from egara.loras.training.loop import _packed
 
     packed = _packed(make_study(small_base, 2)[0], pack.adapters, pack.width)
     packed.values = pack.values
@@ -360,13 +364,13 @@ def test_an_overflow_in_float16_concerns_one_lora_alone(small_base, monkeypatch)
     assert torch.equal(seen[0][2][1], make_first(small_base)[1]), "its values stay"
     assert all(torch.equal(one[2][0], other[2][0]) for one, other in zip(seen, plain, strict=True))
     assert (pack.stopped == -1).all(), "an overflow is no divergence"
-    monkeypatch.setattr("egara.loras.training.PATIENCE", 2)
+    monkeypatch.setattr("egara.loras.training.loop.PATIENCE", 2)
     _, pack, seen = half_pack(small_base, 2.0**12)
     assert [factors[1] for factors, _, _ in seen] == [2.0**12, 2.0**13, 2.0**13, 2.0**14]
 
 
 def make_first(small_base):
-    from egara.loras.training import make_pack
+    from egara.loras.training.loop import make_pack
 
     frozen, adapters = make_study(small_base, 2, "float16")
     return make_pack(frozen, list(adapters.values())).values
@@ -375,8 +379,8 @@ def make_first(small_base):
 def test_skipped_steps_survive_a_checkpoint(small_base, tmp_path, monkeypatch):
     import torch
 
-    from egara.loras.checkpoints import load_checkpoint, save_checkpoint
-    from egara.loras.training import train_pack
+    from egara.loras.training.checkpoints import load_checkpoint, save_checkpoint
+    from egara.loras.training.loop import train_pack
 
     # Its factor falls below the overflow within the run: some steps are skipped, others are not.
     for start in (2.0**26, 2.0**24, 2.0**22, 2.0**20, 2.0**18):
@@ -408,7 +412,7 @@ def test_recomputing_activations_changes_nothing(study, undisturbed, small_base,
 
 
 def test_float16_is_refused_on_a_cpu(study):
-    from egara.loras.devices import place_frozen
+    from egara.loras.base.devices import place_frozen
 
     with pytest.raises(EgaraError, match="float16: not for a CPU"):
         place_frozen(study[0].models["unet"], "cpu", "float16")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from egara.corpus import iterate_pages, list_volume
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 
 def read(path, **options):

@@ -11,14 +11,15 @@ import pytest
 from PIL import Image
 from small_study import INDEPENDENT, SHARED, WORKS, build, left_of
 
-from egara.errors import EgaraError
+from egara.demo import licences as notice
+from egara.demo.artists import STYLES
+from egara.demo.notice import attributions
 from egara.figures import overview
+from egara.io.errors import EgaraError
 from egara.report import __main__ as report
-from egara.report import account, answer, images, notice, timings
+from egara.report import account, answer, images, timings
 from egara.skipped import skipped
 from egara.tables import clusters, cosine, environment, neighbours, overlap, pairs, verdict, works
-from egara.volumes.artists import STYLES
-from egara.volumes.notice import attributions
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,7 +68,7 @@ def study(tmp_path_factory):
     neighbours.main(["--scores", *scores, *out("neighbours")])
     found = map(str, root.glob("clusters/*/*/hdbscan.tsv"))
     clusters.main(["--clusters", *found, "--permutations", "19", "--seed", "0", *out("clusters")])
-    grams = sorted(map(str, root.glob("vectors/*/*.gram.npy")))
+    grams = sorted(map(str, root.glob("spaces/*/*.gram.npy")))
     indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
     groups = str(root / "groups.tsv")
     pairs.main(["--gram", *grams, "--index", *indexes, "--groups", groups, "--seed", "0", *out("pairs")])

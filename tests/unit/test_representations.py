@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from egara.loras.formats import Factors
-from egara.vectors import products
-from egara.vectors.representations import REPRESENTATIONS, even, find, names
-from egara.vectors.sides import column_space
-from egara.vectors.sizes import singular_values
-from egara.vectors.sketch import sketches
-from egara.vectors.words import WORDS, in_words
+from egara.loras.files import Factors
+from egara.weights import products
+from egara.weights.representations import REPRESENTATIONS, even, find, names
+from egara.weights.sides import column_space
+from egara.weights.sizes import singular_values
+from egara.weights.sketch import sketches
+from egara.weights.words import WORDS, in_words
 
 NAME = "unet.mid_block.attn1.to_q"
 ANY_RANK = [name for name, one in REPRESENTATIONS.items() if not one.one_rank]
@@ -28,7 +28,7 @@ def layer(ranks, inputs=9, outputs=7, seed=0):
 
 
 def updates(loras):
-    return [lora.scale * lora.up.astype(float) @ lora.down.astype(float) for lora in loras]
+    return [lora.scaling * lora.lora_B.astype(float) @ lora.lora_A.astype(float) for lora in loras]
 
 
 def projector(update):
@@ -63,7 +63,7 @@ def test_only_the_raw_factors_see_how_an_update_is_split(name):
     split = []
     for lora in loras:
         mixer = np.linalg.qr(draw.normal(size=(3, 3)))[0] @ np.diag([0.3, 1.0, 2.5])
-        split.append(Factors(np.linalg.inv(mixer) @ lora.down, lora.up @ mixer, lora.scale))
+        split.append(Factors(np.linalg.inv(mixer) @ lora.lora_A, lora.lora_B @ mixer, lora.scaling))
     one, other = (find(name).gram(loras, NAME), find(name).gram(split, NAME))
     near = np.abs(one - other).max() / np.abs(one).max()
     if name in ("factors", "down", "up"):
@@ -92,9 +92,9 @@ def test_rotations_of_a_side_are_seen_where_said(name, turned, stays):
     for lora in loras:
         inputs, outputs = (np.linalg.qr(draw.normal(size=(size, size)))[0] for size in (9, 7))
         moved.append(
-            Factors(lora.down @ inputs, lora.up, lora.scale)
+            Factors(lora.lora_A @ inputs, lora.lora_B, lora.scaling)
             if turned == "inputs"
-            else Factors(lora.down, outputs @ lora.up, lora.scale)
+            else Factors(lora.lora_A, outputs @ lora.lora_B, lora.scaling)
         )
     one, other = find(name).gram(loras, NAME), find(name).gram(moved, NAME)
     assert (np.abs(one - other).max() / np.abs(one).max() < 1e-4) == stays
@@ -102,12 +102,12 @@ def test_rotations_of_a_side_are_seen_where_said(name, turned, stays):
 
 def test_the_column_space_sees_no_sizes_and_no_missing_directions():
     loras = layer([3, 3])
-    grown = [Factors(lora.down * np.array([[9.0], [1], [0.1]]), lora.up, -5 * lora.scale) for lora in loras]
+    grown = [Factors(lora.lora_A * np.array([[9.0], [1], [0.1]]), lora.lora_B, -5 * lora.scaling) for lora in loras]
     np.testing.assert_allclose(find("subspace").gram(grown, NAME), find("subspace").gram(loras, NAME), atol=1e-4)
-    flat = Factors(np.stack([loras[0].down[0]] * 3), loras[0].up, 1.0)  # three rows alike: rank one
+    flat = Factors(np.stack([loras[0].lora_A[0]] * 3), loras[0].lora_B, 1.0)  # three rows alike: rank one
     basis = column_space(flat)
     assert np.linalg.matrix_rank(basis) == 1 and np.sum(basis**2) == pytest.approx(1)
-    untrained = Factors(loras[0].down, np.zeros_like(loras[0].up), 1.0)
+    untrained = Factors(loras[0].lora_A, np.zeros_like(loras[0].lora_B), 1.0)
     assert not column_space(untrained).any()
 
 

@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.scores.__main__ import main
 from egara.scores.chance import chance_of_hit, noise_distance
 from egara.scores.distances import NoDirections, cosine_distances, count_pairs, null_of_labels, pairs_of_labels
+from egara.scores.hypotheses import LEVELS, describe_level, score_level
 from egara.scores.labels import codes
-from egara.scores.levels import LEVELS, describe_level, score_level
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import exchange, p_value, permute
-from egara.vectors.geometry import prepare
+from egara.weights.geometry import prepare
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
 

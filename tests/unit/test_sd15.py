@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from sd15 import sd15_text_config, sd15_unet_config
 
-from egara.loras.batches import Adapter
-from egara.loras.packed import PackedAdapters, find_targets
-from egara.loras.settings import Training
-from egara.loras.training import Frozen, make_pack, train_pack
+from egara.loras.training.batches import Adapter
+from egara.loras.training.loop import Frozen, make_pack, train_pack
+from egara.loras.training.packed import PackedAdapters, find_targets
+from egara.loras.training.settings import Training
 
 SMALL = 16  # at the bottom 2 x 2 positions: over one alone, self-attention has no gradient
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from egara.errors import EgaraError
-from egara.files import read_tsv, write_tsv
+from egara.io.errors import EgaraError
+from egara.io.files import read_tsv, write_tsv
 from egara.sets import draw_sets, expected_overlap, main, measured_overlap
 
 

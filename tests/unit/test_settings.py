@@ -4,9 +4,12 @@ import pytest
 import yaml
 
 from egara.captions import check_caption, make_caption
-from egara.config import SCHEMA, complete_config, find_volumes, list_cells, read_casts
-from egara.errors import EgaraError
+from egara.cells import list_cells
+from egara.corpus.sources import resolve_volumes
+from egara.demo.casts import read_casts
+from egara.io.errors import EgaraError
 from egara.seeds import derive_seed, stream
+from egara.settings import SCHEMA, complete_config
 from egara.works import Work, read_works
 
 GIVEN = {"corpus": "shelf", "works": "works.tsv"}
@@ -105,10 +108,10 @@ def test_the_grid_is_a_product_unless_alpha_follows_rank():
 def test_volumes_that_are_not_there_are_named(tmp_path):
     (tmp_path / "b v2.cbz").write_bytes(b"x")
     (tmp_path / "b v1.cbz").write_bytes(b"x")
-    found = find_volumes([Work("A", "w", (str(tmp_path / "b*.cbz"),))])
+    found = resolve_volumes([Work("A", "w", (str(tmp_path / "b*.cbz"),))])
     assert [path.rsplit("/", 1)[1] for path in found["w"]] == ["b v1.cbz", "b v2.cbz"]
     with pytest.raises(EgaraError, match="work w: no volume at .*c.cbz"):
-        find_volumes([Work("A", "w", (str(tmp_path / "c.cbz"),))])
+        resolve_volumes([Work("A", "w", (str(tmp_path / "c.cbz"),))])
 
 
 def test_casts_need_a_row_a_work(tmp_path):

@@ -5,8 +5,8 @@ import io
 
 import pytest
 
-from egara.config import CAST_COLUMNS, read_casts
-from egara.errors import EgaraError
+from egara.demo.casts import CAST_COLUMNS, read_casts
+from egara.io.errors import EgaraError
 from egara.labels import tidy
 from egara.works import Work, look_alikes, read_works
 

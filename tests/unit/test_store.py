@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from egara.loras.saving import save_lora
+from egara.loras.files.saving import save_lora
 from egara.loras.store import content_key, link, stored
 from egara.loras.store.__main__ import main
 
@@ -100,7 +100,7 @@ def test_members_that_are_no_lora_of_their_name_stay_outside(store, tmp_path, ca
 
 
 def test_an_archive_cut_short_keeps_what_came_before(store, tmp_path):
-    from egara.errors import EgaraError
+    from egara.io.errors import EgaraError
 
     archive, there = tmp_path / "loras.tar", tmp_path / "there"
     assert main(["export", str(store), str(archive)]) == 0

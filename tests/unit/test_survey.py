@@ -9,7 +9,7 @@ from test_corpus_bad import WRITERS
 from test_corpus_containers import page, pages, write_epub, write_zip
 
 from egara.corpus import Limits, list_volume, survey_volume
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 KINDS = {"cbz": "CBZ", "cbt": "CBT", "cb7": "CB7", "cbr": "CBR", "folder": "folder of images"}
 

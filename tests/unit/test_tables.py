@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from small_study import INDEPENDENT, SHARED, WORKS, build
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.report import answer
 from egara.report.account import sentences
 from egara.scores.adjust import benjamini_hochberg
@@ -57,7 +57,7 @@ def tables(study):
     grid.main(["--scores", *scores, "--published", *both, *output("grid")])
     found = map(str, study.glob("clusters/*/*/hdbscan.tsv"))
     clusters.main(["--clusters", *found, "--permutations", "19", "--seed", "0", *output("clusters")])
-    grams = sorted(map(str, study.glob("vectors/*/*.gram.npy")))
+    grams = sorted(map(str, study.glob("spaces/*/*.gram.npy")))
     indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
     pairs.main(
         ["--gram", *grams, "--index", *indexes, "--l2", "on", "off", "--groups", str(study / "groups.tsv")]

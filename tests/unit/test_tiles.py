@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from networks import network, red_page
 
-from egara.errors import EgaraError
 from egara.faces.boxes import overlap
 from egara.faces.detectors import Looking, load_detector
 from egara.faces.protocol import Page
 from egara.faces.tiles import merge, pieces
+from egara.io.errors import EgaraError
 
 
 def test_pages_stay_whole_and_others_are_cut_into_page_shapes():

@@ -7,18 +7,18 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
-from egara.errors import EgaraError
-from egara.files import read_tsv
-from egara.loras.formats import Factors
+from egara.io.errors import EgaraError
+from egara.io.files import read_tsv
+from egara.loras.files import Factors
 from egara.scores.distances import cosine_distances
+from egara.scores.hypotheses import describe_level, score_level
 from egara.scores.labels import codes
-from egara.scores.levels import describe_level, score_level
-from egara.vectors import products
-from egara.vectors.__main__ import main
-from egara.vectors.geometry import all_equal, centre, coordinates, normalise, prepare, read_maps, read_vectors
-from egara.vectors.products import gram_of_columns
-from egara.vectors.representations import factors
-from egara.vectors.updates import delta, delta_by_ranks, delta_by_rows
+from egara.weights import products
+from egara.weights.__main__ import main
+from egara.weights.geometry import all_equal, centre, coordinates, normalise, prepare, read_maps, read_vectors
+from egara.weights.products import gram_of_columns
+from egara.weights.representations import factors
+from egara.weights.updates import delta, delta_by_ranks, delta_by_rows
 
 SIZES = {"unet.up.to_q": (6, 9), "unet.down.ff": (20, 4)}  # outputs, inputs
 
@@ -87,7 +87,7 @@ def layer(generator, ranks, inputs=7, outputs=5):
 
 def test_both_ways_to_delta_agree_for_mixed_ranks_and_small_blocks(monkeypatch):
     loras = layer(np.random.default_rng(0), [1, 4, 2, 8, 3, 3, 1])
-    whole = np.stack([(x.scale * x.up @ x.down).ravel() for x in loras]).astype(float)
+    whole = np.stack([(x.scaling * x.lora_B @ x.lora_A).ravel() for x in loras]).astype(float)
     for block in (1, 300, 2000, 10**8):
         monkeypatch.setattr(products, "BLOCK", block)
         for measure in (delta, delta_by_ranks, delta_by_rows):
@@ -99,7 +99,7 @@ def test_delta_does_not_see_how_the_update_is_split():
     loras = layer(generator, [3] * 4)
     mixers = [generator.normal(size=(3, 3)) for _ in loras]
     split = [
-        Factors((np.linalg.inv(m) @ x.down).astype(np.float32), (x.up @ m).astype(np.float32), x.scale)
+        Factors((np.linalg.inv(m) @ x.lora_A).astype(np.float32), (x.lora_B @ m).astype(np.float32), x.scaling)
         for m, x in zip(mixers, loras, strict=True)
     ]
     np.testing.assert_allclose(delta_by_ranks(split), delta_by_ranks(loras), rtol=1e-3, atol=1e-2)
@@ -117,7 +117,7 @@ def test_blocks_of_columns_add_up_in_float64(monkeypatch):
 def test_few_layers_at_a_time_give_the_same(tmp_path, monkeypatch):
     write_study(tmp_path / "loras")
     whole, _ = call(tmp_path / "loras", "delta", tmp_path)
-    monkeypatch.setattr("egara.vectors.gram.HELD", 1)
+    monkeypatch.setattr("egara.weights.gram.HELD", 1)
     np.testing.assert_allclose(call(tmp_path / "loras", "delta", tmp_path)[0], whole)
 
 
@@ -246,8 +246,8 @@ def test_sketches_are_the_rows_of_the_matrix(tmp_path):
 
 
 def test_a_large_common_part_costs_no_digits():
-    from egara.vectors.geometry import centre
-    from egara.vectors.products import gram_of_columns
+    from egara.weights.geometry import centre
+    from egara.weights.products import gram_of_columns
 
     generator = np.random.default_rng(0)
     common = 30 * generator.normal(size=20_000)

@@ -6,16 +6,16 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from egara.errors import EgaraError
-from egara.files import read_tsv, replacing_folder
-from egara.volumes.__main__ import COLUMNS, main, make_cast
-from egara.volumes.artists import EVALUATED, SET_ASIDE
-from egara.volumes.composition import CastMember, compose_page
-from egara.volumes.drawings import cast_variants
-from egara.volumes.figures import render_figure
-from egara.volumes.notice import attributions
-from egara.volumes.panels import lay_out
-from egara.volumes.scenery import THINGS, Pen
+from egara.demo.__main__ import COLUMNS, main, make_cast
+from egara.demo.artists import EVALUATED, SET_ASIDE
+from egara.demo.characters import render_figure
+from egara.demo.composition import CastMember, compose_page
+from egara.demo.drawings import cast_variants
+from egara.demo.notice import attributions
+from egara.demo.panels import lay_out
+from egara.demo.scenery import THINGS, Pen
+from egara.io.errors import EgaraError
+from egara.io.files import read_tsv, replacing_folder
 
 SIZE = (500, 707)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from egara import sets
-from egara.errors import counted
+from egara.io.errors import counted
 
 
 @pytest.mark.parametrize(

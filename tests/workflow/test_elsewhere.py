@@ -66,7 +66,7 @@ def test_a_study_elsewhere_runs_with_a_checkout_that_is_only_read(only_read, stu
 
 
 def test_shipped_files_are_found_from_the_checkout(project, study):
-    jobs = study.planned("-s", f"{project.folder}/Snakefile", "--configfile", f"{project.folder}/config/demo.yaml")
+    jobs = study.planned("-s", f"{project.folder}/Snakefile", "--configfile", f"{project.folder}/config/config.yaml")
     assert jobs["compose_volumes"] == 10 and jobs["write_report"] == 1
 
 

@@ -6,7 +6,7 @@
 import argparse
 import importlib
 
-from egara.errors import run
+from egara.io.errors import run
 
 # Command → the module that adds its arguments and runs it, and what help says of it.
 COMMANDS = {"check": ("egara.check.command", "say what a study holds and takes, and what would stop it; runs nothing")}

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 POLICIES = ("author", "work", "none")
 FIRST_TOKEN = 11  # the paper's first token is v011

@@ -3,7 +3,9 @@
 A control cell, trained on other sets than the study's, says so at its end: `…_token~none_sets~disjoint`.
 """
 
-from egara.errors import EgaraError
+import itertools
+
+from egara.io.errors import EgaraError
 
 KEYS = ("rank", "alpha", "resolution", "init", "token")
 DRAWN = "drawn"  # sets as the study draws them; not written in names
@@ -41,3 +43,37 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
         expected = "rank~8_alpha~8_resolution~512_init~independent_token~none"
         raise EgaraError(f"cell {text!r}: not the name of a training cell; expected one like {expected}") from None
     return cell
+
+
+def list_cells(grid: dict) -> list[str]:
+    """Return the names of all cells of a grid, in a fixed order."""
+    ranks = grid["rank"]
+    pairs = [(r, r) for r in ranks] if grid["alpha"] == "rank" else list(itertools.product(ranks, grid["alpha"]))
+    cells = [
+        format_cell(rank=rank, alpha=alpha, resolution=resolution, init=init, token=token)
+        for (rank, alpha), resolution, init, token in itertools.product(
+            pairs, grid["resolution"], grid["init"], grid["token"]
+        )
+    ]
+    if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
+        raise EgaraError(f"grid: two cells with one name, {doubled[0]}; alphas that differ need six digits at most")
+    return cells
+
+
+def list_controls(controls: dict, cells: list[str], count: int) -> dict[str, str]:
+    """Return the control cells by kind: twins of the grid's first cell, trained on `controls.sets` sets a work.
+
+    token
+        The same sets with another token policy; a cell of the grid itself where that has it.
+    disjoint, same
+        Sets without a common face; sets that are all the first one.
+
+    Raises
+    ------
+    EgaraError : more sets than the study has.
+    """
+    if controls["kinds"] and controls["sets"] > count:
+        raise EgaraError(f"config: controls.sets is {controls['sets']}; expected at most sets.count, {count}")
+    first = parse_cell(cells[0])
+    other = {"token": {"token": "author" if first["token"] == "none" else "none"}}
+    return {kind: format_cell(**first | other.get(kind, {"sets": kind})) for kind in controls["kinds"]}

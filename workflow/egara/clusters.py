@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from egara.errors import run
-from egara.progress import logger, parser
-from egara.vectors.geometry import read_maps
+from egara.io.errors import run
+from egara.io.progress import logger, parser
+from egara.weights.geometry import read_maps
 
 
 def find_clusters(points: np.ndarray, min_cluster_size: int, min_samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from egara.files import write_tsv
+    from egara.io.files import write_tsv
 
     log = logger("clusters")
     labelled = []

@@ -7,8 +7,8 @@ import math
 from collections import Counter
 from dataclasses import dataclass, field
 
-from egara.errors import counted
-from egara.maps import LEAST_UMAP
+from egara.io.errors import counted
+from egara.projections import LEAST_UMAP
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import SIGNIFICANT
 from egara.works import Work
@@ -45,7 +45,7 @@ class Plan:
 
 
 def plan_study(settings: dict, works: list[Work]) -> Plan:
-    """Plan a study from checked settings, as `egara.config.complete_config` returns them, and its works."""
+    """Plan a study from checked settings, as `egara.settings.complete_config` returns them, and its works."""
     sets, maps = settings["sets"]["count"], settings["maps"]
     owners = [work.author for work in works for _ in range(sets)]
     names = [work.work for work in works for _ in range(sets)]

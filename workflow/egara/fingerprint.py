@@ -12,7 +12,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
 # They decide how a stage talks, never what it computes.
-SILENT = ("egara.errors", "egara.progress", "egara.fingerprint")
+SILENT = ("egara.io.errors", "egara.io.progress", "egara.fingerprint", "egara.registry")
 
 
 def fingerprint(module: str) -> str:
@@ -87,4 +87,14 @@ def _imports(module: str) -> list[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Expr | ast.Assign) and isinstance(node.value, ast.Call):
+            names += _discovered(node.value)
     return names
+
+
+def _discovered(call: ast.Call) -> list[str]:
+    """Return the modules that a call of `egara.registry.discover` imports."""
+    if getattr(call.func, "id", "") != "discover" or not isinstance(call.args[0], ast.Constant):
+        return []
+    package = call.args[0].value
+    return [f"{package}.{path.stem}" for path in sorted(_file(package).parent.glob("*.py"))]

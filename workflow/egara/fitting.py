@@ -9,7 +9,7 @@ import json
 import math
 import re
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 BOOLEANS = {"true": True, "false": False}

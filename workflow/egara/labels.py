@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 # Joiners (U+200C, U+200D) are not among them: some scripts and emoji are spelt with them.
 UNSEEN = dict.fromkeys(map(ord, "\u00ad\u180e\u200b\u200e\u200f\u2060\ufeff"))

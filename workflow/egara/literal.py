@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 MARK = "egara_literal"
 SHELL_SIGNS = set('"$`\\')  # what stays a sign between double quotes

@@ -15,9 +15,9 @@ from collections import Counter
 from pathlib import Path
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv, sha256
-from egara.progress import parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv, sha256
+from egara.io.progress import parser
 
 RECORDS = Path(".snakemake/metadata")
 CODE = re.compile(r"'([0-9a-f]{12,64})'")
@@ -55,7 +55,7 @@ def settings_of(path: str) -> dict[str, str]:
             found |= {key: str(value) for key, value in parse_cell(part.partition(".")[0]).items()}
         if space := SPACE.fullmatch(part):
             found |= {"representation": space[1], "l2": space[2]}
-        if part == "vectors" and place + 2 < len(parts):
+        if part == "spaces" and place + 2 < len(parts):
             found["representation"] = parts[place + 2].partition(".")[0]
     return found
 
@@ -108,7 +108,7 @@ def describe_jobs(made: dict[str, dict]) -> list[dict[str, object]]:
 
 def describe_loras(made: dict[str, dict]) -> list[dict[str, object]]:
     """One entry a cell and work: LoRAs, seed, base, code, and the images that they were trained on."""
-    from egara.loras.formats import read_layout
+    from egara.loras.files import read_layout
 
     groups: dict[tuple, dict] = {}
     for name, record in made.items():

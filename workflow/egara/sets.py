@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import DRAWN
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv, write_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv, write_tsv
+from egara.io.progress import logger, parser
 from egara.seeds import stream
 
 if TYPE_CHECKING:

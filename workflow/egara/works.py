@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
+from egara.io.spreadsheets import read_sheet
 from egara.labels import describe_difference, tidy
-from egara.spreadsheets import read_sheet
 
 COLUMNS = ("author", "work", "volumes")
 OPTIONAL = ("series",)
@@ -41,7 +41,7 @@ def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: lis
 
     Parameters
     ----------
-    path : a table as `egara.spreadsheets` reads it.
+    path : a table as `egara.io.spreadsheets` reads it.
     remarks : if given, takes lines for a person on how the table was read.
     mistakes : if given, takes a line for each row at fault, and the others are returned.
 

@@ -16,9 +16,9 @@ rule describe_base:
         "../../envs/torch.yaml"
     params:
         base=verbatim(SETTINGS["base"]),
-        code=fingerprint("egara.loras.base"),
+        code=fingerprint("egara.loras.base.find"),
     shell:
-        "python -m egara.loras.base --base={params.base:q} --output {output:q} 2> {log:q}"
+        "python -m egara.loras.base.find --base={params.base:q} --output {output:q} 2> {log:q}"
 
 
 rule sample_base:
@@ -46,9 +46,9 @@ rule sample_base:
         steps=SETTINGS["samples"]["steps"],
         guidance=SETTINGS["samples"]["guidance"],
         seed=SEED,
-        code=fingerprint("egara.base.samples"),
+        code=fingerprint("egara.samples.base"),
     shell:
-        "python -m egara.base.samples"
+        "python -m egara.samples.base"
         " --base {input:q}"
         " --caption={params.caption:q}"
         " --resolution {params.resolution:q}"

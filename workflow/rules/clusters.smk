@@ -1,6 +1,6 @@
 """Cluster the maps with HDBSCAN.
 
-Needs maps/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv.
+Needs projections/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv.
 """
 
 

@@ -18,12 +18,15 @@ from snakemake.logging import logger
 
 from egara.captions import check_caption, make_caption
 from egara.cells import DRAWN, parse_cell
-from egara.config import FILES, complete_config, find_files, find_volumes, list_cells, list_controls, read_casts
-from egara.errors import EgaraError
+from egara.settings import FILES, complete_config, find_files
+from egara.corpus.sources import resolve_volumes
+from egara.cells import list_cells, list_controls
+from egara.demo.casts import read_casts
+from egara.io.errors import EgaraError
 from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
-from egara.loras.parts import local_files
+from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
 from egara.sets import set_name
 from egara.works import look_alikes, read_works
@@ -42,7 +45,7 @@ try:
     SETTINGS = find_files(complete_config(config), CHECKOUT)
     WORKS = {work.work: work for work in read_works(SETTINGS["works"], REMARKS)}
     CASTS = read_casts(SETTINGS["casts"], list(WORKS.values()))
-    VOLUMES = {} if CASTS else find_volumes(list(WORKS.values()))
+    VOLUMES = {} if CASTS else resolve_volumes(list(WORKS.values()))
     for path in (CHECKOUT, *(SETTINGS[key] or "" for key in FILES), SETTINGS["faces"]["detector"]):
         literal(path)
     BASE_FILES = [literal(path) for path in local_files(Path(SETTINGS["base"]))]
@@ -176,14 +179,14 @@ def loras_of_cell(wildcards):
 
 def linear_maps(wildcards):
     """Return the maps in which distances are scored: the papers' IncrementalPCA where there are vectors, exact PCA for all."""
-    folder = f"<results>/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    folder = f"<results>/projections/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
     names = ["ipca", "pca"] if wildcards.representation in FLAT else ["pca"]
     return {name: f"{folder}/{name}.tsv" for name in names}
 
 
 def clustered_maps(wildcards):
     """Return the maps that are clustered: exact PCA, and UMAP where there are enough LoRAs for it."""
-    folder = f"<results>/maps/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
+    folder = f"<results>/projections/{wildcards.cell}/{wildcards.representation}_l2~{wildcards.l2}"
     return {name: f"{folder}/{name}.tsv" for name in (["pca", "umap"] if PLAN.umap else ["pca"])}
 
 

@@ -46,8 +46,8 @@ use rule train_loras as train_controls with:
 rule tabulate_controls:
     """Tabulate what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
     input:
-        gram=control_vectors("<results>/vectors/{cell}/{representation}.gram.npy"),
-        index=control_vectors("<results>/vectors/{cell}/{representation}.tsv"),
+        gram=control_vectors("<results>/spaces/{cell}/{representation}.gram.npy"),
+        index=control_vectors("<results>/spaces/{cell}/{representation}.tsv"),
     output:
         report("<results>/tables/controls.tsv", caption="../report/controls.rst", category="Tables"),
         "<results>/tables/controls.md",

@@ -36,8 +36,8 @@ rule draw_layers:
 rule draw_components:
     """Scatter components 1-2 and 41-42 (the paper's Figures 2-5)."""
     input:
-        map="<results>/maps/{cell}/{representation}_l2~{l2}/{map}.tsv",
-        variance="<results>/maps/{cell}/{representation}_l2~{l2}/{map}.variance.tsv",
+        map="<results>/projections/{cell}/{representation}_l2~{l2}/{map}.tsv",
+        variance="<results>/projections/{cell}/{representation}_l2~{l2}/{map}.variance.tsv",
     output:
         report(
             "<results>/figures/{cell}/{representation}_l2~{l2}/{map}.svg",
@@ -68,13 +68,13 @@ rule draw_components:
 rule draw_incremental:
     """Show how far IncrementalPCA is from exact PCA."""
     input:
-        gram="<results>/vectors/{cell}/{representation}.gram.npy",
-        index="<results>/vectors/{cell}/{representation}.tsv",
-        ipca="<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
-        pca="<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv",
+        gram="<results>/spaces/{cell}/{representation}.gram.npy",
+        index="<results>/spaces/{cell}/{representation}.tsv",
+        ipca="<results>/projections/{cell}/{representation}_l2~{l2}/ipca.tsv",
+        pca="<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv",
         variance=[
-            "<results>/maps/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
-            "<results>/maps/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
+            "<results>/projections/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
+            "<results>/projections/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
         ],
     output:
         report(
@@ -106,7 +106,7 @@ rule draw_incremental:
 rule draw_clusters:
     """Scatter UMAP coordinates with HDBSCAN's clusters."""
     input:
-        map="<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv",
+        map="<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv",
         clusters="<results>/clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv",
     output:
         report(
@@ -137,12 +137,12 @@ rule draw_distances:
     """Draw the distributions of distances within and between authors."""
     input:
         gram=collect(
-            "<results>/vectors/{cell}/{representation}.gram.npy",
+            "<results>/spaces/{cell}/{representation}.gram.npy",
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
         index=collect(
-            "<results>/vectors/{cell}/{representation}.tsv",
+            "<results>/spaces/{cell}/{representation}.tsv",
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),

@@ -28,9 +28,9 @@ rule encode_faces:
         device=SETTINGS["machine"]["device"],
     params:
         resample=SETTINGS["training"]["resample"],
-        code=fingerprint("egara.loras.latents"),
+        code=fingerprint("egara.loras.encoding.latents"),
     shell:
-        "python -m egara.loras.latents"
+        "python -m egara.loras.encoding.latents"
         " --sets {input.sets:q}"
         " --crops {input.crops:q}"
         " --base {input.base:q}"
@@ -55,9 +55,9 @@ rule embed_captions:
         "../../envs/torch.yaml"
     params:
         captions=lambda wildcards: as_json(sorted({caption_of(wildcards.token, name) for name in WORKS})),
-        code=fingerprint("egara.loras.embeddings"),
+        code=fingerprint("egara.loras.encoding.captions"),
     shell:
-        "python -m egara.loras.embeddings"
+        "python -m egara.loras.encoding.captions"
         " --captions {params.captions:q}"
         " --base {input:q}"
         " --cache results/store/captions"
@@ -131,6 +131,6 @@ rule gather_losses:
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("egara.loras.losses"),
+        code=fingerprint("egara.loras.training.losses"),
     shell:
-        "python -m egara.loras.losses --losses {input:q} --output {output:q} 2> {log:q}"
+        "python -m egara.loras.training.losses --losses {input:q} --output {output:q} 2> {log:q}"

@@ -23,9 +23,9 @@ rule draw_pretraining_art:
     conda:
         "../../envs/torch.yaml"
     params:
-        code=fingerprint("egara.base.art"),
+        code=fingerprint("egara.pretraining.art"),
     shell:
-        "python -m egara.base.art --output {output:q} 2> {log:q}"
+        "python -m egara.pretraining.art --output {output:q} 2> {log:q}"
 
 
 rule train_autoencoder:
@@ -42,9 +42,9 @@ rule train_autoencoder:
         "../../envs/torch.yaml"
     threads: 2
     params:
-        code=fingerprint("egara.base.autoencoder"),
+        code=fingerprint("egara.pretraining.autoencoder"),
     shell:
-        "python -m egara.base.autoencoder --art {input:q} --threads {threads} --output {output:q} 2> {log:q}"
+        "python -m egara.pretraining.autoencoder --art {input:q} --threads {threads} --output {output:q} 2> {log:q}"
 
 
 rule train_denoiser:
@@ -62,9 +62,9 @@ rule train_denoiser:
         "../../envs/torch.yaml"
     threads: 2
     params:
-        code=fingerprint("egara.base.denoiser"),
+        code=fingerprint("egara.pretraining.denoiser"),
     shell:
-        "python -m egara.base.denoiser"
+        "python -m egara.pretraining.denoiser"
         " --art {input.art:q}"
         " --vae {input.vae:q}"
         " --threads {threads}"
@@ -84,6 +84,6 @@ rule train_detector:
         "../../envs/torch.yaml"
     threads: 2
     params:
-        code=fingerprint("egara.faces.train"),
+        code=fingerprint("egara.pretraining.detector"),
     shell:
-        "python -m egara.faces.train --threads {threads} --output {output:q} 2> {log:q}"
+        "python -m egara.pretraining.detector --threads {threads} --output {output:q} 2> {log:q}"

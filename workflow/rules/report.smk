@@ -29,16 +29,16 @@ if PLAN.compared:
 rule gather_maps:
     """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
     input:
-        maps=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
-        exact=of_spaces("<results>/maps/{cell}/{representation}_l2~{l2}/pca.tsv"),
+        maps=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
+        exact=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv"),
         incremental=collect(
-            "<results>/maps/{cell}/{representation}_l2~{l2}/ipca.tsv",
+            "<results>/projections/{cell}/{representation}_l2~{l2}/ipca.tsv",
             cell=CELLS,
             representation=[name for name in REPRESENTATIONS if name in FLAT],
             l2=L2,
             allow_missing=True,
         ),
-        gram=of_spaces("<results>/vectors/{cell}/{representation}.gram.npy"),
+        gram=of_spaces("<results>/spaces/{cell}/{representation}.gram.npy"),
         sets=of_works("<results>/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
         crops=of_works("<results>/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
     output:
@@ -52,9 +52,9 @@ rule gather_maps:
         spaces=lambda wildcards, input: [str(Path(path).parent) for path in input.exact],
         names=["pca", "ipca", "umap"] if PLAN.umap else ["pca", "ipca"],
         faces=lambda wildcards, input: ["--sets", *input.sets, "--crops", *input.crops] if input.sets else [],
-        code=fingerprint("egara.explorer"),
+        code=fingerprint("egara.report.explorer"),
     shell:
-        "python -m egara.explorer"
+        "python -m egara.report.explorer"
         " --spaces {params.spaces:q}"
         " --maps {params.names:q}"
         " --vectors {params.vectors:q}"
@@ -75,7 +75,7 @@ rule write_report:
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=["<results>/volumes/groups.tsv"] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
-        parts=[own(f"workflow/egara/explorer/explorer.{ending}") for ending in ("css", "html", "js")],
+        parts=[own(f"workflow/egara/report/explorer/explorer.{ending}") for ending in ("css", "html", "js")],
     output:
         "<results>/report.html",
     log:

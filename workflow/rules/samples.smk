@@ -52,9 +52,9 @@ rule sample_loras:
         steps=SETTINGS["samples"]["steps"],
         guidance=SETTINGS["samples"]["guidance"],
         seed=SEED,
-        code=fingerprint("egara.loras.samples"),
+        code=fingerprint("egara.samples.loras"),
     shell:
-        "python -m egara.loras.samples"
+        "python -m egara.samples.loras"
         " --base {input.base:q}"
         " --folder {params.folder:q}"
         " --rows {params.rows:q}"

@@ -9,8 +9,8 @@ rule score:
     """Score one representation of one cell."""
     input:
         unpack(linear_maps),
-        gram="<results>/vectors/{cell}/{representation}.gram.npy",
-        index="<results>/vectors/{cell}/{representation}.tsv",
+        gram="<results>/spaces/{cell}/{representation}.gram.npy",
+        index="<results>/spaces/{cell}/{representation}.tsv",
     output:
         scores="<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv",
         nulls="<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz",
@@ -43,7 +43,7 @@ rule score:
 rule score_layers:
     """Score every layer of one cell alone, and layers of one position or kind together."""
     input:
-        "<results>/vectors/{cell}/{representation}.layers.npz",
+        "<results>/spaces/{cell}/{representation}.layers.npz",
     output:
         "<results>/scores/{cell}/{representation}.layers.tsv",
     log:

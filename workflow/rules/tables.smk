@@ -239,13 +239,13 @@ rule tabulate_pairs:
     """Tabulate distances within a kit, between kits of one author, and between authors."""
     input:
         gram=collect(
-            "<results>/vectors/{cell}/{representation}.gram.npy",
+            "<results>/spaces/{cell}/{representation}.gram.npy",
             cell=CELLS,
             representation=REPRESENTATIONS,
             allow_missing=True,
         ),
         index=collect(
-            "<results>/vectors/{cell}/{representation}.tsv",
+            "<results>/spaces/{cell}/{representation}.tsv",
             cell=CELLS,
             representation=REPRESENTATIONS,
             allow_missing=True,

@@ -15,9 +15,9 @@ from pathlib import Path
 from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
-from egara.config import LAUNCH
 from egara.cores import usable_cores
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
+from egara.settings import LAUNCH
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
 LONGEST = 90  # seconds that a measurement in the background is expected to take at most

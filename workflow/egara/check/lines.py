@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterable
 
-from egara.errors import counted
+from egara.io.errors import counted
 from egara.tables.writing import cells, pad
 
 WIDTH = 110

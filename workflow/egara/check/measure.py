@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.cores import usable_cores
-from egara.errors import EgaraError, run
-from egara.files import write_text
-from egara.loras.settings import Training
-from egara.progress import parser
+from egara.io.errors import EgaraError, run
+from egara.io.files import write_text
+from egara.io.progress import parser
+from egara.loras.training.settings import Training
 
 if TYPE_CHECKING:
     from egara.check.study import Study
     from egara.check.training import Base
-    from egara.loras.batches import Adapter
+    from egara.loras.training.batches import Adapter
 
 KEPT = Path("results/store/measured")
 STEPS = 6  # the first one is a warm-up
@@ -87,7 +87,7 @@ def make_adapters(folder: Path, training: Training, count: int) -> "list[Adapter
     """Return adapters over random latents and one random caption, in the base's shapes."""
     import numpy as np
 
-    from egara.loras.batches import Adapter
+    from egara.loras.training.batches import Adapter
 
     text = json.loads((folder / "text_encoder" / "config.json").read_text())
     tokens = text["max_position_embeddings"]
@@ -104,8 +104,8 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
     import torch
 
     from egara.loras.__main__ import load_frozen
-    from egara.loras.memory import choose_pack, free_memory, step_bytes
-    from egara.loras.training import Pack, make_pack, train_pack
+    from egara.loras.training.loop import Pack, make_pack, train_pack
+    from egara.loras.training.memory import choose_pack, free_memory, step_bytes
 
     torch.set_num_threads(1)  # as each job of the workflow has
     training = replace(Training.from_json(json.loads(options.settings)), steps=STEPS, warm_up=0)

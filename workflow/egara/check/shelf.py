@@ -14,7 +14,7 @@ from egara.cores import usable_cores
 from egara.corpus import Survey, survey_volume
 from egara.corpus.limits import Limits
 from egara.corpus.sources import find_volumes, name_volumes
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import LOST, count_by_cause, skipped
 from egara.works import Work
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from egara.captions import check_caption, make_caption
-from egara.config import examine_config, find_file, list_cells, list_controls, read_casts
-from egara.errors import EgaraError
+from egara.cells import list_cells, list_controls
+from egara.demo.casts import read_casts
 from egara.feasibility import plan_study
+from egara.io.errors import EgaraError
+from egara.settings import examine_config, find_file
 from egara.works import Work, look_alikes, read_works
 
 

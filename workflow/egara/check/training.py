@@ -8,10 +8,10 @@ from pathlib import Path
 
 from egara.check.faces import Faces
 from egara.check.study import Study
-from egara.config import find_file
-from egara.errors import EgaraError
-from egara.loras.base import check_base, find_base
-from egara.loras.parts import part_files
+from egara.io.errors import EgaraError
+from egara.loras.base.components import part_files
+from egara.loras.base.find import check_base, find_base
+from egara.settings import find_file
 
 FLAT = ("factors", "sketch")  # representations whose vectors are written where maps.incremental is vectors
 SKETCH = 256  # numbers per layer
@@ -72,7 +72,7 @@ def count_numbers(folder: Path, targets: str | list[str], text_encoder: bool) ->
     """
     from safetensors import safe_open
 
-    from egara.loras.packed import TARGETS
+    from egara.loras.training.packed import TARGETS
 
     sides = layers = 0
     for part in ["unet", *(["text_encoder"] if text_encoder else [])]:

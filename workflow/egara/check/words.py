@@ -11,9 +11,9 @@ from egara.check.hours import SMALL, Hours
 from egara.check.lines import WIDTH, duration, in_bytes, listed, milliseconds, shorten, table
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
-from egara.config import CHECKOUT, find_file
-from egara.errors import counted
+from egara.io.errors import counted
 from egara.sets import expected_overlap
+from egara.settings import CHECKOUT, find_file
 from egara.skipped import count_by_cause, in_words
 
 ROWS = 25  # of works

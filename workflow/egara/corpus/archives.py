@@ -14,7 +14,7 @@ from typing import BinaryIO
 from egara.corpus.leftovers import Leftovers
 from egara.corpus.limits import MEBIBYTE, Budget, Limits, Unreadable, check_bytes, key
 from egara.corpus.names import is_comic_info, is_page, is_volume, natural_order
-from egara.errors import EgaraError, counted
+from egara.io.errors import EgaraError, counted
 from egara.skipped import skipped
 
 LINK = "a link or device in the archive, which is not followed; expected a file"

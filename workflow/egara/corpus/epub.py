@@ -13,7 +13,7 @@ from egara.corpus.limits import Limits, Unreadable, check_bytes
 from egara.corpus.names import is_address, is_page, is_system, label, resolve, same_name, suffix_of
 from egara.corpus.shown import Shown, decode_text
 from egara.corpus.zips import Zip
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
 # Only fonts are scrambled with these; any other encryption hides pages.

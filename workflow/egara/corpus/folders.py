@@ -10,7 +10,7 @@ from egara.corpus.archives import Source, blocks_of
 from egara.corpus.leftovers import Leftovers
 from egara.corpus.limits import Limits, Unreadable, check_count, key
 from egara.corpus.names import distinct, is_page, is_system, is_volume, label, natural_order
-from egara.errors import EgaraError, counted
+from egara.io.errors import EgaraError, counted
 from egara.skipped import skipped
 
 

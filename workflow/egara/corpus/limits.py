@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from egara.errors import EgaraError, one_line
+from egara.io.errors import EgaraError, one_line
 
 MEBIBYTE = 2**20
 

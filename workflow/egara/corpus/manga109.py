@@ -9,7 +9,7 @@ from pathlib import Path
 
 from egara.corpus.limits import MEBIBYTE, Limits, key
 from egara.corpus.names import natural_order
-from egara.errors import EgaraError, counted
+from egara.io.errors import EgaraError, counted
 
 # `annotations`, and beside it older or later ones: `annotations.v2018.05.31`, `annotations.v2020.12.18`.
 _ANNOTATIONS = re.compile(r"annotations([._-].*)?", re.IGNORECASE)

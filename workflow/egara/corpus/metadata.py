@@ -4,7 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-from egara.errors import one_line
+from egara.io.errors import one_line
 
 # The fields of ComicInfo.xml that name who made the drawings or the story.
 _MAKERS = ("Writer", "Penciller", "Inker", "CoverArtist")

@@ -12,8 +12,8 @@ from egara.corpus.limits import DPI, MOST, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
-from egara.errors import EgaraError, counted
-from egara.files import read_tsv
+from egara.io.errors import EgaraError, counted
+from egara.io.files import read_tsv
 from egara.skipped import LOST
 from egara.skipped import skipped as left_out
 

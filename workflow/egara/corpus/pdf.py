@@ -6,7 +6,7 @@ from pathlib import Path
 from egara.corpus.archives import Opening, Source
 from egara.corpus.jpeg import whole_jpeg
 from egara.corpus.limits import Unreadable, check_count, check_pixels, key
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 POINTS_PER_INCH = 72
 # How much of a page's width and height an image must take to be its scan; scanners leave narrow borders.

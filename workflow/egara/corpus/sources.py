@@ -19,8 +19,9 @@ from egara.corpus.signatures import is_image
 from egara.corpus.streams import Stream
 from egara.corpus.tars import PACKED, Tar, is_tar
 from egara.corpus.zips import Zip, is_zip
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import skipped
+from egara.works import Work
 
 EXPECTED = "a folder of images, CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF"
 
@@ -178,3 +179,19 @@ def _inside(folder: Path, limits: Limits, found: Found) -> list[Path]:
         raise EgaraError(f"{folder}: holds {holds}; expected {EXPECTED}")
     found.skipped += rows
     return volumes
+
+
+def resolve_volumes(works: list[Work]) -> dict[str, list[str]]:
+    """Return the files and folders behind each work's volumes; globs are resolved in natural order.
+
+    Raises
+    ------
+    EgaraError : nothing lies at a place that the works table names.
+    """
+    found: dict[str, list[str]] = {}
+    for work in works:
+        try:
+            found[work.work] = [str(path) for place in work.volumes for path in expand(place)]
+        except EgaraError as error:
+            raise EgaraError(f"work {work.work}: no volume at {error}") from error
+    return found

@@ -9,7 +9,7 @@ from pathlib import Path
 from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source
 from egara.corpus.limits import Unreadable, check_bytes
 from egara.corpus.names import decode_name, distinct, is_comic_info, is_volume, label
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
 # Shift JIS: a first byte with its second, which is never a slash; anything else is one byte.

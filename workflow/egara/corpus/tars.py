@@ -8,7 +8,7 @@ from pathlib import Path
 from egara.corpus.archives import ABSENT, LINK, Source, blocks_of, whole
 from egara.corpus.limits import MEBIBYTE, Unreadable, check_bytes
 from egara.corpus.names import decode_name, distinct, is_volume, label
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
 PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes → module that unpacks them

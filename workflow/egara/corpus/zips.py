@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source, blocks_of, whole
 from egara.corpus.limits import Unreadable, check_bytes
 from egara.corpus.names import decode_name, distinct, is_volume, label
-from egara.errors import EgaraError, counted
+from egara.io.errors import EgaraError, counted
 from egara.skipped import skipped
 
 _ENTRY, _LOCAL, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

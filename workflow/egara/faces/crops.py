@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.errors import counted
 from egara.faces.protocol import Page
-from egara.files import sha256
+from egara.io.errors import counted
+from egara.io.files import sha256
 from egara.skipped import skipped
 
 COLUMNS = (

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egara.corpus.limits import LEAST, MOST, Limits, key
-from egara.errors import EgaraError
 from egara.faces.protocol import Detector
+from egara.io.errors import EgaraError
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")

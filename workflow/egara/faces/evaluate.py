@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.errors import EgaraError, counted, run
 from egara.faces.accuracy import measure
 from egara.faces.backends.annotations import read_boxes
 from egara.faces.boxes import empty
 from egara.faces.crops import crop_window
 from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
-from egara.files import write_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import write_tsv
+from egara.io.progress import logger, parser
 
 COLUMNS = [
     "work", "pages", "faces", "precision", "recall", "ap", "threshold", "detector",

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 
 class PageFailed(EgaraError):

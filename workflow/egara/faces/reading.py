@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.corpus.pages import iterate_pages, read_pages
-from egara.errors import EgaraError
 from egara.faces.boxes import clip
 from egara.faces.protocol import Detector, Page, PageFailed
-from egara.progress import bar, logger
+from egara.io.errors import EgaraError
+from egara.io.progress import bar, logger
 from egara.skipped import skipped
 
 if TYPE_CHECKING:

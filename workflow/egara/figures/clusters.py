@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, counted, run
 from egara.figures.components import EQUAL, scatter
 from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
-from egara.files import read_tsv
-from egara.progress import logger, parser
-from egara.vectors.geometry import read_maps
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
+from egara.weights.geometry import read_maps
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, counted, run
 from egara.figures.style import (
     METHODS,
     add_legend,
@@ -17,10 +16,11 @@ from egara.figures.style import (
     undrawable,
     work_markers,
 )
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.seeds import stream
-from egara.vectors.geometry import read_maps
+from egara.weights.geometry import read_maps
 
 if TYPE_CHECKING:
     import pandas as pd

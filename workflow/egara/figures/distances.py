@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
 from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, run
+from egara.io.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.scores.distances import NoDirections, cosine_distances
-from egara.vectors.geometry import prepare, read_vectors
-from egara.vectors.words import in_words
+from egara.weights.geometry import prepare, read_vectors
+from egara.weights.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,13 +4,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import run
 from egara.figures.components import EQUAL
 from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.distances import cosine_distances
-from egara.vectors.geometry import prepare, read_maps, read_vectors
+from egara.weights.geometry import prepare, read_maps, read_vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

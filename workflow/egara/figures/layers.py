@@ -4,12 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, run
 from egara.figures.style import add_title, describe_setting, draw_words, save, set_theme
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, run
+from egara.io.progress import logger, parser
 from egara.scores.layers import ALL
 from egara.tables.layers import layer_table
-from egara.vectors.modules import KINDS, place_of
+from egara.weights.layer_names import KINDS, place_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import counted, run
 from egara.figures.style import (
     add_legend,
     add_title,
@@ -21,8 +20,9 @@ from egara.figures.style import (
     undrawable,
     work_markers,
 )
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,12 +3,12 @@
 import math
 from typing import TYPE_CHECKING
 
-from egara.errors import run
 from egara.figures.style import draw_words, palette, save, set_theme
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.tables.layout import SIGNIFICANT, settings
-from egara.tables.scores import KEYS, TEXT, reasons, whole
+from egara.tables.pivot import KEYS, TEXT, reasons, whole
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError
-from egara.files import replacing
-from egara.vectors.words import in_words
+from egara.io.errors import EgaraError
+from egara.io.files import replacing
+from egara.weights.words import in_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,31 +9,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv
 from egara.fingerprint import fingerprint
-from egara.loras.description import part_hash, read_description
-from egara.loras.formats import check_lora
-from egara.loras.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
-from egara.loras.losses import write_losses
-from egara.loras.parts import load_part
-from egara.loras.saving import save_lora
-from egara.loras.settings import Training
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import bar, logger, parser
+from egara.loras.base.components import load_part
+from egara.loras.base.description import part_hash, read_description
+from egara.loras.encoding.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
+from egara.loras.files import check_lora
+from egara.loras.files.saving import save_lora
 from egara.loras.store import content_key, link, stored
-from egara.progress import bar, logger, parser
+from egara.loras.training.losses import write_losses
+from egara.loras.training.settings import Training
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from egara.loras.batches import Adapter
-    from egara.loras.training import Frozen, Pack
+    from egara.loras.training.batches import Adapter
+    from egara.loras.training.loop import Frozen, Pack
 
 
 def describe_loras(
     sets: "pd.DataFrame", author: str, work: str, token: str, caption: str, base: dict, training: Training
 ) -> dict[str, dict]:
     """Return each set's provenance: all that it takes to train its LoRA again, in a JSON object."""
-    code = fingerprint("egara.loras.training")
+    code = fingerprint("egara.loras.training.loop")
     transform = describe_transform(training.resolution, training.resample)
     inputs = {"latents": latent_inputs(base, transform), "captions": caption_inputs(base)}
     return {
@@ -128,7 +128,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def read_adapters(options: "object", training: Training, base: dict, sets: "pd.DataFrame") -> "dict[str, Adapter]":
     """Return what each set's LoRA learns from."""
-    from egara.loras.batches import Adapter
+    from egara.loras.training.batches import Adapter
 
     images = dict(zip(sets["face"], sets["sha256"], strict=True))
     transform = describe_transform(training.resolution, training.resample)
@@ -151,8 +151,8 @@ def load_frozen(base: dict, training: Training, device: str) -> "Frozen":
     """Load the parts of the base that training needs; autoencoder and, mostly, text encoder stay on disk."""
     from diffusers import DDPMScheduler
 
-    from egara.loras.devices import choose_device, place_frozen
-    from egara.loras.training import Frozen
+    from egara.loras.base.devices import choose_device, place_frozen
+    from egara.loras.training.loop import Frozen
 
     device, folder = choose_device(device), Path(base["folder"])
     models = {}
@@ -166,8 +166,8 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
     """Train adapters, by key, into the store; returns the names of the sets that diverged."""
     import torch
 
-    from egara.loras.memory import choose_pack, free_memory
-    from egara.loras.packs import train_adapters
+    from egara.loras.training.memory import choose_pack, free_memory
+    from egara.loras.training.packs import train_adapters
 
     torch.set_num_threads(options.threads)
     log, failed = logger("loras"), []

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from egara.cells import KEYS
-from egara.errors import EgaraError, counted, run
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.progress import logger, parser
 
 # Bytes of figures on the page; what lies beyond is named by its file.
 FIGURE_BUDGET = 5 * 2**20
@@ -88,15 +88,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--sheets", nargs="*", default=[], help="contact sheets, faces/{work}.png")
     arguments.add_argument("--show-faces", action="store_true", help="show the contact sheets; else they stay private")
     arguments.add_argument("--groups", help="drawing kit of each work: work, group (.tsv)")
-    arguments.add_argument("--explorer", help="maps to explore, from egara.explorer (.json)")
+    arguments.add_argument("--explorer", help="maps to explore, from egara.report.explorer (.json)")
     arguments.add_argument("--benchmarks", help="folder of Snakemake's benchmark files")
     arguments.add_argument("--seed", type=int, help="study seed")
     arguments.add_argument("--output", required=True, help="page to write (.html)")
     options = arguments.parse_args(argv)
 
-    from egara.explorer.page import read_explorer
-    from egara.files import write_text
+    from egara.io.files import write_text
     from egara.report import account, answer, sections
+    from egara.report.explorer.page import read_explorer
     from egara.report.images import read_figure, read_picture, within
     from egara.report.page import render
     from egara.report.timings import read_benchmarks

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from egara.cells import KEYS
-from egara.errors import counted
+from egara.io.errors import counted
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import fixed, probability
 from egara.tables.verdict import NO, NOTHING, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
-from egara.vectors.words import in_words
+from egara.weights.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd

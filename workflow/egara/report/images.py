@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 PIXELS = 4 / 3  # of the page in a point of a figure

@@ -105,8 +105,8 @@ def kit_table(groups: dict[str, str], base: dict[str, object]) -> "pd.DataFrame 
     rows = []
     kits = sorted(set(groups.values()))
     if kits:
-        from egara.volumes.artists import STYLES
-        from egara.volumes.notice import attributions
+        from egara.demo.artists import STYLES
+        from egara.demo.notice import attributions
 
         known = [kit for kit in kits if kit in STYLES]
         rows += attributions(known).assign(role=STUDIED).to_dict("records") if known else []

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,8 @@ What labels exchanged at random score is kept, too: the table of verdicts correc
 Spaces are the full vectors (`full`) and each map; distances are cosine distances after centring.
 """
 
-from egara.errors import run
-from egara.progress import logger, parser
+from egara.io.errors import run
+from egara.io.progress import logger, parser
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -28,12 +28,12 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from egara.cells import parse_cell
-    from egara.files import write_tsv
+    from egara.io.files import write_tsv
     from egara.scores.distances import NoDirections, cosine_distances
+    from egara.scores.hypotheses import LEVELS, describe_level, empty_rows, judge_level, score_level, score_variance
     from egara.scores.labels import codes
-    from egara.scores.levels import LEVELS, describe_level, empty_rows, judge_level, score_level, score_variance
-    from egara.scores.nulls import write_nulls
-    from egara.vectors.geometry import prepare, read_maps, read_vectors
+    from egara.scores.multiple_testing import write_nulls
+    from egara.weights.geometry import prepare, read_maps, read_vectors
 
     log = logger("scores")
     cell = parse_cell(options.cell)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from egara.errors import EgaraError
-from egara.vectors.geometry import EQUAL
+from egara.io.errors import EgaraError
+from egara.weights.geometry import EQUAL
 
 
 class NoDirections(EgaraError):

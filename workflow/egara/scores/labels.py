@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 
 def codes(names: list[str]) -> np.ndarray:

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import KEYS, parse_cell
-from egara.errors import run
-from egara.files import write_tsv
-from egara.progress import bar, logger, parser
+from egara.io.errors import run
+from egara.io.files import write_tsv
+from egara.io.progress import bar, logger, parser
 from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import NoDirections, cosine_distances
+from egara.scores.hypotheses import Level, describe_level, score_hits
 from egara.scores.labels import codes
-from egara.scores.levels import Level, describe_level, score_hits
-from egara.vectors.geometry import prepare
-from egara.vectors.layers import read_layer_grams
-from egara.vectors.modules import group_of, place_of
+from egara.weights.geometry import prepare
+from egara.weights.layer_grams import read_layer_grams
+from egara.weights.layer_names import group_of, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,8 +42,8 @@ def score_layers(
     Returns
     -------
     One row a layer or sum, L2 and level: `what` (layer, position, kind, group, all), name, position and kind; Top-1
-    with its chance, p, interval and n as `egara.scores.levels` gives them; q, p after Benjamini & Hochberg over all of
-    one `what`, L2 and level; `share`, its part of the summed squared lengths of all LoRAs. A layer that is the same
+    with its chance, p, interval and n as `egara.scores.hypotheses` gives them; q, p after Benjamini & Hochberg over all
+    of one `what`, L2 and level; `share`, its part of the summed squared lengths of all LoRAs. A layer that is the same
     in all LoRAs, or zero in one where L2 asks for its direction, has no value.
     """
     import pandas as pd

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.agreement import compare
-from egara.scores.levels import LEVELS
+from egara.scores.hypotheses import LEVELS
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import CELL, place
+from egara.tables.pivot import CELL, place
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:

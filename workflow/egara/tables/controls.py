@@ -19,22 +19,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cells import KEYS, parse_cell
-from egara.errors import EgaraError, counted, run
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.progress import logger, parser
 from egara.scores.distances import NoDirections, cosine_distances
+from egara.scores.hypotheses import NEIGHBOURS, describe_level, empty_rows, score_hits, score_level
 from egara.scores.labels import authors_by_work, codes
-from egara.scores.levels import NEIGHBOURS, describe_level, empty_rows, score_hits, score_level
 from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
-from egara.tables.scores import place
+from egara.tables.pivot import place
 from egara.tables.writing import write_table
-from egara.vectors.geometry import prepare, read_vectors
+from egara.weights.geometry import prepare, read_vectors
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from egara.scores.levels import Level
+    from egara.scores.hypotheses import Level
 
 ACROSS = "author_across_works"
 SHUFFLED, NORMS = "shuffled labels", "norms"
@@ -77,7 +77,7 @@ def shuffle(index: "pd.DataFrame", level: str, seed: int) -> "pd.DataFrame":
 def score(
     gram: "np.ndarray", index: "pd.DataFrame", l2: str, asked: list[tuple[str, str]], permutations: int, seed: int
 ) -> dict[tuple[str, str], dict]:
-    """Return the rows of `egara.scores.levels.score_level` that are asked for, on whole vectors; no others are made."""
+    """Return the rows of `egara.scores.hypotheses.score_level` that are asked for, on whole vectors."""
     try:
         distances = cosine_distances(prepare(gram, l2 == "on"))
     except NoDirections as reason:

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import counted, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.tables.layout import Group, Layout, count, fixed
 from egara.tables.writing import write_table
 

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.adjust import benjamini_hochberg
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, interval, probability, settings
-from egara.tables.scores import CELL, KEYS, LEVELS, place, read_scores
+from egara.tables.pivot import CELL, KEYS, LEVELS, place, read_scores
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:

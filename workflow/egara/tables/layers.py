@@ -3,14 +3,14 @@
 import math
 from typing import TYPE_CHECKING
 
-from egara.errors import counted, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.layers import COLUMNS
 from egara.tables.layout import NOTHING, SIGNIFICANT, Group, Layout, fixed, probability, settings
-from egara.tables.scores import CELL, LEVELS, place
+from egara.tables.pivot import CELL, LEVELS, place
 from egara.tables.writing import write_table
-from egara.vectors.modules import KINDS, place_of
+from egara.weights.layer_names import KINDS, place_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import counted, run
-from egara.progress import logger, parser
+from egara.io.errors import counted, run
+from egara.io.progress import logger, parser
 from egara.tables.layout import Group, Layout, fixed, settings, significant
-from egara.tables.scores import LEVELS, read_scores, reasons, spread, whole
+from egara.tables.pivot import LEVELS, read_scores, reasons, spread, whole
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from egara.errors import counted, run
-from egara.progress import logger, parser
+from egara.io.errors import counted, run
+from egara.io.progress import logger, parser
 from egara.scores.chance import chance_of_hit
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import LEVELS, add_published, read_scores, reasons, spread
+from egara.tables.pivot import LEVELS, add_published, read_scores, reasons, spread
 from egara.tables.writing import write_table
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import authors_by_work, codes
@@ -21,9 +21,9 @@ from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import Relabellings, exchange, p_value
 from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings, significant
-from egara.tables.scores import place
+from egara.tables.pivot import place
 from egara.tables.writing import write_table
-from egara.vectors.geometry import prepare, read_vectors
+from egara.weights.geometry import prepare, read_vectors
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, run
-from egara.files import read_tsv
-from egara.progress import parser
+from egara.io.errors import EgaraError, run
+from egara.io.files import read_tsv
+from egara.io.progress import parser
 from egara.tables import (
     clusters,
     controls,
@@ -22,7 +22,7 @@ from egara.tables import (
     works,
 )
 from egara.tables.layout import Layout
-from egara.tables.scores import principal
+from egara.tables.pivot import principal
 from egara.tables.writing import plain
 
 if TYPE_CHECKING:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.errors import EgaraError, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.scores.adjust import holm
-from egara.scores.nulls import Null, correct, read_nulls
+from egara.scores.multiple_testing import Null, correct, read_nulls
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pairs import EVERYONE
-from egara.tables.scores import CELL, KEYS, TEXT, whole
+from egara.tables.pivot import CELL, KEYS, TEXT, whole
 from egara.tables.writing import write_table
-from egara.vectors.words import in_words
+from egara.weights.words import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def verdict_table(
     The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p corrected for the number of
     rows, the least p that any score could have (with `nulls`), why there is no value, and the judgement; the same for
     `other_kit` (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each
-    relabelling where `nulls` has all rows (`egara.scores.nulls`), else Holm's, which for kits it always is;
+    relabelling where `nulls` has all rows (`egara.scores.multiple_testing`), else Holm's, which for kits it always is;
     `correction` says so.
     """
     rows = whole(neighbours)

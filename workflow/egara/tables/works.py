@@ -4,9 +4,9 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError, counted, run
-from egara.files import read_tsv
-from egara.progress import logger, parser
+from egara.io.errors import EgaraError, counted, run
+from egara.io.files import read_tsv
+from egara.io.progress import logger, parser
 from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
 from egara.tables.layout import NOTHING, Group, Layout, count, share
 from egara.tables.writing import write_table

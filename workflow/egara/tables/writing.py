@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError
-from egara.files import write_text, write_tsv
+from egara.io.errors import EgaraError
+from egara.io.files import write_text, write_tsv
 from egara.tables.layout import Group, Layout
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError
 from egara.faces.boxes import best_first, empty
 from egara.faces.protocol import Detector
+from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page

@@ -9,10 +9,10 @@ import numpy as np
 
 from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_folders, as_number, page_index, read_annotations, scale_to
-from egara.errors import EgaraError
 from egara.faces.boxes import empty
 from egara.faces.protocol import Detector, PageFailed
-from egara.files import read_tsv
+from egara.io.errors import EgaraError
+from egara.io.files import read_tsv
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page

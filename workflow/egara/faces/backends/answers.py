@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from egara.errors import EgaraError
 from egara.faces.backends.classes import KEY
 from egara.faces.backends.layouts import Facts, Layout
 from egara.faces.boxes import best_first
 from egara.faces.protocol import PageFailed
+from egara.io.errors import EgaraError
 
 
 def read_answer(

@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 KEY = "faces.classes"
 # Names that people give to the class of faces; `face mask`, `head` and `person` are none of them.

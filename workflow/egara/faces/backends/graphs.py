@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.errors import EgaraError
 from egara.faces.protocol import PageFailed
+from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
     import numpy as np

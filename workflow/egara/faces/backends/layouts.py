@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from egara.errors import EgaraError
+from egara.io.errors import EgaraError
 
 KEY = "faces.layout"
 # Boxes of at least this score tell layouts apart; what lies below is often padding, or noise of a network.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, one_line
 from egara.faces.backends.answers import read_answer
 from egara.faces.backends.canvas import FITS, Canvas
 from egara.faces.backends.classes import choose, read_names
@@ -18,6 +17,7 @@ from egara.faces.backends.graphs import open_graph, run_graph
 from egara.faces.backends.layouts import Facts, Layout, decide
 from egara.faces.boxes import suppress
 from egara.faces.protocol import Detector
+from egara.io.errors import EgaraError, one_line
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page

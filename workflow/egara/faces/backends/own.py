@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.errors import EgaraError, counted
 from egara.faces.backends.graphs import open_graph, run_graph
 from egara.faces.boxes import best_first, empty, suppress
 from egara.faces.protocol import Detector
+from egara.io.errors import EgaraError, counted
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -33,7 +33,9 @@ class OwnDetector(Detector):
         self._session = open_graph(weights, threads, "detector egara")
         header = self._session.get_modelmeta().custom_metadata_map
         if "egara" not in header:
-            raise EgaraError(f"detector egara: {weights} has no provenance; expected a file of egara.faces.train")
+            raise EgaraError(
+                f"detector egara: {weights} has no provenance; expected egara.pretraining.detector to have made it"
+            )
         self.provenance: dict = json.loads(header["egara"])
         self.threshold = threshold
 

@@ -8,11 +8,11 @@ python -m egara.loras.store import results/store loras.tar
 
 from pathlib import Path
 
-from egara.errors import run
+from egara.io.errors import run
+from egara.io.progress import logger, parser
 from egara.loras.store.checking import verify
 from egara.loras.store.moving import bring, export
 from egara.loras.store.pruning import prune
-from egara.progress import logger, parser
 
 
 def main(argv: list[str] | None = None) -> int:

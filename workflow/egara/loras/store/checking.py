@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from egara.errors import EgaraError
-from egara.loras import cache
-from egara.loras.formats import read_layout, read_lora
-from egara.loras.formats.container import open_container
+from egara.io.errors import EgaraError
+from egara.loras.encoding import cache
+from egara.loras.files import read_layout, read_lora
+from egara.loras.files.container import open_container
 from egara.loras.store import content_key
 
 KINDS = {"F32": "float32", "F16": "float16"}

@@ -6,10 +6,10 @@ they are not whole.
 
 from pathlib import Path
 
-from egara.errors import EgaraError
-from egara.loras import cache
-from egara.loras.checkpoints import find_checkpoints, find_leavings
+from egara.io.errors import EgaraError
+from egara.loras.encoding import cache
 from egara.loras.store import stored
+from egara.loras.training.checkpoints import find_checkpoints, find_leavings
 
 
 def prune_checkpoints(store: Path) -> tuple[int, int]:

@@ -1,1 +1,0 @@
-"""The embedded base: a small latent diffusion model in diffusers' layout, taught by set-aside artists only."""

@@ -1,0 +1,1 @@
+"""Files, tables, errors and progress: what every stage reads and writes with."""

@@ -1,0 +1,1 @@
+"""Train the embedded base model and face detector on held-out artists."""

@@ -1,0 +1,111 @@
+"""Gather all maps of a study in one short file: coordinates, nearest LoRAs and, if asked, strips of faces.
+
+The report puts it on its page, where a person chooses cell, representation, L2 and map, and asks a point who is near.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from egara.io.errors import EgaraError, run
+from egara.io.files import read_tsv, write_text
+from egara.io.progress import logger, parser
+from egara.report.explorer.faces import read_sheets
+from egara.report.explorer.points import choose, describe_neighbours, quantise
+from egara.scores.distances import NoDirections, cosine_distances
+from egara.weights.geometry import prepare, read_maps, read_vectors
+
+MAPS = ["pca", "ipca", "umap"]
+
+
+def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -> tuple[dict[str, object], list]:
+    """Return one space, `<cell>/<representation>_l2~<l2>`, and author, work and set of its LoRAs.
+
+    Parameters
+    ----------
+    folder : its maps.
+    vectors : folder with its Gram matrix and index.
+    names : maps to read where they exist.
+    spaces : how many spaces share the page.
+    """
+    representation, _, l2 = folder.name.partition("_l2~")
+    gram, index = read_vectors(vectors / f"{representation}.gram.npy", vectors / f"{representation}.tsv")
+    maps = {}
+    for name in names:
+        path = folder / f"{name}.tsv"
+        if not path.is_file():
+            continue
+        points = read_maps([f"{name}={path}"], index)[name][0]
+        kept = choose(points.shape[1], spaces, len(points))
+        if len(kept) < points.shape[1]:
+            shown = (folder, name, len(kept), points.shape[1])
+            logger("explorer").info("%s, %s: %d of %d components, more have no room on the page", *shown)
+        maps[name] = {"components": kept, **quantise(points[:, [number - 1 for number in kept]])}
+        variance = folder / f"{name}.variance.tsv"
+        if variance.is_file():
+            ratios = read_tsv(variance, ["component", "ratio"])["ratio"].tolist()
+            if all(map(math.isfinite, ratios)):
+                maps[name]["ratios"] = [round(ratios[number - 1], 5) for number in kept]
+    if not maps:
+        raise EgaraError(f"{folder}: no map there; expected one of {', '.join(f'{name}.tsv' for name in names)}")
+    try:
+        distances = cosine_distances(prepare(gram, l2 == "on"))
+    except NoDirections as reason:
+        logger("explorer").warning("%s: no neighbours, %s", folder, reason)
+        distances = np.zeros((len(index), 0))
+    found = {"cell": folder.parent.name, "representation": representation, "l2": l2, "maps": maps}
+    rows = index[["author", "work", "set"]].to_numpy().tolist()
+    return found | {"neighbours": describe_neighbours(distances)}, rows
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read maps, Gram matrices and, if asked, faces, and write the file."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--spaces", required=True, nargs="+", help="folders <cell>/<representation>_l2~<l2> of maps")
+    arguments.add_argument("--maps", nargs="+", default=MAPS, choices=MAPS, help="maps to show, where they are there")
+    arguments.add_argument("--vectors", required=True, help="folder with <cell>/<representation>.gram.npy and .tsv")
+    arguments.add_argument("--sets", nargs="*", default=[], help="tables of sets of the works, to show faces (.tsv)")
+    arguments.add_argument("--crops", nargs="*", default=[], help="folders of the works' faces, in the same order")
+    arguments.add_argument("--output", required=True, help="file to write (.json)")
+    options = arguments.parse_args(argv)
+    if len(options.sets) != len(options.crops):
+        raise EgaraError(f"{len(options.sets)} tables of sets and {len(options.crops)} folders; expected one each")
+    from matplotlib.colors import to_hex
+
+    from egara.figures.style import METHODS, author_colours, describe_cell
+    from egara.weights.words import in_words
+
+    spaces, loras = [], None
+    for path in map(Path, options.spaces):
+        vectors = Path(options.vectors) / path.parent.name
+        space, rows = describe_space(path, vectors, options.maps, len(options.spaces))
+        if loras is not None and rows != loras:
+            raise EgaraError(f"{path}: other LoRAs than in {options.spaces[0]}, or in another order")
+        loras = rows
+        spaces.append(space)
+    chosen: dict[str, list[str]] = {}
+    for _, work, name in loras:
+        chosen.setdefault(work, []).append(name)
+    words = {
+        "cell": {space["cell"]: describe_cell(space["cell"]) for space in spaces},
+        "representation": {space["representation"]: in_words(space["representation"]) for space in spaces},
+        "map": METHODS,
+    }
+    # The figures' colours, so that an author has one colour on the whole page.
+    colours = {
+        label: {name: to_hex(colour) for name, colour in author_colours([row[place] for row in loras]).items()}
+        for place, label in enumerate(("author", "work"))
+    }
+    faces = read_sheets(options.sets, options.crops, chosen)
+    content = {"loras": loras, "spaces": spaces, "words": words, "colours": colours, "faces": faces}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    write_text(options.output, text)
+    logger("explorer").info(
+        "%d spaces of %d LoRAs, %.1f MB: %s", len(spaces), len(loras), len(text) / 1e6, options.output
+    )
+
+
+if __name__ == "__main__":
+    run(main)

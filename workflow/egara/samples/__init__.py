@@ -1,0 +1,1 @@
+"""Pictures drawn with the base model, with and without LoRAs."""

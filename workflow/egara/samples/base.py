@@ -1,0 +1,53 @@
+"""Draw faces with the base model alone: what it knows before any LoRA.
+
+python -m egara.samples.base --base results/demo/base/base.json --output results/demo/base/samples.png
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from egara.io.errors import run
+from egara.io.files import replacing
+from egara.io.progress import logger, parser
+from egara.loras.base.description import read_description
+from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
+
+
+def draw_grid(pictures: np.ndarray, columns: int, gap: int = 4) -> "object":
+    """Lay pictures of (count, height, width, 3) out in rows; returns a PIL image."""
+    from PIL import Image
+
+    count, height, width, _ = pictures.shape
+    rows = -(-count // columns)
+    sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
+    for number, picture in enumerate(pictures):
+        row, column = divmod(number, columns)
+        sheet.paste(Image.fromarray(picture), (gap + column * (width + gap), gap + row * (height + gap)))
+    return sheet
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Sample a sheet of faces and write it as PNG."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
+    arguments.add_argument("--caption", default="solo, manga style, face", help="what to draw")
+    arguments.add_argument("--count", type=int, default=24, help="pictures")
+    add_arguments(arguments, resolution=64)
+    arguments.add_argument("--output", type=Path, required=True, help="sheet of samples (.png)")
+    options = arguments.parse_args(argv)
+    import torch
+
+    from egara.loras.base.devices import choose_device
+
+    torch.set_num_threads(options.threads)
+    pipeline = load_pipeline(Path(read_description(options.base)["folder"]), choose_device(options.device))
+    noise = draw_noise(pipeline, options.count, options.resolution, options.seed)
+    pictures = sample_pictures(pipeline, options.caption, noise, options.steps, options.guidance)
+    with replacing(options.output) as part:
+        draw_grid(pictures, columns=8).save(part)
+    logger("base").info("drew %d samples", len(pictures))
+
+
+if __name__ == "__main__":
+    run(main)

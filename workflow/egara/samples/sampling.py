@@ -1,0 +1,79 @@
+"""Draw pictures with a base model, with or without a LoRA: from given noise, so that pictures can be compared."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from egara.loras.base.components import load_part
+from egara.seeds import stream
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from diffusers import StableDiffusionPipeline
+
+# Pixels drawn at once: 4 pictures of 512 x 512 fit a small card, and small pictures still come in large batches.
+BATCH_PIXELS = 2**20
+MOST = 32
+
+
+def add_arguments(arguments: "ArgumentParser", resolution: int) -> None:
+    """Add what every command that draws takes; `resolution` is its default."""
+    arguments.add_argument("--resolution", type=int, default=resolution, help="side of a picture in pixels")
+    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
+    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
+    arguments.add_argument("--seed", type=int, default=0, help="study seed")
+    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
+
+
+def load_pipeline(folder: Path, device: str) -> "StableDiffusionPipeline":
+    """Load a base model for drawing with DDIM, which adds no noise of its own on the way."""
+    from diffusers import DDIMScheduler, StableDiffusionPipeline
+
+    parts = {name: load_part(folder, name) for name in ("vae", "unet", "text_encoder", "tokenizer")}
+    scheduler = DDIMScheduler.from_config(load_part(folder, "scheduler").config)
+    pipeline = StableDiffusionPipeline(
+        **parts, scheduler=scheduler, safety_checker=None, feature_extractor=None, requires_safety_checker=False
+    ).to(device)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def draw_noise(pipeline: "StableDiffusionPipeline", count: int, resolution: int, seed: int) -> np.ndarray:
+    """Draw the noise that pictures start from, float32 (count, channels, height, width) in latents.
+
+    Each one has its own stream, so that more pictures never change the first ones.
+    """
+    side = resolution // pipeline.vae_scale_factor
+    shape = (pipeline.unet.config.in_channels, side, side)
+    return np.stack([stream(seed, "samples", number).standard_normal(shape, np.float32) for number in range(count)])
+
+
+def sample_pictures(
+    pipeline: "StableDiffusionPipeline", caption: str, noise: np.ndarray, steps: int, guidance: float
+) -> np.ndarray:
+    """Sample one picture from each noise, uint8 (count, height, width, 3).
+
+    `guidance` is the scale of classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6, as 1 + w).
+    """
+    import torch
+
+    pixels = noise.shape[2] * noise.shape[3] * pipeline.vae_scale_factor**2
+    size = min(MOST, max(1, BATCH_PIXELS // pixels))
+    drawn = []
+    for start in range(0, len(noise), size):
+        part = torch.from_numpy(noise[start : start + size]).to(pipeline.device)
+        result = pipeline(
+            caption,
+            num_images_per_prompt=len(part),
+            latents=part,
+            height=part.shape[2] * pipeline.vae_scale_factor,
+            width=part.shape[3] * pipeline.vae_scale_factor,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            output_type="np",
+        )
+        drawn.append(result.images)
+    return (np.concatenate(drawn) * 255).round().astype(np.uint8)

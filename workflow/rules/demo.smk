@@ -1,0 +1,65 @@
+"""Compose the demo's volumes from openly licensed drawings.
+
+Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes,
+volumes/groups.tsv and volumes/attributions.tsv.
+"""
+
+
+rule compose_volumes:
+    """Compose all volumes of one work as CBZ with ComicInfo.xml."""
+    output:
+        volumes=directory("<results>/volumes/{work}"),
+        boxes="<results>/volumes/{work}.boxes.tsv",
+    log:
+        "<logs>/volumes/{work}.log",
+    benchmark:
+        "<results>/benchmarks/volumes/{work}.tsv"
+    conda:
+        "../../envs/pages.yaml"
+    params:
+        cast=lambda wildcards: [
+            f"--{key}={CASTS[wildcards.work][key]}"
+            for key in ("style", "part", "parts", "characters", "volumes", "pages")
+        ],
+        author=lambda wildcards: WORKS[wildcards.work].author,
+        seed=SEED,
+        code=fingerprint("egara.demo"),
+    shell:
+        "python -m egara.demo"
+        " {params.cast:q}"
+        " --author={params.author:q}"
+        " --work {wildcards.work}"
+        " --seed {params.seed:q}"
+        " --output {output.volumes:q}"
+        " --boxes {output.boxes:q}"
+        " 2> {log:q}"
+
+
+rule list_groups:
+    """Say which works are casts of one drawing kit."""
+    input:
+        lambda wildcards: literal(SETTINGS["casts"]) if CASTS else [],
+    output:
+        "<results>/volumes/groups.tsv",
+    log:
+        "<logs>/volumes/groups.log",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        groups=verbatim("".join(f"{work}\t{group}\n" for work, group in [("work", "group"), *kits_of_casts()])),
+    shell:
+        "printf %s {params.groups:q} > {output:q} 2> {log:q}"
+
+
+rule list_attributions:
+    """List creator and licence of every drawing kit, evaluated or set aside."""
+    output:
+        "<results>/volumes/attributions.tsv",
+    log:
+        "<logs>/volumes/attributions.log",
+    conda:
+        "../../envs/pages.yaml"
+    params:
+        code=fingerprint("egara.demo.notice"),
+    shell:
+        "python -m egara.demo.notice --output {output:q} 2> {log:q}"
