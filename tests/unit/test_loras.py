@@ -167,7 +167,7 @@ def test_a_spoiled_lora_in_the_store_is_named_and_trained_again(study, tmp_path,
 
 
 def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, monkeypatch, caplog):
-    from egara.loras.training.loop import loop as training
+    from egara.loras.training import loop as training
 
     monkeypatch.setattr(training, "_diverging", lambda losses: np.arange(len(losses)) == 0)
     options = command(study, tmp_path, seed=12)
