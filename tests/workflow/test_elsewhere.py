@@ -71,7 +71,8 @@ def test_shipped_files_are_found_from_the_checkout(project, study):
 
 
 def test_a_link_to_the_snakefile_alone_is_refused_in_one_line(project, study):
-    (study.folder / "Snakefile").symlink_to(project.folder / "Snakefile")
+    (study.folder / "workflow").mkdir()
+    (study.folder / "workflow" / "Snakefile").symlink_to(project.folder / "workflow" / "Snakefile")
     assert "expected the Snakefile in its checkout, no link to it" in study.snakemake("-n", good=False)
 
 

@@ -78,7 +78,7 @@ def test_a_second_run_has_nothing_to_do(finished):
 
 
 def test_comments_in_code_and_rules_rerun_nothing(changed):
-    for name in ("loras/training.py", "faces/crops.py", "scores/distances.py"):
+    for name in ("loras/training/loop.py", "faces/crops.py", "scores/distances.py"):
         path = changed.folder / "workflow" / "egara" / name
         path.write_text(path.read_text() + "\n# a reason\n")
     for path in (changed.folder / "workflow").rglob("*.py"):
@@ -183,7 +183,7 @@ def test_a_deleted_lora_comes_back_from_the_store(finished):
 
 
 @pytest.mark.parametrize(
-    ("name", "cells", "works"), [("demo", 1, 10), ("paper-mini", 2, 11)], ids=["demo", "paper-mini"]
+    ("name", "cells", "works"), [("config", 1, 10), ("paper-mini", 2, 11)], ids=["demo", "paper-mini"]
 )
 def test_shipped_configurations_plan_the_whole_road(project, name, cells, works):
     jobs = project.planned("--configfile", f"config/{name}.yaml")
