@@ -75,7 +75,7 @@ def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):  # no
 
 
 def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
-    from egara.io.files import write_text
+    from egara.io.atomic import write_text
     from egara.loras.encoding.cache import write_tensors
 
     options = ["--sets", str(study / "sets.tsv"), "--crops", str(study / "crops"), "--base", str(study / "base.json")]

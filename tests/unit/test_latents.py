@@ -12,7 +12,8 @@ import pytest
 from safetensors.numpy import load, load_file
 
 from egara.io.errors import EgaraError
-from egara.io.files import sha256, write_tsv
+from egara.io.hashing import sha256
+from egara.io.tables import write_tsv
 from egara.loras.base.find import describe_base
 from egara.loras.encoding import captions as embeddings
 from egara.loras.encoding import latents

@@ -18,7 +18,8 @@ def study(small_base, tmp_path_factory):
     """Crops, sets, latents and captions of a small work, made by the stages' own commands."""
     from PIL import Image
 
-    from egara.io.files import sha256, write_tsv
+    from egara.io.hashing import sha256
+    from egara.io.tables import write_tsv
     from egara.loras.base import find as base
     from egara.loras.encoding import captions as embeddings
     from egara.loras.encoding import latents

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv, sha256
+from egara.io.hashing import sha256
 from egara.io.progress import parser
+from egara.io.tables import read_tsv
 
 RECORDS = Path(".snakemake/metadata")
 CODE = re.compile(r"'([0-9a-f]{12,64})'")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.cores import usable_cores
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
-from egara.io.files import write_text
 from egara.io.progress import parser
 from egara.loras.training.settings import Training
 

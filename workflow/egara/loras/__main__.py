@@ -11,8 +11,8 @@ import numpy as np
 
 from egara.fingerprint import fingerprint
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import bar, logger, parser
+from egara.io.tables import read_tsv
 from egara.loras.base.components import load_part
 from egara.loras.base.description import part_hash, read_description
 from egara.loras.encoding.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents

@@ -94,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", required=True, help="page to write (.html)")
     options = arguments.parse_args(argv)
 
-    from egara.io.files import write_text
+    from egara.io.atomic import write_text
     from egara.report import account, answer, sections
     from egara.report.explorer.page import read_explorer
     from egara.report.images import read_figure, read_picture, within

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from egara.cores import usable_cores
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.tables.layout import NOTHING, Group, Layout
 from egara.tables.writing import write_table
 

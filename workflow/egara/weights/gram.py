@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.loras.files import Factors, Layout, read_layout, read_lora
 from egara.weights.gram_cache import Known, identify, recall, remember
 from egara.weights.products import products_of_rows

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from egara.io.errors import EgaraError
-from egara.io.files import sha256
+from egara.io.hashing import sha256
 
 PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
 KEPT = (".json", ".safetensors", ".txt")

@@ -7,8 +7,9 @@ import hashlib
 import json
 from pathlib import Path
 
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
-from egara.io.files import sha256, write_text
+from egara.io.hashing import sha256
 from egara.io.progress import logger, parser
 from egara.loras.base.components import KEPT, MODELS, PARTS, hash_part, part_files, part_variant, read_index, variant_of
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.checksums import check, checksum, in_order, known_of
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.io.progress import logger
 from egara.loras.store import stored
 

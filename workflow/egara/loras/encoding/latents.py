@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser, track
+from egara.io.tables import read_tsv
 from egara.loras.base.description import part_hash, read_description
 from egara.loras.encoding.cache import lacking, read_entry, write_entry, write_tensors
 from egara.loras.encoding.inputs import FILTERS, describe_transform, latent_inputs, latent_key

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.checksums import check, check_texts, checksum, in_order, known_of, of_texts
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 
 TYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
 AGAIN = "where it is a result, delete it and run again"

@@ -12,7 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
-from egara.io.files import replacing
+from egara.io.atomic import replacing
 
 
 def content_key(inputs: dict) -> str:

@@ -9,8 +9,8 @@ import shutil
 import tarfile
 from pathlib import Path
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.loras.store import stored
 from egara.loras.store.checking import check_stored, key_of
 

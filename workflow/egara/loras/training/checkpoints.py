@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TENSORS = ("values", "first", "second")
 ARRAYS = ("losses", "stopped", "updates", "factors", "calm")
-HIDDEN = "."  # begins the name of a file that is being written, see `egara.io.files.replacing`
+HIDDEN = "."  # begins the name of a file that is being written, see `egara.io.atomic.replacing`
 
 
 def checkpoint_path(store: Path, keys: list[str]) -> Path:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv, write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv, write_tsv
 
 if TYPE_CHECKING:
     import pandas as pd
