@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     volumes: list[Volume] = []
     with bar(total=len(found.volumes), unit="volume") as watched:
         for path, name in zip(found.volumes, name_volumes(found.volumes), strict=True):
-            watched.note(name)
+            watched.set_postfix_str(name)
             try:
                 volume = list_volume(
                     path,

@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
 
-    from egara.loras.base.description import read_description
+    from egara.loras.base.components import read_description
 
     table = environment_table(read_description(options.base), options.published)
     write_table(options.output, table, layout(table))
