@@ -35,7 +35,8 @@ def draw_faces(folder: Path, work: str) -> None:
     from PIL import Image
 
     from egara.demo.drawings import draw_figure
-    from egara.io.files import sha256, write_tsv
+    from egara.io.hashing import sha256
+    from egara.io.tables import write_tsv
 
     (folder / work).mkdir()
     rows = []
@@ -54,7 +55,7 @@ def write_sets(folder: Path, work: str, count: int) -> None:
     """Write the table of a work's sets, each set all its faces."""
     import pandas as pd
 
-    from egara.io.files import read_tsv, write_tsv
+    from egara.io.tables import read_tsv, write_tsv
 
     faces = read_tsv(folder / f"{work}.tsv", ["face", "file", "sha256"], text=["face", "file", "sha256"])
     sets = [faces.assign(set=f"{number:02d}", order=range(FACES)) for number in range(count)]

@@ -25,7 +25,7 @@ from processes import compare_processes
 
 from egara.cores import usable_cores
 from egara.loras.base.components import load_part
-from egara.loras.base.devices import choose_device, place_frozen
+from egara.loras.base.devices import choose_device, move_to_device
 from egara.loras.training.batches import Adapter, draw_batch
 from egara.loras.training.loop import Frozen, autocast, make_pack, train_pack
 from egara.loras.training.packed import TARGETS
@@ -66,7 +66,7 @@ def load_frozen(options: argparse.Namespace) -> Frozen:
         for weight in unet.parameters():
             torch.nn.init.normal_(weight, std=0.02) if weight.ndim > 1 else torch.nn.init.ones_(weight)
         scheduler = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-    return Frozen({"unet": place_frozen(unet, options.device, options.precision)}, scheduler)
+    return Frozen({"unet": move_to_device(unet, options.device, options.precision)}, scheduler)
 
 
 def adapters_for(options: argparse.Namespace, batch: int, count: int) -> list[Adapter]:
@@ -77,7 +77,7 @@ def adapters_for(options: argparse.Namespace, batch: int, count: int) -> list[Ad
     side, shape = ARCHITECTURES[options.architecture]
     draw = np.random.default_rng(0)
     mean = draw.standard_normal((FACES, 2, 4, side, side), np.float32)
-    latents, caption = {"mean": mean, "deviation": np.full_like(mean, 0.1)}, draw.standard_normal(shape, np.float32)
+    latents, caption = {"mean": mean, "std": np.full_like(mean, 0.1)}, draw.standard_normal(shape, np.float32)
     return [Adapter(f"w/{n:02d}", training, latents, np.arange(FACES), caption) for n in range(count)]
 
 
@@ -108,9 +108,9 @@ class PlainLoop:
     def step(self, number: int) -> float:
         """Take one step and return its loss."""
         batch = draw_batch(self.adapter, number, 1000)
-        mean, deviation = (self.adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "deviation"))
-        clean = torch.from_numpy(mean + deviation * batch.posterior)
-        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.times)
+        mean, std = (self.adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "std"))
+        clean = torch.from_numpy(mean + std * batch.posterior)
+        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.timesteps)
         noisy = self.scheduler.add_noise(clean, noise, times).to(self.device)
         with autocast(self.adapter.training.precision, self.device):
             guess = self.model(noisy, times.to(self.device), self.context).sample

@@ -35,7 +35,7 @@ def test_spoiled_checkpoints_are_named_and_their_loras_start_anew(undisturbed, c
         copied.snakemake(loras("A-1")[0])
         said = log_of(copied, f"loras/{CELL}/A-1")
         if spoil:
-            one_line(said, checkpoint.name, "not a whole checkpoint, its LoRAs start anew")
+            one_line(said, checkpoint.name, "its LoRAs start again")
         assert ("going on with 3 LoRAs from step 1" in said) == (spoil is None)
         for path in loras("A-1"):
             assert (copied.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()

@@ -1,20 +1,19 @@
 """Latents that are cut short or have a bit turned over: the cache mends itself, a gathered file is named."""
 
-import json
-
 import numpy as np
 from outcome import same_results
-from safetensors import safe_open
 from safetensors.numpy import load_file
 from spoil import CELL, cut, flip, forget, forget_from, forget_training, log_of, loras, one_line
+
+from egara.io.tensors import open_tensors
 
 LATENTS = "results/tiny/latents/resolution~64/A-1.safetensors"
 
 
 def keys(path):
     """Return the cache's keys of the faces in a gathered file."""
-    with safe_open(path, framework="np") as file:
-        return [key for _, _, key in json.loads(file.metadata()["faces"])]
+    with open_tensors(path) as file:
+        return [key for _, _, key in file.json()["faces"]]
 
 
 def test_spoiled_entries_of_the_cache_are_named_and_computed_again(undisturbed, copied):

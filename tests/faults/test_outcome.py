@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from outcome import same_results
 
-from egara.io.files import replacing
+from egara.io.atomic import replacing
 
 
 def project(folder):

@@ -219,8 +219,8 @@ def latents() -> list[bytes]:
     from egara.loras.encoding.inputs import latent_inputs, latent_key
 
     inputs = latent_inputs(BASE, TRANSFORM)
-    note = {"faces": json.dumps([["00000", "i", latent_key("i", inputs)]]), "inputs": json.dumps(inputs)}
-    arrays = {name: np.zeros((1, 2, 1, 2, 2), np.float32) for name in ("mean", "deviation")}
+    note = {"egara": json.dumps({"faces": [["00000", "i", latent_key("i", inputs)]], "inputs": inputs})}
+    arrays = {name: np.zeros((1, 2, 1, 2, 2), np.float32) for name in ("mean", "std")}
     return [stored(arrays, note)]
 
 
@@ -229,7 +229,7 @@ def captions() -> list[bytes]:
     from egara.loras.encoding.inputs import caption_inputs, caption_key, ids_name
 
     inputs = caption_inputs(BASE)
-    note = {"captions": json.dumps({"c": caption_key("c", inputs)}), "inputs": json.dumps(inputs)}
+    note = {"egara": json.dumps({"captions": {"c": caption_key("c", inputs)}, "inputs": inputs})}
     return [stored({"c": np.zeros((3, 2), np.float32), ids_name("c"): np.zeros(3, np.int64)}, note)]
 
 
@@ -303,8 +303,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "latents-header": lambda: [header_of(data) for data in latents()],
     "captions": captions,
     "captions-header": lambda: [header_of(data) for data in captions()],
-    "entry": lambda: [stored({"mean": np.zeros((2, 1, 2, 2), np.float32)}, {"key": KEY})],
-    "known": lambda: [stored({"gram": np.eye(1)}, {"ids": '["one"]', "hash": "x"})],
+    "entry": lambda: [stored({"mean": np.zeros((2, 1, 2, 2), np.float32)}, {"egara": json.dumps({"key": KEY})})],
+    "known": lambda: [stored({"gram": np.eye(1)}, {"egara": '{"ids": ["one"]}'})],
     "gram": lambda: [saved(np.save, np.eye(2)), saved(np.save, np.eye(2, dtype=np.float32))],
     "layer-grams": lambda: [saved(np.savez, grams=np.ones((1, 2, 2)), layers=["x"], **dict.fromkeys(ROWS, ["a", "b"]))],
     "nulls": lambda: [

@@ -104,7 +104,7 @@ def read_table_of_pages(data: bytes) -> None:
 @target("faces")
 def read_table_of_faces(data: bytes) -> None:
     """A table of faces, and the sets drawn from it."""
-    from egara.io.files import read_tsv
+    from egara.io.tables import read_tsv
     from egara.sets import draw_sets
 
     path = placed("faces.tsv", data)

@@ -88,33 +88,33 @@ TARGETS["captions-header"] = _with_header("captions")
 @target("entry")
 def read_cache_entry(data: bytes) -> None:
     """One entry of a cache."""
-    from egara.loras.encoding.cache import lacking, read_entry
+    from egara.loras.encoding.cache import find_missing, read_entry
     from egara.loras.store import stored
 
     cache = folder() / "cache"
     placed(stored(cache, seeds.KEY).relative_to(folder()).as_posix(), data)
-    spoiled = lacking(cache, [seeds.KEY])
+    corrupt = find_missing(cache, [seeds.KEY])
     with reading():
         read_entry(cache, seeds.KEY)
-        assert not spoiled
+        assert not corrupt
 
 
 @target("known")
 def read_known_products(data: bytes) -> None:
-    """Inner products that are known already: a spoiled file is passed over."""
-    from egara.weights.gram_cache import folder_of, recall
+    """Cached inner products: a corrupt file is skipped."""
+    from egara.weights.gram_cache import folder_of, load_gram
 
     cache = folder() / "known"
     placed(f"{folder_of(cache, 'delta').relative_to(folder())}/a.safetensors", data)
     with reading():
-        found = recall(cache, "delta", ["one"])
+        found = load_gram(cache, "delta", ["one"])
         assert found is None or found.gram.shape == (len(found.ids),) * 2
 
 
 @target("description")
 def read_base_description(data: bytes) -> None:
     """The description of a base model."""
-    from egara.loras.base.description import part_hash, read_description
+    from egara.loras.base.components import part_hash, read_description
 
     path = placed("base.json", data)
     with reading():

@@ -18,5 +18,5 @@ def same_results(one, other, killed=False):
         for name in sorted(names[0]):
             if name.name not in OF_THIS_RUN:
                 assert (results[0] / name).read_bytes() == (results[1] / name).read_bytes(), name
-    # `egara.io.files.replacing` writes beside the target, under the target's name with a dot before it.
+    # `egara.io.atomic.replacing` writes next to the target, under the target's name with a dot before it.
     assert killed or not [path for path in results[1].rglob(".*") if path.name not in SNAKEMAKES]

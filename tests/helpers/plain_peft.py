@@ -11,7 +11,7 @@ def train_plainly(unet, scheduler, adapter, text_encoder=None):
     from peft import LoraConfig, inject_adapter_in_model
 
     from egara.loras.training.batches import draw_batch
-    from egara.loras.training.packed import TARGETS, initial_down
+    from egara.loras.training.packed import TARGETS, init_lora_A
     from egara.loras.training.settings import rate_at
 
     training = adapter.training
@@ -26,25 +26,25 @@ def train_plainly(unet, scheduler, adapter, text_encoder=None):
                 down = module.lora_A["default"].weight
                 owner = () if training.init == "shared" else (adapter.name,)
                 names = (training.seed, *owner, "init", f"{part}.{name}")
-                down.data = initial_down(training.rank, down.shape[1], names)
+                down.data = init_lora_A(training.rank, down.shape[1], names)
         weights += [weight for weight in models[part].parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.weight_decay)
     losses = []
     for step in range(training.steps):
         batch = draw_batch(adapter, step, 1000)
-        mean, deviation = (adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "deviation"))
-        clean = torch.from_numpy(mean + deviation * batch.posterior)
-        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.times)
+        mean, std = (adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "std"))
+        clean = torch.from_numpy(mean + std * batch.posterior)
+        noise, timesteps = torch.from_numpy(batch.noise), torch.from_numpy(batch.timesteps)
         if training.text_encoder:
             context = models["text_encoder"](torch.from_numpy(adapter.ids)[None]).last_hidden_state
         else:
             context = torch.from_numpy(adapter.caption)[None]
         context = context.expand(len(clean), -1, -1)
-        guess = models["unet"](scheduler.add_noise(clean, noise, times), times, context).sample
-        each = ((guess - noise) ** 2).mean(dim=(1, 2, 3))
+        model_pred = models["unet"](scheduler.add_noise(clean, noise, timesteps), timesteps, context).sample
+        each = ((model_pred - noise) ** 2).mean(dim=(1, 2, 3))
         if training.min_snr:
-            kept = scheduler.alphas_cumprod[times]
-            ratio = kept / (1 - kept)
+            alpha_bar = scheduler.alphas_cumprod[timesteps]
+            ratio = alpha_bar / (1 - alpha_bar)
             each = each * torch.minimum(ratio, torch.tensor(training.min_snr)) / ratio
         optimiser.param_groups[0]["lr"] = rate_at(training, step)
         optimiser.zero_grad()

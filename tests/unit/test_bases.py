@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from egara.io.errors import EgaraError
-from egara.loras.base.description import part_hash
+from egara.loras.base.components import part_hash
 from egara.loras.base.find import describe_base, find_base
 
 
@@ -61,11 +61,11 @@ def lose_the_index(base):
         (lose_a_part, "no vae in"),
         (lose_weights, "unet has no weights in .safetensors; found .*bin"),
         (lose_a_vocabulary, "tokenizer has no tokenizer.json or vocab.json"),
-        (cut_weights, "model.safetensors: not a whole file of weights"),
+        (cut_weights, "model.safetensors: not a whole safetensors file"),
         (take_an_inpainting_unet, "unet reads 9 channels, vae gives 4"),
         (take_a_wider_unet, "unet reads 2048 wide text, text_encoder gives 64"),
         (forget_a_class, "names no class for vae"),
-        (lose_the_index, "no readable model_index.json"),
+        (lose_the_index, "model_index.json: cannot be read"),
     ],
 )
 def test_a_base_that_cannot_be_trained_on_is_one_line(base, harm, said):
@@ -134,7 +134,9 @@ def test_two_variants_are_one_line_that_says_what_to_do(base):
 
 def test_a_hub_id_that_cannot_be_had_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(EgaraError, match="nobody/nothing: cannot be fetched .not in huggingface_hub's cache") as caught:
+    with pytest.raises(
+        EgaraError, match="nobody/nothing: cannot be downloaded .not in huggingface_hub's cache"
+    ) as caught:
         find_base("nobody/nothing")
     assert "\n" not in str(caught.value)
 

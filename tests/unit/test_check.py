@@ -261,7 +261,7 @@ def embedded(place):
 
 def test_sizes_of_files_are_those_of_real_loras(embedded):
     from egara.loras.base.components import load_part
-    from egara.loras.files.saving import save_lora
+    from egara.loras.files.writing import save_lora
     from egara.loras.training.packed import PackedAdapters, find_targets
 
     study = read_study(embedded, [])

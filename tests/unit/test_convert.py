@@ -11,7 +11,7 @@ from sd15 import sd15_text_config, sd15_unet_config
 from egara.io.errors import EgaraError
 from egara.loras.files import Factors, read_lora
 from egara.loras.files.__main__ import main
-from egara.loras.files.names import GRAMMARS, dotted, kohya_name, place_of
+from egara.loras.files.names import GRAMMARS, dotted, kohya_name, parse_name
 from egara.loras.files.writing import write_lora
 
 ATTENTION = "down_blocks.1.attentions.0.transformer_blocks.0"
@@ -45,7 +45,7 @@ def test_names_of_stable_diffusion_go_to_kohya_and_back(sd15):
     for component, modules in sd15.items():
         for module in modules:
             layer = f"{component}.{module}"
-            assert place_of(f"{kohya_name(layer)}.lora_down.weight").layer == layer
+            assert parse_name(f"{kohya_name(layer)}.lora_down.weight").layer == layer
             assert dotted(module.replace(".", "_"), GRAMMARS[component]) == module
     assert "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_out_0" in named
     assert "lora_te_text_model_encoder_layers_11_self_attn_out_proj" in named

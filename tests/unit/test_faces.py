@@ -10,8 +10,9 @@ from egara.faces import evaluate
 from egara.faces.__main__ import main
 from egara.faces.crops import COLUMNS, Cropping, crop_window, say_share, write_crops
 from egara.faces.protocol import Page
+from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError
-from egara.io.files import replacing_folder, sha256
+from egara.io.hashing import sha256
 from egara.skipped import COLUMNS as SKIPPED_COLUMNS
 
 

@@ -3,8 +3,10 @@
 import pandas as pd
 import pytest
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv, replacing, sha256, write_tsv
+from egara.io.hashing import sha256
+from egara.io.tables import read_tsv, write_tsv
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_rest(tmp_path):

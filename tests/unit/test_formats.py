@@ -107,7 +107,7 @@ def test_a_file_cut_short_is_refused(tmp_path, left):
 
 
 def test_missing_files_and_pickles_are_refused(tmp_path):
-    refused(tmp_path / "a.safetensors", "no such LoRA")
+    refused(tmp_path / "a.safetensors", "no such file; expected a LoRA file")
     (tmp_path / "a.ckpt").write_bytes(b"\x80\x02}")
     refused(tmp_path / "a.ckpt", "pickle")
 

@@ -75,9 +75,9 @@ def test_corrupt_files_are_refused(tmp_path):
     save_file({}, path)
     refused(path, "no tensor")
     save_file({down: whole[down], alpha: whole[alpha]}, path)
-    refused(path, "unet.conv_in", "no up factor")
+    refused(path, "unet.conv_in", "no lora_B")
     save_file({alpha: whole[alpha]}, path)
-    refused(path, "unet.conv_in", "no down factor")
+    refused(path, "unet.conv_in", "no lora_A")
     save_file(whole | {up: np.ones((4, 3), np.float32)}, path)
     refused(path, "unet.conv_in", "rank 2", "3")
     for value in (np.nan, np.inf):

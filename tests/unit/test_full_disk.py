@@ -75,8 +75,8 @@ def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):  # no
 
 
 def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
-    from egara.io.files import write_text
-    from egara.loras.encoding.cache import write_tensors
+    from egara.io.atomic import write_text
+    from egara.io.tensors import write_tensors
 
     options = ["--sets", str(study / "sets.tsv"), "--crops", str(study / "crops"), "--base", str(study / "base.json")]
     options += ["--resolution", "64", "--device", "cpu", "--cache", str(disk / "cache")]
@@ -86,7 +86,7 @@ def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
     with pytest.raises(EgaraError, match="table.tsv: cannot be written .No space left on device"):
         write_text(disk / "table.tsv", "x" * 10**5)
     with pytest.raises(EgaraError, match=r"x.safetensors: cannot be written \(.*No space left"):
-        write_tensors(disk / "x.safetensors", {"a": np.zeros(10**5, np.float32)}, {})
+        write_tensors(disk / "x.safetensors", {"a": np.zeros(10**5, np.float32)})
     assert not list(disk.glob("*.safetensors")) and not list(disk.rglob(".*")), "no half files under any name"
     (disk / "filling").unlink()
     resize(disk, 4096)

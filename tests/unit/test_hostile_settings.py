@@ -9,7 +9,7 @@ from egara.corpus import sources
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
-from egara.loras.base.description import read_description
+from egara.loras.base.components import read_description
 from egara.settings import complete_config
 from egara.works import Work, read_works
 

@@ -12,7 +12,8 @@ import pytest
 from safetensors.numpy import load, load_file
 
 from egara.io.errors import EgaraError
-from egara.io.files import sha256, write_tsv
+from egara.io.hashing import sha256
+from egara.io.tables import write_tsv
 from egara.loras.base.find import describe_base
 from egara.loras.encoding import captions as embeddings
 from egara.loras.encoding import latents
@@ -121,7 +122,7 @@ def test_rows_are_the_encoding_of_the_picture_and_of_its_mirror_image(study, sma
             with torch.no_grad():
                 posterior = vae.encode(torch.from_numpy(view[None].copy())).latent_dist
             np.testing.assert_allclose(arrays["mean"][row, column], posterior.mean[0] * scale, atol=1e-5)
-            np.testing.assert_allclose(arrays["deviation"][row, column], posterior.std[0] * scale, rtol=1e-4)
+            np.testing.assert_allclose(arrays["std"][row, column], posterior.std[0] * scale, rtol=1e-4)
     assert np.abs(arrays["mean"][:, 0] - arrays["mean"][:, 1]).max() > 1e-3
 
 
@@ -154,7 +155,7 @@ def test_a_changed_crop_is_encoded_alone_and_changes_no_other_face(study, descri
     table = pd.read_csv(study / "w.tsv", sep="\t", dtype=str)
     table.loc[table["face"] == "00002", "sha256"] = sha256(path)
     write_tsv(study / "w.tsv", table)
-    with pytest.raises(EgaraError, match="the picture of face 00002 is another one now"):
+    with pytest.raises(EgaraError, match="the image of face 00002 has changed"):
         read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
     assert encoded_by(study, monkeypatch) == ["00002"]
     after, rows = read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
@@ -190,12 +191,15 @@ def test_another_transform_is_encoded_and_never_mixed_up(study, described, monke
         describe_transform(SIDE, "nearest")
 
 
-def test_new_code_makes_latents_stale(study, described, monkeypatch):
+def test_a_new_version_makes_latents_and_captions_stale(study, described, monkeypatch):
     from egara.loras.encoding import inputs
 
-    monkeypatch.setattr(inputs, "fingerprint", lambda module: "0" * 12)
-    with pytest.raises(EgaraError, match="another version of the code"):
+    monkeypatch.setattr(inputs, "LATENTS_VERSION", inputs.LATENTS_VERSION + 1)
+    monkeypatch.setattr(inputs, "EMBEDDINGS_VERSION", inputs.EMBEDDINGS_VERSION + 1)
+    with pytest.raises(EgaraError, match="latents of another version of the encoding; delete it"):
         read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
+    with pytest.raises(EgaraError, match="embeddings of another version of the encoding; delete it"):
+        read_caption(study / "captions.safetensors", "solo, face", described)
 
 
 def test_a_face_or_caption_that_was_never_encoded_is_named(study, described):
@@ -253,9 +257,9 @@ def test_gathered_files_cut_short_are_one_line(study, described):
     for name in ("latents", "captions"):
         path = study / f"{name}.safetensors"
         path.write_bytes(path.read_bytes()[:-50])
-    with pytest.raises(EgaraError, match="latents.safetensors: not a whole file.*delete it and run again"):
+    with pytest.raises(EgaraError, match="latents.safetensors: not a whole safetensors file.*delete it and run again"):
         read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
-    with pytest.raises(EgaraError, match="captions.safetensors: not a whole file.*delete it and run again"):
+    with pytest.raises(EgaraError, match="captions.safetensors: not a whole safetensors file.*delete it and run again"):
         read_caption(study / "captions.safetensors", "solo, face", described)
 
 
@@ -278,7 +282,7 @@ def test_a_crop_that_is_no_picture_or_is_gone_is_named(study, described, tmp_pat
     path = root / "crops" / "00000.png"
     path.write_bytes(path.read_bytes()[:60])
     write_tsv(root / "w.tsv", pd.DataFrame([{"face": "00000", "file": path.name, "sha256": sha256(path)}]))
-    with pytest.raises(EgaraError, match="00000.png: cannot be read as a picture"):
+    with pytest.raises(EgaraError, match="00000.png: cannot be read as an image"):
         latents.main(options(root))
     (study / "crops" / "00001.png").unlink()
     with pytest.raises(EgaraError, match="00001.png: cannot be read"):
@@ -295,17 +299,17 @@ def test_captions_keep_their_token_ids(study, small_base, described):
     assert caption.embedding.shape == (len(caption.ids), 64) and caption.ids.dtype == np.int64
     plain = read_caption(study / "captions.safetensors", "solo, face", described)
     assert np.abs(plain.embedding - caption.embedding).max() > 1e-3
-    with pytest.raises(EgaraError, match="shorten"):
+    with pytest.raises(EgaraError, match="expected at most 24"):
         embeddings.main(caption_options(study, '["' + "words " * 40 + '"]'))
 
 
 def test_pruning_keeps_what_a_gathered_file_lists(study):
-    from egara.loras.encoding.cache import prune
+    from egara.loras.store.pruning import prune_cache
 
     latents.main(options(study, "--resample", "box", "--output", str(study / "box.safetensors")))
     (study / "cache" / "00").mkdir(exist_ok=True)
     (study / "cache" / "00" / ".half.safetensors").write_bytes(b"x")
-    count, freed = prune(study / "cache", [study / "latents.safetensors"])
+    count, freed = prune_cache(study / "cache", [study / "latents.safetensors"])
     assert count == FACES + 1 and freed > 1000
     shutil.rmtree(study / "crops")
     assert len(entries(study)) == FACES

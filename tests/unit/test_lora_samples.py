@@ -11,7 +11,7 @@ from egara.figures import strengths as grid
 from egara.figures.style import set_theme
 from egara.io.errors import EgaraError
 from egara.loras.encoding.inputs import describe_transform
-from egara.loras.files.saving import save_lora
+from egara.loras.files.writing import save_lora
 from egara.samples import loras as samples
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~none"

@@ -18,7 +18,8 @@ def study(small_base, tmp_path_factory):
     """Crops, sets, latents and captions of a small work, made by the stages' own commands."""
     from PIL import Image
 
-    from egara.io.files import sha256, write_tsv
+    from egara.io.hashing import sha256
+    from egara.io.tables import write_tsv
     from egara.loras.base import find as base
     from egara.loras.encoding import captions as embeddings
     from egara.loras.encoding import latents
@@ -125,7 +126,7 @@ def test_losses_travel_in_the_header(study, tmp_path):
 
 
 def test_long_curves_are_block_means():
-    from egara.loras.files.saving import summarise_losses
+    from egara.loras.files.writing import summarise_losses
 
     curve = summarise_losses(np.arange(1000, dtype=np.float32), points=200)
     assert curve["step"][:2] == [5, 10]
@@ -169,14 +170,14 @@ def test_a_spoiled_lora_in_the_store_is_named_and_trained_again(study, tmp_path,
 def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, monkeypatch, caplog):
     from egara.loras.training import loop as training
 
-    monkeypatch.setattr(training, "_diverging", lambda losses: np.arange(len(losses)) == 0)
+    monkeypatch.setattr(training, "_diverged", lambda losses: np.arange(len(losses)) == 0)
     options = command(study, tmp_path, seed=12)
     options[options.index("--pack") + 1] = "3"
     from egara.loras.__main__ import main
 
     assert main(options) == 1
     assert sorted(path.stem for path in tmp_path.glob("*")) == ["01", "02"]
-    assert "set 00 diverged at step 1; it was stopped alone" in caplog.text
+    assert "set 00 diverged at step 1; only this LoRA was stopped" in caplog.text
 
 
 @pytest.mark.parametrize(

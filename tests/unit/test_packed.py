@@ -36,7 +36,7 @@ def works():
 
     def latents():
         mean = draw.normal(size=(FACES, 2, 4, 16, 16)).astype(np.float32)
-        return {"mean": mean, "deviation": np.full_like(mean, 0.1)}
+        return {"mean": mean, "std": np.full_like(mean, 0.1)}
 
     captions = [(draw.normal(size=(24, 64)).astype(np.float32), draw.integers(300, size=24)) for _ in range(2)]
     return [latents() for _ in range(2)], captions
@@ -142,7 +142,7 @@ def test_what_a_pack_must_share_is_checked(parts, works):
 def test_a_diverging_adapter_stops_alone(parts, works):
     """One adapter's pictures hold a NaN: it stops at the step that sees it, the others do not change."""
     latents, captions = works
-    broken = {"mean": latents[0]["mean"].copy(), "deviation": latents[0]["deviation"]}
+    broken = {"mean": latents[0]["mean"].copy(), "std": latents[0]["std"]}
     broken["mean"][0] = np.nan
     training = settings(steps=6, batch=1)
     bad = Adapter("w/00", training, broken, np.arange(FACES), *captions[0])
@@ -179,9 +179,9 @@ def test_shared_init_starts_all_sets_from_one_a(parts, works):
 
 
 def test_a_larger_rank_starts_with_the_rows_of_a_smaller_one():
-    from egara.loras.training.packed import initial_down
+    from egara.loras.training.packed import init_lora_A
 
-    small, large = (initial_down(rank, 32, (0, "w/00", "init", "x")) for rank in (4, 8))
+    small, large = (init_lora_A(rank, 32, (0, "w/00", "init", "x")) for rank in (4, 8))
     np.testing.assert_array_equal(large[:4], small)
     assert float(large.abs().max()) <= 1 / np.sqrt(32)
 

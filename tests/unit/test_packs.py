@@ -30,7 +30,7 @@ def make_study(base, count, precision="float32", ranks=(3,)):
     torch.set_num_threads(1)  # another number of threads adds in another order
     draw = np.random.default_rng(0)
     mean = draw.normal(size=(5, 2, 4, 16, 16)).astype(np.float32)
-    latents, caption = {"mean": mean, "deviation": np.full_like(mean, 0.1)}, draw.normal(size=(24, 64))
+    latents, caption = {"mean": mean, "std": np.full_like(mean, 0.1)}, draw.normal(size=(24, 64))
     frozen = Frozen({"unet": load_part(base, "unet")}, load_part(base, "scheduler"))
     adapters = {}
     for number in range(count):
@@ -41,9 +41,9 @@ def make_study(base, count, precision="float32", ranks=(3,)):
     return frozen, adapters
 
 
-def collect(study, store, size, every=1e9, tick=lambda pack: None):
+def collect(study, store, size, every=1e9, on_step=lambda pack: None):
     frozen, adapters = study
-    results = train_adapters(frozen, adapters, size, store, every, tick)
+    results = train_adapters(frozen, adapters, size, store, every, on_step)
     return {key: {name: t.numpy() for name, t in tensors.items()} for key, _, tensors, _, _ in results}
 
 
@@ -77,11 +77,11 @@ import torch
 torch.set_num_threads(1)
 from test_packs import collect, make_study
 
-def tick(pack):
+def on_step(pack):
     if pack.step == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-collect(make_study(Path({base!r}), 3), Path({store!r}), 3, every=0, tick=tick)
+collect(make_study(Path({base!r}), 3), Path({store!r}), 3, every=0, on_step=on_step)
 """
 
 
@@ -97,7 +97,7 @@ def test_killed_training_goes_on_bit_for_bit(study, undisturbed, small_base, tmp
     place = checkpoint_path(tmp_path, list(study[1]))
     assert place.is_file()
     steps = []
-    resumed = collect(study, tmp_path, 3, tick=lambda pack: steps.append(pack.step))
+    resumed = collect(study, tmp_path, 3, on_step=lambda pack: steps.append(pack.step))
     assert steps == [STEPS], "three of four steps were done before"
     assert same_bits(resumed, undisturbed)
     assert not place.exists()
@@ -111,7 +111,7 @@ def test_a_checkpoint_serves_what_is_left_of_its_pack(study, undisturbed, tmp_pa
     _kill_at(study, tmp_path, 1)
     steps = []
     left = {"key2": adapters["key2"], "other": adapters["key0"]}  # key0 and key1 are finished by now
-    found = collect((frozen, left), tmp_path, 3, tick=lambda pack: steps.append((len(pack.adapters), pack.step)))
+    found = collect((frozen, left), tmp_path, 3, on_step=lambda pack: steps.append((len(pack.adapters), pack.step)))
     assert steps == [(1, 2), (1, 3), (1, 4), (1, 1), (1, 2), (1, 3), (1, 4)]
     assert distance(found["key2"], undisturbed["key2"]) <= 1e-4
     place = checkpoint_path(tmp_path, list(adapters))
@@ -128,12 +128,12 @@ def _kill_at(study, store, step):
     class Killed(Exception):
         pass
 
-    def tick(pack):
+    def on_step(pack):
         if pack.step == step:
             raise Killed
 
     with pytest.raises(Killed):
-        collect(study, store, 3, every=0, tick=tick)
+        collect(study, store, 3, every=0, on_step=on_step)
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped"])
@@ -145,8 +145,8 @@ def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undist
     place.write_bytes(data if harm == "flipped" else data[:100])
     steps = []
     with caplog.at_level("WARNING", "egara.loras"):
-        found = collect(study, tmp_path, 3, tick=lambda pack: steps.append(pack.step))
-    assert [line for line in caplog.messages if "not a whole checkpoint, its LoRAs start anew" in line]
+        found = collect(study, tmp_path, 3, on_step=lambda pack: steps.append(pack.step))
+    assert [line for line in caplog.messages if "its LoRAs start again" in line]
     assert steps[0] == 1
     assert same_bits(found, undisturbed)
 
@@ -172,7 +172,7 @@ def test_the_furthest_checkpoint_of_an_adapter_serves(study, undisturbed, tmp_pa
         place.parent.mkdir(exist_ok=True)
         checkpoint_path(apart, keys).rename(place)
     steps = []
-    found = collect(study, tmp_path, 3, tick=lambda pack: steps.append((len(pack.adapters), pack.step)))
+    found = collect(study, tmp_path, 3, on_step=lambda pack: steps.append((len(pack.adapters), pack.step)))
     assert steps == [(1, 4), (2, 3), (2, 4)]
     assert max(distance(found[key], undisturbed[key]) for key in adapters) <= 1e-4
 
@@ -231,12 +231,12 @@ def test_halves_of_a_pack_of_several_ranks_keep_its_rows(mixed, mixed_undisturbe
     hook = mixed[0].models["unet"].conv_in.register_forward_pre_hook(limit)
     try:
         with pytest.raises(Killed):
-            collect(mixed, tmp_path, 3, every=0, tick=kill)
+            collect(mixed, tmp_path, 3, every=0, on_step=kill)
     finally:
         hook.remove()
     assert len(list((tmp_path / "unfinished").glob("*"))) == 2, "the half that was killed, and the one that waits"
     steps = []
-    found = collect(mixed, tmp_path, 3, tick=lambda pack: steps.append(pack.step))
+    found = collect(mixed, tmp_path, 3, on_step=lambda pack: steps.append(pack.step))
     assert sorted(steps) == [3, 4, 4], "one LoRA goes on from step 3, two from step 2"
     assert {key: tensors[min(tensors)].shape[0] for key, tensors in found.items()} == {"key0": 3, "key1": 1, "key2": 5}
     assert max(distance(found[key], mixed_undisturbed[key]) for key in found) <= 1e-4
@@ -275,7 +275,7 @@ def test_pack_size_follows_free_memory(study):
     need = step_bytes(frozen, adapters["key0"])
     assert need > 4 * 3 * sum(m.in_features + m.out_features for m in _linear(frozen)) * 4
     free = (0, 2 * need, 3 * need, 100 * need)
-    sizes = [choose_pack(frozen, [*adapters.values()], bytes_, recompute=False) for bytes_ in free]
+    sizes = [choose_pack(frozen, [*adapters.values()], bytes_, gradient_checkpointing=False) for bytes_ in free]
     assert sizes == [1, 1, 2, 3]
     assert not any("lora" in name for name, _ in frozen.models["unet"].named_parameters())
 
@@ -287,10 +287,10 @@ def _linear(frozen):
 
 
 def test_half_precision_stays_near_full(study, undisturbed, small_base, tmp_path):
-    from egara.loras.base.devices import place_frozen
+    from egara.loras.base.devices import move_to_device
 
     frozen, adapters = make_study(small_base, 2, "bfloat16")
-    place_frozen(frozen.models["unet"], "cpu", "bfloat16")
+    move_to_device(frozen.models["unet"], "cpu", "bfloat16")
     found = collect((frozen, adapters), tmp_path, 2)
     assert all(array.dtype == np.float32 for array in found["key0"].values())
     for key, tensors in found.items():
@@ -312,24 +312,24 @@ def test_a_traced_unet_gives_the_same(study, undisturbed):
     torch._dynamo.reset()
     counter = torch._dynamo.testing.CompileCounter()
     tensors = train_pack(
-        frozen, make_pack(frozen, list(adapters.values())), call=lambda unet: torch.compile(unet, backend=counter)
+        frozen, make_pack(frozen, list(adapters.values())), wrap_unet=lambda unet: torch.compile(unet, backend=counter)
     )
     assert counter.op_count > 100, "the U-Net went through the tracer"
     found = [{name: tensor.numpy() for name, tensor in part.items()} for part in tensors]
     assert max(distance(one, undisturbed[key]) for one, key in zip(found, adapters, strict=True)) <= 1e-4
 
 
-def half_pack(small_base, factor, steps=STEPS):
-    """Train two LoRAs in float16 arithmetic; the second one's loss factor starts at `factor`."""
+def half_pack(small_base, scale, steps=STEPS):
+    """Train two LoRAs in float16 arithmetic; the second one's loss scale starts at `scale`."""
     from egara.loras.training.loop import make_pack, train_pack
 
     frozen, adapters = make_study(small_base, 2, "float16")
     pack = make_pack(frozen, list(adapters.values()))
-    pack.factors[1] = factor
+    pack.loss_scale[1] = scale
     seen = []
 
     def note(pack):
-        seen.append((pack.factors.tolist(), pack.updates.tolist(), pack.values.clone()))
+        seen.append((pack.loss_scale.tolist(), pack.optimizer_steps.tolist(), pack.values.clone()))
         if pack.step == steps:
             raise StopIteration
 
@@ -340,7 +340,7 @@ def half_pack(small_base, factor, steps=STEPS):
 
 def test_float16_keeps_near_full_precision(small_base, undisturbed):
     _, pack, _ = half_pack(small_base, 2.0**12)
-    assert (pack.stopped == -1).all() and (pack.updates == STEPS).all()
+    assert (pack.stopped == -1).all() and (pack.optimizer_steps == STEPS).all()
     from egara.loras.training.loop import _packed
 
     packed = _packed(make_study(small_base, 2)[0], pack.adapters, pack.width)
@@ -359,14 +359,14 @@ def test_an_overflow_in_float16_concerns_one_lora_alone(small_base, monkeypatch)
 
     _, calm, plain = half_pack(small_base, 2.0**12)
     _, pack, seen = half_pack(small_base, 2.0**40)
-    assert [factors[0] for factors, _, _ in seen] == [2.0**12] * STEPS
-    assert seen[0][0][1] == 2.0**39 and seen[0][1] == [1, 0], "half the factor, and no step"
+    assert [scales[0] for scales, _, _ in seen] == [2.0**12] * STEPS
+    assert seen[0][0][1] == 2.0**39 and seen[0][1] == [1, 0], "half the scale, and no step"
     assert torch.equal(seen[0][2][1], make_first(small_base)[1]), "its values stay"
     assert all(torch.equal(one[2][0], other[2][0]) for one, other in zip(seen, plain, strict=True))
     assert (pack.stopped == -1).all(), "an overflow is no divergence"
-    monkeypatch.setattr("egara.loras.training.loop.PATIENCE", 2)
+    monkeypatch.setattr("egara.loras.training.loop.GROWTH_INTERVAL", 2)
     _, pack, seen = half_pack(small_base, 2.0**12)
-    assert [factors[1] for factors, _, _ in seen] == [2.0**12, 2.0**13, 2.0**13, 2.0**14]
+    assert [scales[1] for scales, _, _ in seen] == [2.0**12, 2.0**13, 2.0**13, 2.0**14]
 
 
 def make_first(small_base):
@@ -382,17 +382,17 @@ def test_skipped_steps_survive_a_checkpoint(small_base, tmp_path, monkeypatch):
     from egara.loras.training.checkpoints import load_checkpoint, save_checkpoint
     from egara.loras.training.loop import train_pack
 
-    # Its factor falls below the overflow within the run: some steps are skipped, others are not.
+    # Its scale falls below the overflow within the run: some steps are skipped, others are not.
     for start in (2.0**26, 2.0**24, 2.0**22, 2.0**20, 2.0**18):
         frozen, whole, _ = half_pack(small_base, start)
-        if 0 < whole.updates[1] < STEPS:
+        if 0 < whole.optimizer_steps[1] < STEPS:
             break
-    assert 0 < whole.updates[1] < STEPS
+    assert 0 < whole.optimizer_steps[1] < STEPS
     frozen, pack, _ = half_pack(small_base, start, steps=STEPS - 1)
     save_checkpoint(tmp_path / "x.safetensors", pack, ["a", "b"])
     keys, again = load_checkpoint(tmp_path / "x.safetensors", frozen, dict(zip("ab", pack.adapters, strict=True)))
     assert keys == ["a", "b"]
-    assert again.updates.tolist() == pack.updates.tolist()
+    assert again.optimizer_steps.tolist() == pack.optimizer_steps.tolist()
     train_pack(frozen, again)
     assert torch.equal(again.values, whole.values)
 
@@ -400,7 +400,7 @@ def test_skipped_steps_survive_a_checkpoint(small_base, tmp_path, monkeypatch):
 def test_recomputing_activations_changes_nothing(study, undisturbed, small_base, tmp_path):
     frozen, adapters = make_study(small_base, 3)
     every, plain = [*adapters.values()], step_bytes(frozen, adapters["key0"])
-    assert choose_pack(frozen, every, 2.6 * plain, recompute=False) == 2
+    assert choose_pack(frozen, every, 2.6 * plain, gradient_checkpointing=False) == 2
     assert not frozen.models["unet"].is_gradient_checkpointing
     assert choose_pack(frozen, every, 100 * plain) == 3, "all fit: nothing need be computed twice"
     assert not frozen.models["unet"].is_gradient_checkpointing
@@ -412,7 +412,7 @@ def test_recomputing_activations_changes_nothing(study, undisturbed, small_base,
 
 
 def test_float16_is_refused_on_a_cpu(study):
-    from egara.loras.base.devices import place_frozen
+    from egara.loras.base.devices import move_to_device
 
     with pytest.raises(EgaraError, match="float16: not for a CPU"):
-        place_frozen(study[0].models["unet"], "cpu", "float16")
+        move_to_device(study[0].models["unet"], "cpu", "float16")

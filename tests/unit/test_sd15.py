@@ -72,7 +72,7 @@ def test_one_real_step_trains_a_mixed_pack():
         torch.nn.init.normal_(weight, std=0.02) if weight.ndim > 1 else torch.nn.init.ones_(weight)
     draw = np.random.default_rng(0)
     mean = draw.normal(size=(2, 2, 4, SMALL, SMALL)).astype(np.float32)
-    latents, caption = {"mean": mean, "deviation": np.zeros_like(mean)}, draw.normal(size=(77, 768))
+    latents, caption = {"mean": mean, "std": np.zeros_like(mean)}, draw.normal(size=(77, 768))
     adapters = [
         Adapter(
             f"w/{number:02d}",

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from egara.io.errors import EgaraError
-from egara.io.files import read_tsv, write_tsv
+from egara.io.tables import read_tsv, write_tsv
 from egara.sets import draw_sets, expected_overlap, main, measured_overlap
 
 

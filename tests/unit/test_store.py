@@ -6,14 +6,21 @@ import tarfile
 import numpy as np
 import pytest
 
-from egara.loras.files.saving import save_lora
+from egara.loras.files.writing import save_lora
 from egara.loras.store import content_key, link, stored
 from egara.loras.store.__main__ import main
 
 
 def put(store, number, stored_as="float32"):
     """Store a LoRA as the trainer does and return its place."""
-    header = {"author": "Ada", "work": "w", "set": f"{number:02d}", "images": ["a", "b"], "code": "1", "seed": number}
+    header = {
+        "author": "Ada",
+        "work": "w",
+        "set": f"{number:02d}",
+        "images": ["a", "b"],
+        "training_version": 1,
+        "seed": number,
+    }
     key = content_key(header | {"stored_as": stored_as})
     draw = np.random.default_rng(number)
     tensors = {
@@ -39,7 +46,7 @@ def content(store):
 def test_a_good_store_is_verified_and_left_as_it_is(store, caplog):
     before = content(store)
     assert main(["verify", str(store)]) == 0
-    assert "3 files are as they were written, 0 are not" in caplog.text
+    assert "3 files are whole, 0 are corrupt" in caplog.text
     assert content(store) == before
 
 
@@ -65,7 +72,7 @@ def test_loras_move_to_another_machine(store, tmp_path, caplog):
     assert content(there) == content(store)
     caplog.clear()
     assert main(["import", str(there), str(archive)]) == 0
-    assert "0 LoRAs came, 3 were there, 0 were refused" in caplog.text
+    assert "0 LoRAs added, 3 already in the store, 0 refused" in caplog.text
 
 
 def test_a_corpus_takes_its_own_loras_along(store, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from egara.io.errors import EgaraError
-from egara.io.files import read_tsv
+from egara.io.tables import read_tsv
 from egara.loras.files import Factors
 from egara.scores.distances import cosine_distances
 from egara.scores.hypotheses import describe_level, score_level

@@ -14,8 +14,9 @@ from egara.demo.drawings import cast_variants
 from egara.demo.notice import attributions
 from egara.demo.panels import lay_out
 from egara.demo.scenery import THINGS, Pen
+from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError
-from egara.io.files import read_tsv, replacing_folder
+from egara.io.tables import read_tsv
 
 SIZE = (500, 707)
 

@@ -61,7 +61,7 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
         hashlib.sha256(path.read_bytes()).hexdigest() for path in finished.folder.glob("results/tiny/faces/*/*.png")
     }
     assert images and images <= crops
-    assert all(s["seed"] == 0 and s["code"] for work in found["loras"] for s in work["settings"])
+    assert all(s["seed"] == 0 and s["version"] for work in found["loras"] for s in work["settings"])
     sources = {source["file"] for source in found["sources"]}
     assert {"volumes/A-1", f"volumes/{ODD}", f"base {ODD}/unet/diffusion_pytorch_model.safetensors"} <= sources
     assert found["environment"]["Python"].startswith("3.")

@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from egara.io.files import write_tsv
+    from egara.io.tables import write_tsv
 
     log = logger("clusters")
     labelled = []

@@ -11,8 +11,8 @@ import contextlib
 
 import numpy as np
 
+from egara.io.arrays import read_array
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_array
 from egara.io.progress import logger, parser
 from egara.seeds import derive_seed
 from egara.weights.geometry import all_equal, coordinates, normalise, prepare, read_vectors, turn
@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> None:
 
     import pandas as pd
 
-    from egara.io.files import write_tsv
+    from egara.io.tables import write_tsv
 
     log = logger("projections")
     l2 = options.l2 == "on"

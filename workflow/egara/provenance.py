@@ -16,8 +16,10 @@ from pathlib import Path
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv, sha256
+from egara.io.hashing import sha256
+from egara.io.json import read_json
 from egara.io.progress import parser
+from egara.io.tables import read_tsv
 
 RECORDS = Path(".snakemake/metadata")
 CODE = re.compile(r"'([0-9a-f]{12,64})'")
@@ -38,8 +40,8 @@ def read_records(folder: Path = RECORDS) -> dict[str, dict]:
             continue
         name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
         try:
-            found[base64.urlsafe_b64decode(name).decode()] = json.loads(path.read_text(encoding="utf-8"))
-        except (binascii.Error, ValueError):
+            found[base64.urlsafe_b64decode(name).decode()] = read_json(path, "a record of Snakemake")
+        except (binascii.Error, ValueError, EgaraError):
             continue
     if not found:
         raise EgaraError(f"{folder}: no records of a run; expected to be called where Snakemake ran")
@@ -129,7 +131,8 @@ def describe_loras(made: dict[str, dict]) -> list[dict[str, object]]:
         )
         entry["loras"] += 1
         entry["images"] |= set(header.get("images", []))
-        known = {"seed": header.get("training", {}).get("seed"), "code": header.get("code"), "base": header.get("base")}
+        version = header.get("training_version")
+        known = {"seed": header.get("training", {}).get("seed"), "version": version, "base": header.get("base")}
         entry["settings"].add(json.dumps(known, sort_keys=True))
     return [
         {
@@ -194,7 +197,9 @@ def in_words(found: dict) -> list[str]:
         lines.append(f"  {entry['rule']:22} {counts:34} code {', '.join(entry['code'])}")
     lines += ["", "LoRAs:"]
     for entry in found["loras"][:SHOWN]:
-        known = "; ".join(f"seed {s['seed']}, code {s['code']}, base {str(s['base'])[:16]}" for s in entry["settings"])
+        known = "; ".join(
+            f"seed {s['seed']}, training version {s['version']}, base {str(s['base'])[:16]}" for s in entry["settings"]
+        )
         who = f"{entry['cell']} {entry['work']} ({entry['author']})"
         lines.append(f"  {who}: {entry['loras']}, from {counted(len(entry['images']), 'image')}; {known}")
     lines += _rest(found["loras"]) + ["", "Sources:"]

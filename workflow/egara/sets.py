@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from egara.cells import DRAWN
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv, write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv, write_tsv
 from egara.seeds import stream
 
 if TYPE_CHECKING:

@@ -177,14 +177,13 @@ def _of_earlier_run(study: Study) -> dict[str, float]:
 
 
 def _same_training(study: Study, cell: str, lora: Path) -> bool:
-    from safetensors import SafetensorError, safe_open
-
     from egara.cells import parse_cell
+    from egara.io.tensors import open_tensors
 
     try:
-        with safe_open(lora, framework="np") as file:
-            header = json.loads((file.metadata() or {})["egara"])
-    except (SafetensorError, OSError, KeyError, ValueError):
+        with open_tensors(lora) as file:
+            header = file.json()
+    except EgaraError:
         return False
     wanted = study.settings["training"] | parse_cell(cell)
     trained = header.get("training", {})

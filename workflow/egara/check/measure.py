@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.cores import usable_cores
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
-from egara.io.files import write_text
+from egara.io.json import read_json
 from egara.io.progress import parser
 from egara.loras.training.settings import Training
 
@@ -59,17 +60,17 @@ def place_of(study: "Study", base: "Base", training: dict) -> Path:
 def read_kept(path: Path) -> dict | None:
     """Return a measurement that is kept, None where there is none."""
     try:
-        kept = json.loads(path.read_text())
+        kept = read_json(path, "a measurement")
         return kept if min(kept["seconds"], kept["pack"], kept["sides"], kept["layers"]) > 0 else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (EgaraError, KeyError, TypeError):
         return None
 
 
 def read_fault(path: Path) -> str:
     """Return why a measurement failed that was tried, "" where none was or none did."""
     try:
-        return str(json.loads(path.read_text())["fault"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_json(path, "a measurement")["fault"])
+    except (EgaraError, KeyError):
         return ""
 
 
@@ -89,11 +90,11 @@ def make_adapters(folder: Path, training: Training, count: int) -> "list[Adapter
 
     from egara.loras.training.batches import Adapter
 
-    text = json.loads((folder / "text_encoder" / "config.json").read_text())
+    text = read_json(folder / "text_encoder" / "config.json", "the configuration of the text encoder")
     tokens = text["max_position_embeddings"]
     draw = np.random.default_rng(0)
     mean = draw.standard_normal((FACES, 2, *latent_shape(folder, training.resolution)), np.float32)
-    latents = {"mean": mean, "deviation": np.full_like(mean, 0.1)}
+    latents = {"mean": mean, "std": np.full_like(mean, 0.1)}
     caption = draw.standard_normal((tokens, text["hidden_size"]), np.float32)
     ids = np.zeros(tokens, np.int64)
     return [Adapter(f"w/{n:02d}", training, latents, np.arange(FACES), caption, ids) for n in range(count)]

@@ -1,6 +1,5 @@
 """What training takes: the base model, the LoRAs to train, and what they and all beside them need on disk."""
 
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from egara.check.faces import Faces
 from egara.check.study import Study
 from egara.io.errors import EgaraError
+from egara.io.json import read_json
 from egara.loras.base.components import part_files
 from egara.loras.base.find import check_base, find_base
 from egara.settings import find_file
@@ -70,8 +70,7 @@ def count_numbers(folder: Path, targets: str | list[str], text_encoder: bool) ->
 
     Times the rank, the first is how many numbers a LoRA has. Loads torch, for the table of layers that the trainer has.
     """
-    from safetensors import safe_open
-
+    from egara.io.tensors import open_tensors
     from egara.loras.training.packed import TARGETS
 
     sides = layers = 0
@@ -82,9 +81,8 @@ def count_numbers(folder: Path, targets: str | list[str], text_encoder: bool) ->
         for path in part_files(folder, part):
             if path.suffix != ".safetensors":
                 continue
-            with safe_open(path, framework="np") as file:
-                names = [name for name in file.keys() if f".{name}".endswith(endings)]  # noqa: SIM118 - no dictionary
-                shapes = [file.get_slice(name).get_shape() for name in names]
+            with open_tensors(path) as file:
+                shapes = [file.shape(name) for name in file.names if f".{name}".endswith(endings)]
             linear = [shape for shape in shapes if len(shape) == 2]
             sides, layers = sides + sum(map(sum, linear)), layers + len(linear)
     return sides, layers
@@ -151,7 +149,7 @@ def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[st
 
 def latent_shape(folder: Path, side: int) -> tuple[int, int, int]:
     """Return channels, height and width of a picture's latents."""
-    config = json.loads((folder / "vae" / "config.json").read_text())
+    config = read_json(folder / "vae" / "config.json", "the configuration of the autoencoder")
     small = side // 2 ** (len(config["block_out_channels"]) - 1)
     return config["latent_channels"], small, small
 

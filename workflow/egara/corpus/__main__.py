@@ -10,8 +10,8 @@ from egara.corpus.names import PAGES, is_volume
 from egara.corpus.pages import COLUMNS, NoPage, Volume, leave_out_copies, list_volume
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import write_tsv
 from egara.io.progress import bar, logger, parser
+from egara.io.tables import write_tsv
 from egara.skipped import COLUMNS as SKIPPED
 from egara.skipped import LOST, count_by_cause, in_words, skipped
 
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> None:
     volumes: list[Volume] = []
     with bar(total=len(found.volumes), unit="volume") as watched:
         for path, name in zip(found.volumes, name_volumes(found.volumes), strict=True):
-            watched.note(name)
+            watched.set_postfix_str(name)
             try:
                 volume = list_volume(
                     path,

@@ -13,7 +13,7 @@ from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
 from egara.io.errors import EgaraError, counted
-from egara.io.files import read_tsv
+from egara.io.tables import read_tsv
 from egara.skipped import LOST
 from egara.skipped import skipped as left_out
 

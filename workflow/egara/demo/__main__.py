@@ -13,9 +13,10 @@ from egara.demo.artists import attribution
 from egara.demo.cbz import comic_info, write_cbz
 from egara.demo.composition import CastMember, Page, compose_page
 from egara.demo.drawings import cast_variants, character_name
+from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError, run
-from egara.io.files import replacing_folder, write_tsv
 from egara.io.progress import bar, logger, parser
+from egara.io.tables import write_tsv
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -3,8 +3,8 @@
 import textwrap
 from typing import TYPE_CHECKING
 
+from egara.io.atomic import write_text
 from egara.io.errors import run
-from egara.io.files import write_text
 from egara.io.progress import logger, parser
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from egara.demo.artists import EVALUATED, STYLES, attribution, find_style
 from egara.io.errors import EgaraError, run
-from egara.io.files import write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import write_tsv
 
 if TYPE_CHECKING:
     import pandas as pd

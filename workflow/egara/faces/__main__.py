@@ -10,9 +10,10 @@ from egara.faces.crops import COLUMNS, SHAPES, Cropping, say_share, write_crops
 from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
 from egara.faces.sheet import draw_sheet
+from egara.io.atomic import replacing, replacing_folder
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import replacing, replacing_folder, write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import write_tsv
 from egara.skipped import COLUMNS as SKIPPED_COLUMNS
 from egara.skipped import count_by_cause, in_words
 

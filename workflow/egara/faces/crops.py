@@ -9,7 +9,7 @@ import numpy as np
 
 from egara.faces.protocol import Page
 from egara.io.errors import counted
-from egara.io.files import sha256
+from egara.io.hashing import sha256
 from egara.skipped import skipped
 
 COLUMNS = (

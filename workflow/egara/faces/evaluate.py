@@ -14,8 +14,8 @@ from egara.faces.crops import crop_window
 from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import write_tsv
 
 COLUMNS = [
     "work", "pages", "faces", "precision", "recall", "ap", "threshold", "detector",

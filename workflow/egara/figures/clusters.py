@@ -7,8 +7,8 @@ import numpy as np
 from egara.figures.components import EQUAL, scatter
 from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.weights.geometry import read_maps
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from egara.figures.style import (
     work_markers,
 )
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.seeds import stream
 from egara.weights.geometry import read_maps
 

@@ -7,8 +7,8 @@ import numpy as np
 from egara.figures.components import EQUAL
 from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
 from egara.io.errors import run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.distances import cosine_distances
 from egara.weights.geometry import prepare, read_maps, read_vectors
 

@@ -21,8 +21,8 @@ from egara.figures.style import (
     work_markers,
 )
 from egara.io.errors import counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd

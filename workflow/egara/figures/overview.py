@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from egara.figures.style import draw_words, palette, save, set_theme
 from egara.io.errors import run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.tables.layout import SIGNIFICANT, settings
 from egara.tables.pivot import KEYS, TEXT, reasons, whole
 

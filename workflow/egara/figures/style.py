@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.weights.words import in_words
 
 if TYPE_CHECKING:

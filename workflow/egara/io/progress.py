@@ -1,9 +1,13 @@
-"""What a person sees while a stage works: one log line an event, and a bar only where somebody watches a terminal."""
+"""Logging and progress bars: one log line per event, and a bar on a terminal only."""
 
 import argparse
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 def parser(description: str) -> argparse.ArgumentParser:
@@ -14,42 +18,21 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def logger(stage: str) -> logging.Logger:
-    """Set up logging to stderr, one line an event, and return the logger `egara.<stage>`."""
+    """Set up logging to stderr, one line per event, and return the logger `egara.<stage>`."""
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
     return logging.getLogger(f"egara.{stage}")
 
 
-class _Bar:
-    """A tqdm bar on a terminal; elsewhere silent, so that a log holds events and no bars."""
+def bar(total: int, unit: str) -> "tqdm":
+    """Return a progress bar with rate and time left; use it as a context manager.
 
-    def __init__(self, total: int, unit: str) -> None:
-        self._bar = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm
+    Away from a terminal it is disabled, so that a log holds events and no bars.
+    """
+    from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit=unit, leave=False)
-
-    def update(self, count: int = 1) -> None:
-        if self._bar is not None:
-            self._bar.update(count)
-
-    def note(self, text: str) -> None:
-        if self._bar is not None:
-            self._bar.set_postfix_str(text)
-
-    def __enter__(self) -> "_Bar":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def bar(total: int, unit: str) -> _Bar:
-    """Return a progress bar with rate and time left; use it as a context manager."""
-    return _Bar(total, unit)
+    return tqdm(total=total, unit=unit, leave=False, disable=None)
 
 
 def track(items: Iterable, total: int, unit: str) -> Iterator:

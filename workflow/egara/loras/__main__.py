@@ -1,24 +1,24 @@
 """Image sets -> LoRAs: all sets of one work in one cell, trained together over one frozen base.
 
-Finished LoRAs go to the store first and are linked from there; a set that fails does not stop the others.
+Finished LoRAs are written to the store and linked from there; a set that fails does not stop the others.
 """
 
-import json
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.fingerprint import fingerprint
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
+from egara.io.json import parse_json
 from egara.io.progress import bar, logger, parser
-from egara.loras.base.components import load_part
-from egara.loras.base.description import part_hash, read_description
+from egara.io.tables import read_tsv
+from egara.loras.base.components import load_part, part_hash, read_description
 from egara.loras.encoding.inputs import caption_inputs, describe_transform, latent_inputs, read_caption, read_latents
 from egara.loras.files import check_lora
-from egara.loras.files.saving import save_lora
+from egara.loras.files.writing import save_lora
 from egara.loras.store import content_key, link, stored
+from egara.loras.training import TRAINING_VERSION
 from egara.loras.training.losses import write_losses
 from egara.loras.training.settings import Training
 
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 def describe_loras(
     sets: "pd.DataFrame", author: str, work: str, token: str, caption: str, base: dict, training: Training
 ) -> dict[str, dict]:
-    """Return each set's provenance: all that it takes to train its LoRA again, in a JSON object."""
-    code = fingerprint("egara.loras.training.loop")
+    """Return each set's provenance: all that decides its LoRA, as a JSON object."""
     transform = describe_transform(training.resolution, training.resample)
     inputs = {"latents": latent_inputs(base, transform), "captions": caption_inputs(base)}
     return {
@@ -52,14 +51,14 @@ def describe_loras(
             "images": list(part.sort_values("order")["sha256"]),
             "training": training.as_json(),
             "inputs": inputs,
-            "code": code,
+            "training_version": TRAINING_VERSION,
         }
         for name, part in sets.groupby("set")
     }
 
 
 def is_whole(path: Path) -> bool:
-    """Tell whether a stored LoRA is there and as it was written; one that is not is named, and trained again."""
+    """Tell whether a stored LoRA is there and whole; a corrupt one is named, and trained again."""
     if not path.is_file():
         return False
     try:
@@ -70,7 +69,7 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-def _arguments() -> "object":
+def _arguments() -> argparse.ArgumentParser:
     arguments = parser(__doc__)
     arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
     arguments.add_argument("--latents", type=Path, required=True, help="latents of the work's faces")
@@ -102,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
     """Train what the store lacks, then link every LoRA to its place."""
     options = _arguments().parse_args(argv)
     log = logger("loras")
-    training = Training.from_json(json.loads(options.settings))
+    training = Training.from_json(parse_json(options.settings, "--settings", "training settings"))
     if options.pack != "auto" and not (options.pack.isdecimal() and int(options.pack) > 0):
         raise EgaraError(f"--pack {options.pack}: expected auto or a number of at least 1")
     base = read_description(options.base)
@@ -126,8 +125,10 @@ def main(argv: list[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def read_adapters(options: "object", training: Training, base: dict, sets: "pd.DataFrame") -> "dict[str, Adapter]":
-    """Return what each set's LoRA learns from."""
+def read_adapters(
+    options: argparse.Namespace, training: Training, base: dict, sets: "pd.DataFrame"
+) -> "dict[str, Adapter]":
+    """Return each set's LoRA to train, with its training data."""
     from egara.loras.training.batches import Adapter
 
     images = dict(zip(sets["face"], sets["sha256"], strict=True))
@@ -148,21 +149,21 @@ def read_adapters(options: "object", training: Training, base: dict, sets: "pd.D
 
 
 def load_frozen(base: dict, training: Training, device: str) -> "Frozen":
-    """Load the parts of the base that training needs; autoencoder and, mostly, text encoder stay on disk."""
+    """Load the parts of the base that training needs: the U-Net, and the text encoder where it carries LoRAs."""
     from diffusers import DDPMScheduler
 
-    from egara.loras.base.devices import choose_device, place_frozen
+    from egara.loras.base.devices import choose_device, move_to_device
     from egara.loras.training.loop import Frozen
 
     device, folder = choose_device(device), Path(base["folder"])
     models = {}
     for part in ["unet", "text_encoder"] if training.text_encoder else ["unet"]:
-        models[part] = place_frozen(load_part(folder, part, part_hash(base, part)), device, training.precision)
-    # A base may come with a sampler of another class; training needs its noise schedule only.
+        models[part] = move_to_device(load_part(folder, part, part_hash(base, part)), device, training.precision)
+    # A base may have a sampler of another class; training needs its noise schedule only.
     return Frozen(models, DDPMScheduler.from_config(load_part(folder, "scheduler").config))
 
 
-def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]", headers: dict) -> list[str]:
+def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, Adapter]", headers: dict) -> list[str]:
     """Train adapters, by key, into the store; returns the names of the sets that diverged."""
     import torch
 
@@ -190,18 +191,18 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
     )
     with bar(len(adapters) * training.steps, "LoRA step") as watched:
 
-        def tick(pack: "Pack") -> None:
+        def on_step(pack: "Pack") -> None:
             watched.update(len(pack.adapters))
             if pack.step % 20 == 0:
-                watched.note(f"loss {np.nanmean(pack.losses[:, pack.step - 20 : pack.step]):.4f}")
+                watched.set_postfix_str(f"loss {np.nanmean(pack.losses[:, pack.step - 20 : pack.step]):.4f}")
 
-        call = torch.compile if options.compile else lambda unet: unet
-        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint, tick, call)
+        wrap_unet = torch.compile if options.compile else lambda unet: unet
+        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint, on_step, wrap_unet)
         for key, adapter, tensors, losses, stopped in trained:
             name = adapter.name.rpartition("/")[2]
             last = float(losses[-max(1, len(losses) // 10) :].mean())
             if stopped >= 0:
-                log.error("%s: set %s diverged at step %d; it was stopped alone", options.work, name, stopped + 1)
+                log.error("%s: set %s diverged at step %d; only this LoRA was stopped", options.work, name, stopped + 1)
                 failed.append(name)
                 continue
             arrays = {part: tensor.numpy() for part, tensor in tensors.items()}

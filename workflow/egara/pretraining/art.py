@@ -9,8 +9,8 @@ import numpy as np
 
 from egara.demo.artists import SET_ASIDE
 from egara.demo.drawings import draw_figure
+from egara.io.atomic import replacing
 from egara.io.errors import run
-from egara.io.files import replacing
 from egara.io.progress import logger, parser, track
 from egara.seeds import stream
 

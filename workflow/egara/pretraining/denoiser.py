@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.demo.artists import SET_ASIDE, attribution
+from egara.io.atomic import write_text
 from egara.io.errors import run
-from egara.io.files import write_text
 from egara.io.progress import bar, logger, parser, track
 from egara.pretraining.art import batch_of_art
 from egara.seeds import derive_seed, stream

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.fingerprint import fingerprint
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError, run
-from egara.io.files import replacing
 from egara.io.progress import bar, logger, parser
 from egara.seeds import derive_seed, stream
 

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 from egara.cells import KEYS
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import counted, run
+from egara.io.json import read_json
 from egara.io.progress import logger, parser
 
 # Bytes of figures on the page; what lies beyond is named by its file.
@@ -17,22 +18,6 @@ SECTIONS = {
     "material": "Works, faces and sets", "run": "What was run",
     "scores": "Scores", "figures": "Figures", "base": "Base model", "sheets": "Faces", "licences": "Licences",
 }  # fmt: skip
-
-
-def read_json(path: str | Path, what: str) -> dict:
-    """Read a JSON object.
-
-    Raises
-    ------
-    EgaraError : no such file, or something else inside.
-    """
-    try:
-        value = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"{path}: cannot be read ({error}); expected {what} as JSON") from error
-    if not isinstance(value, dict):
-        raise EgaraError(f"{path}: not a JSON object; expected {what}")
-    return value
 
 
 def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, str]]:
@@ -94,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", required=True, help="page to write (.html)")
     options = arguments.parse_args(argv)
 
-    from egara.io.files import write_text
+    from egara.io.atomic import write_text
     from egara.report import account, answer, sections
     from egara.report.explorer.page import read_explorer
     from egara.report.images import read_figure, read_picture, within

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.errors import run
-from egara.io.files import replacing
 from egara.io.progress import logger, parser
-from egara.loras.base.description import read_description
+from egara.loras.base.components import read_description
 from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
 
 

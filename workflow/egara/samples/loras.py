@@ -14,9 +14,9 @@ import numpy as np
 from egara.figures.strengths import draw_strengths
 from egara.figures.style import describe_cell, save, set_theme, undrawable
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import bar, logger, parser
-from egara.loras.base.description import read_description
+from egara.io.tables import read_tsv
+from egara.loras.base.components import read_description
 from egara.loras.encoding.inputs import FILTERS, describe_transform
 from egara.loras.encoding.vae import read_crop, read_picture
 from egara.loras.files import read_layout

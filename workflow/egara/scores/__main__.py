@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     import pandas as pd
 
     from egara.cells import parse_cell
-    from egara.io.files import write_tsv
+    from egara.io.tables import write_tsv
     from egara.scores.distances import NoDirections, cosine_distances
     from egara.scores.hypotheses import LEVELS, describe_level, empty_rows, judge_level, score_level, score_variance
     from egara.scores.labels import codes

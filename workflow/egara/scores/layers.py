@@ -11,8 +11,8 @@ import numpy as np
 
 from egara.cells import KEYS, parse_cell
 from egara.io.errors import run
-from egara.io.files import write_tsv
 from egara.io.progress import bar, logger, parser
+from egara.io.tables import write_tsv
 from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.hypotheses import Level, describe_level, score_hits

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from egara.io.arrays import read_arrays
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import read_arrays, replacing
 from egara.scores.permutations import TIE, Relabellings, least_p, p_value
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.agreement import compare
 from egara.scores.hypotheses import LEVELS
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant

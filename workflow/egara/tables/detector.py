@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from egara.io.errors import counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.tables.layout import Group, Layout, count, fixed
 from egara.tables.writing import write_table
 

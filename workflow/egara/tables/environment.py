@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from egara.cores import usable_cores
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.tables.layout import NOTHING, Group, Layout
 from egara.tables.writing import write_table
 
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
 
-    from egara.loras.base.description import read_description
+    from egara.loras.base.components import read_description
 
     table = environment_table(read_description(options.base), options.published)
     write_table(options.output, table, layout(table))

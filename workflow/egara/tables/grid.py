@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from egara.io.errors import run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.adjust import benjamini_hochberg
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, interval, probability, settings
 from egara.tables.pivot import CELL, KEYS, LEVELS, place, read_scores

@@ -4,8 +4,8 @@ import math
 from typing import TYPE_CHECKING
 
 from egara.io.errors import counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.layers import COLUMNS
 from egara.tables.layout import NOTHING, SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pivot import CELL, LEVELS, place

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.sets import expected_overlap, measured_overlap
 from egara.tables.layout import Group, Layout, count, fixed
 from egara.tables.works import by_work

@@ -12,8 +12,8 @@ import numpy as np
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.chance import chance_of_hit
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.labels import authors_by_work, codes

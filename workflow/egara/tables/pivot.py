@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from egara import cells
-from egara.io.files import read_tsv
+from egara.io.tables import read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd

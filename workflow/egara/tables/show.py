@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv
 from egara.io.progress import parser
+from egara.io.tables import read_tsv
 from egara.tables import (
     clusters,
     controls,

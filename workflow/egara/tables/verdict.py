@@ -8,8 +8,8 @@ import numpy as np
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.scores.adjust import holm
 from egara.scores.multiple_testing import Null, correct, read_nulls
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
 from egara.tables.layout import NOTHING, Group, Layout, count, share
 from egara.tables.writing import write_table

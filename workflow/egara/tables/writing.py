@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError
-from egara.io.files import write_text, write_tsv
+from egara.io.tables import write_tsv
 from egara.tables.layout import Group, Layout
 
 if TYPE_CHECKING:

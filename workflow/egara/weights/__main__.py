@@ -31,7 +31,8 @@ def main(argv: list[str] | None = None) -> None:
 
     import numpy as np
 
-    from egara.io.files import replacing, write_tsv
+    from egara.io.atomic import replacing
+    from egara.io.tables import write_tsv
     from egara.weights.gram import authors_of, gram_of_loras, lora_files, read_layouts, write_matrix
 
     log = logger("weights")

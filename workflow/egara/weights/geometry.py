@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.io.arrays import read_array
 from egara.io.errors import EgaraError
-from egara.io.files import read_array, read_tsv
+from egara.io.tables import read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.loras.files import Factors, Layout, read_layout, read_lora
-from egara.weights.gram_cache import Known, identify, recall, remember
+from egara.weights.gram_cache import CachedGram, identify, load_gram, save_gram
 from egara.weights.products import products_of_rows
 from egara.weights.representations import find
 from egara.weights.sketch import SIDE, sketches
@@ -96,7 +96,7 @@ def gram_of_loras(
     if cache is None:
         return _whole_gram(paths, representation, layouts, watch, layered)
     ids, name = [identify(path) for path in paths], f"{representation}.layers" if layered else representation
-    known = recall(cache, name, ids)
+    known = load_gram(cache, name, ids)
     rows = {} if known is None else {name: row for row, name in enumerate(known.ids)}
     old = [row for row, name in enumerate(ids) if name in rows]
     new = [row for row, name in enumerate(ids) if name not in rows]
@@ -109,7 +109,7 @@ def gram_of_loras(
         if new:
             _add_rows(gram, paths, representation, layouts, old, new, watch)
     if new or not old:
-        remember(cache, name, Known(ids, gram))
+        save_gram(cache, name, CachedGram(ids, gram))
     return gram
 
 
@@ -165,7 +165,7 @@ def _gram_of_sketches(
 ) -> np.ndarray:
     """Gram matrix of sketches; those in the cache are not read again."""
     ids = [identify(path) for path in paths]
-    known = None if cache is None else recall(cache, SKETCH, ids)
+    known = None if cache is None else load_gram(cache, SKETCH, ids)
     rows = {} if known is None else {name: row for row, name in enumerate(known.ids)}
     new = [row for row, name in enumerate(ids) if name not in rows]
     old = [row for row, name in enumerate(ids) if name in rows]
@@ -184,7 +184,7 @@ def _gram_of_sketches(
         added = products_of_rows(vectors[new], vectors)
         gram[new], gram[:, new] = added, added.T
         if cache is not None:
-            remember(cache, SKETCH, Known(ids, gram, vectors))
+            save_gram(cache, SKETCH, CachedGram(ids, gram, vectors))
     return gram
 
 

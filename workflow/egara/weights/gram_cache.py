@@ -1,29 +1,39 @@
-"""Inner products that are known already: LoRAs that are added bring their own rows and recompute no other.
+"""A cache of Gram matrices: an added LoRA adds its row, and no other inner product is computed again.
 
-A small cache beside the LoRAs' store, one file a list of LoRAs and representation, the newest few of each kept. A LoRA
-is known by its file's header (settings, images and set that it was trained on), size and time of writing, so that a
-file put in another's place is a new LoRA.
+Its files are in the LoRA store, one per list of LoRAs and representation; the newest few of each representation are
+kept. A LoRA is identified by its file's header (settings, images and set that it was trained on), size and
+modification time, so that a file that replaces another is a new LoRA.
 """
 
 import contextlib
 import hashlib
-import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from egara.fingerprint import fingerprint
 from egara.io.errors import EgaraError
 from egara.io.progress import logger
-from egara.loras.encoding.cache import write_tensors
+from egara.io.tensors import NoSuchFile, TensorFile, open_tensors, write_tensors
 
-KEPT = 8  # files a representation: as many cells may grow side by side
+T = TypeVar("T")
+
+FILES_KEPT = 8  # per representation: as many cells may grow at once
+ADVICE = "its inner products are computed again"
 
 
-class Known(NamedTuple):
-    """LoRAs by identity, their inner products, (n, n) or (layers, n, n), and vectors (n, d) where there are some."""
+class CachedGram(NamedTuple):
+    """Inner products of LoRAs.
+
+    Attributes
+    ----------
+    ids : identities of the LoRAs, as `identify` returns them.
+    gram : of shape (n_loras, n_loras) or (n_layers, n_loras, n_loras).
+    vectors : of shape (n_loras, n_features), where the representation has vectors.
+    """
 
     ids: list[str]
     gram: np.ndarray
@@ -31,7 +41,7 @@ class Known(NamedTuple):
 
 
 def identify(path: str | Path) -> str:
-    """Return what a LoRA's file is known by, 64 hex digits, from its header, size and time of writing."""
+    """Return the identity of a LoRA's file, 64 hex digits, from its header, size and modification time."""
     path = Path(path)
     try:
         with path.open("rb") as file:
@@ -45,68 +55,56 @@ def identify(path: str | Path) -> str:
 
 
 def folder_of(cache: Path, representation: str) -> Path:
-    """Return where products of a representation lie; another version of the code has another folder."""
+    """Return the folder of a representation's files; another version of the code has another folder."""
     return cache / f"{representation}-{fingerprint('egara.weights.representations')[:16]}"
 
 
-def recall(cache: Path, representation: str, ids: list[str]) -> Known | None:
-    """Return what is known of most of the LoRAs `ids`, or nothing; a spoiled file is passed over with a warning."""
+def load_gram(cache: Path, representation: str, ids: list[str]) -> CachedGram | None:
+    """Return the cached Gram matrix that shares most LoRAs with `ids`, or None; a corrupt file is skipped."""
     wanted, best, most = set(ids), None, 0
     for path in sorted(folder_of(cache, representation).glob("[!.]*.safetensors")):
-        shared = len(wanted & set(_read_ids(path)))
+        shared = len(wanted & set(_read(path, _ids) or []))
         if shared > most:
             best, most = path, shared
-    return _read(best) if best is not None else None
+    return _read(best, _cached) if best is not None else None
 
 
-def remember(cache: Path, representation: str, known: Known) -> None:
-    """Write what is known now, and drop the oldest files beyond `KEPT`."""
+def save_gram(cache: Path, representation: str, cached: CachedGram) -> None:
+    """Write a Gram matrix, and remove the oldest files beyond `FILES_KEPT`."""
     folder = folder_of(cache, representation)
-    arrays = {"gram": known.gram} | ({} if known.vectors is None else {"vectors": known.vectors})
-    note = {"ids": json.dumps(known.ids), "hash": _hash(arrays)}
-    name = hashlib.sha256(" ".join(known.ids).encode()).hexdigest()
-    write_tensors(folder / f"{name}.safetensors", arrays, note)
+    arrays = {"gram": cached.gram} | ({} if cached.vectors is None else {"vectors": cached.vectors})
+    name = hashlib.sha256(" ".join(cached.ids).encode()).hexdigest()
+    write_tensors(folder / f"{name}.safetensors", arrays, {"ids": cached.ids})
     files = []
     for path in folder.glob("[!.]*.safetensors"):
-        with contextlib.suppress(FileNotFoundError):  # another job may have dropped it
+        with contextlib.suppress(FileNotFoundError):  # another job may have removed it
             files.append((path.stat().st_mtime_ns, path))
-    for _, path in sorted(files)[:-KEPT]:
+    for _, path in sorted(files)[:-FILES_KEPT]:
         path.unlink(missing_ok=True)
 
 
-def _hash(arrays: dict[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        digest.update(np.ascontiguousarray(arrays[name]).data)
-    return digest.hexdigest()
-
-
-def _read_ids(path: Path) -> list[str]:
-    from safetensors import SafetensorError, safe_open
-
+def _read(path: Path, read: Callable[[TensorFile], T]) -> T | None:
+    """Return what `read` returns; None where the file was removed by another job, or is corrupt, with a warning."""
     try:
-        with safe_open(path, framework="np") as file:
-            return json.loads(file.metadata()["ids"])
-    except FileNotFoundError:
-        return []
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        logger("weights").warning("%s: not whole, its products are computed anew (%s)", path, error)
-        return []
-
-
-def _read(path: Path) -> Known | None:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            note = file.metadata()
-        known = Known(json.loads(note["ids"]), arrays["gram"], arrays.get("vectors"))
-        if note["hash"] != _hash(arrays) or known.gram.shape[-2:] != (len(known.ids),) * 2:
-            raise ValueError("its bytes were changed")
-    except FileNotFoundError:
+        with open_tensors(path, "cached inner products", ADVICE) as file:
+            return read(file)
+    except NoSuchFile:
         return None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RecursionError) as error:
-        logger("weights").warning("%s: not whole, its products are computed anew (%s)", path, error)
+    except EgaraError as error:
+        logger("weights").warning("%s", error)
         return None
-    return known
+
+
+def _ids(file: TensorFile) -> list[str]:
+    ids = file.json().get("ids")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise EgaraError(f"{file.path}: does not say whose inner products it holds; {ADVICE}")
+    return ids
+
+
+def _cached(file: TensorFile) -> CachedGram:
+    ids, gram = _ids(file), file.tensor("gram")
+    vectors = file.tensor("vectors") if "vectors" in file.names else None
+    if gram.shape[-2:] != (len(ids), len(ids)) or (vectors is not None and len(vectors) != len(ids)):
+        raise EgaraError(f"{file.path}: inner products of shape {gram.shape} for {len(ids)} LoRAs; {ADVICE}")
+    return CachedGram(ids, gram, vectors)

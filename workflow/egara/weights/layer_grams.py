@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from egara.io.arrays import read_arrays
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_arrays, replacing
 from egara.io.progress import bar, logger, parser
 from egara.weights.gram import authors_of, gram_of_loras, lora_files, read_layouts
 from egara.weights.representations import LAYERWISE, find, names

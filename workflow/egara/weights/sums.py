@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from egara.io.atomic import replacing
 from egara.io.errors import run
-from egara.io.files import replacing, write_tsv
 from egara.io.progress import logger, parser
+from egara.io.tables import write_tsv
 from egara.weights.layer_grams import read_layer_grams
 from egara.weights.representations import even
 

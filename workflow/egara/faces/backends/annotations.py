@@ -12,7 +12,7 @@ from egara.corpus.manga109 import Book, annotation_folders, as_number, page_inde
 from egara.faces.boxes import empty
 from egara.faces.protocol import Detector, PageFailed
 from egara.io.errors import EgaraError
-from egara.io.files import read_tsv
+from egara.io.tables import read_tsv
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page

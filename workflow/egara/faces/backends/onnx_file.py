@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from egara.faces.backends.layouts import Facts, Layout, decide
 from egara.faces.boxes import suppress
 from egara.faces.protocol import Detector
 from egara.io.errors import EgaraError, one_line
+from egara.io.json import read_json
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
@@ -213,8 +213,8 @@ def threshold_files(path: str | Path) -> list[str]:
 def _threshold_beside(path: Path) -> float | None:
     for beside in threshold_files(path):
         try:
-            value = json.loads(Path(beside).read_text(encoding="utf-8"))["threshold"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            value = read_json(beside, "a threshold")["threshold"]
+        except (EgaraError, KeyError):
             value = None
         if type(value) not in (int, float) or not 0 <= value <= 1:
             raise EgaraError(

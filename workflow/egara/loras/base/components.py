@@ -1,18 +1,27 @@
-"""One part of a base model, hashed and loaded: U-Net, autoencoder, text encoder, tokenizer or scheduler."""
+"""The parts of a base model, hashed and loaded: U-Net, autoencoder, text encoder, tokenizer and scheduler.
+
+A described base, `base/base.json`, holds its name, folder, sha256, the hashes of its parts and its provenance.
+"""
 
 import hashlib
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError
-from egara.io.files import sha256
+from egara.io.hashing import sha256
+from egara.io.json import read_json
+
+if TYPE_CHECKING:
+    from diffusers import ModelMixin, SchedulerMixin
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PARTS = ("scheduler", "text_encoder", "tokenizer", "unet", "vae")
 KEPT = (".json", ".safetensors", ".txt")
 MODELS = ("text_encoder", "unet", "vae")
 # Weights as diffusers and transformers name them: model.fp16.safetensors, model.fp16-00001-of-00002.safetensors,
-# model-00001-of-00002.fp16.safetensors, model.safetensors.index.fp16.json; without `.fp16` they are no variant.
+# model-00001-of-00002.fp16.safetensors, model.safetensors.index.fp16.json; without `.fp16` they are not a variant.
 WEIGHTS = re.compile(
     r"(?:diffusion_pytorch_model|model)"
     r"(?:(?:\.(?P<before>[\w-]+?))?(?:-\d{5}-of-\d{5})?(?:\.(?P<after>\w+))?\.safetensors"
@@ -56,21 +65,28 @@ def part_files(folder: Path, part: str) -> list[Path]:
 
 
 def local_files(folder: Path) -> list[Path]:
-    """Return all files of a base model that decide what it is; none where it is no folder of this machine."""
+    """Return all files of a base model that decide what it is; none where it is not a folder on this machine."""
     index = [folder / "model_index.json"] if (folder / "model_index.json").is_file() else []
     return index + [path for part in PARTS if (folder / part).is_dir() for path in part_files(folder, part)]
 
 
 def read_index(folder: Path) -> dict[str, object]:
     """Read `model_index.json`, which names the class of each part."""
-    path = folder / "model_index.json"
+    return read_json(folder / "model_index.json", "the index of a base model in diffusers' layout")
+
+
+def read_description(path: Path) -> dict[str, object]:
+    """Read a base model's description, which `egara.loras.base.find` writes."""
+    return read_json(path, "a description of the base model")
+
+
+def part_hash(base: dict, part: str) -> str:
+    """Return the SHA-256 of one part of a described base, such as `vae`."""
     try:
-        index = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"base model {folder}: no readable model_index.json; expected diffusers' layout") from error
-    if not isinstance(index, dict):
-        raise EgaraError(f"{path}: not a JSON object; expected diffusers' layout")
-    return index
+        return base["parts"][part]
+    except (KeyError, TypeError) as error:
+        name = base.get("base", "?")
+        raise EgaraError(f"base model {name}: its description has no hash of {part}; describe it again") from error
 
 
 def hash_part(folder: Path, part: str) -> str:
@@ -81,13 +97,15 @@ def hash_part(folder: Path, part: str) -> str:
     return digest.hexdigest()
 
 
-def load_part(folder: Path, part: str, expected: str | None = None) -> "object":
+def load_part(
+    folder: Path, part: str, expected: str | None = None
+) -> "ModelMixin | PreTrainedModel | PreTrainedTokenizerBase | SchedulerMixin":
     """Load one part with the class that its configuration names, in float32.
 
     Parameters
     ----------
-    expected : the part's hash; files that changed since it was taken are refused. Weights are safetensors only:
-        a pickle can run code.
+    expected : the part's hash; files that changed since then are refused. Weights are safetensors only: a pickle can
+        run code.
     """
     index = read_index(folder)
     if expected is not None and hash_part(folder, part) != expected:
@@ -96,7 +114,7 @@ def load_part(folder: Path, part: str, expected: str | None = None) -> "object":
     import diffusers
     import torch
     import transformers
-    from safetensors import SafetensorError
+    from safetensors import SafetensorError  # from_pretrained raises it
 
     try:
         library, name = index[part]

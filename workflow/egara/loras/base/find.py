@@ -7,9 +7,12 @@ import hashlib
 import json
 from pathlib import Path
 
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
-from egara.io.files import sha256, write_text
+from egara.io.hashing import sha256
+from egara.io.json import read_json
 from egara.io.progress import logger, parser
+from egara.io.tensors import open_tensors
 from egara.loras.base.components import KEPT, MODELS, PARTS, hash_part, part_files, part_variant, read_index, variant_of
 
 # A part is there when one of these files is; a model also needs weights.
@@ -23,24 +26,24 @@ CONFIGURATIONS = {
 
 
 def find_base(base: str) -> Path:
-    """Return the folder of a base model; a hub id is fetched (or found in the local cache) by huggingface_hub.
+    """Return the folder of a base model; a hub id is downloaded, or found in the local cache, by huggingface_hub.
 
     Raises
     ------
-    EgaraError : neither a folder nor a hub id that can be had, or a part is missing.
+    EgaraError : neither a folder nor a hub id that can be downloaded, or a part is missing.
     """
     folder = Path(base)
     if folder.is_file():
         raise EgaraError(f"base model {base}: a single file; expected a folder in diffusers' layout or a hub id")
     if not folder.is_dir():
-        folder = _fetch(base)
+        folder = _download(base)
     if missing := [part for part in PARTS if not (folder / part).is_dir()]:
         raise EgaraError(f"base model {base}: no {', '.join(missing)} in {folder}; expected {', '.join(PARTS)}")
     return folder
 
 
-def _fetch(base: str) -> Path:
-    expected = "expected a folder in diffusers' layout or a hub id that can be reached"
+def _download(base: str) -> Path:
+    expected = "expected a folder in diffusers' layout or a hub id that can be downloaded"
     if base.startswith((".", "/", "~")) or base.count("/") != 1 or base.split("/")[0] in ("resources", "results"):
         raise EgaraError(f"base model {base}: no such folder; {expected}")
     from huggingface_hub import snapshot_download
@@ -55,7 +58,7 @@ def _fetch(base: str) -> Path:
         kind = type(error).__name__
         if kind in ("LocalEntryNotFoundError", "OfflineModeIsEnabled"):
             kind = "not in huggingface_hub's cache, and the hub cannot be reached"
-        raise EgaraError(f"base model {base}: cannot be fetched ({kind}); {expected}") from error
+        raise EgaraError(f"base model {base}: cannot be downloaded ({kind}); {expected}") from error
 
 
 def _has_weights(folder: Path) -> bool:
@@ -63,14 +66,12 @@ def _has_weights(folder: Path) -> bool:
 
 
 def check_base(folder: Path) -> None:
-    """Check that every part has its files, whole, and that the parts fit together as Stable Diffusion 1.5's do.
+    """Check that every part is there and whole, and that the parts fit together as in Stable Diffusion 1.5.
 
     Raises
     ------
-    EgaraError : a configuration or weights are missing or cut short, weights are a pickle, or widths do not agree.
+    EgaraError : a configuration or weights are missing or corrupt, weights are a pickle, or widths do not agree.
     """
-    from safetensors import SafetensorError, safe_open
-
     index = read_index(folder)
     for part in PARTS:
         kind = index.get(part)
@@ -85,13 +86,10 @@ def check_base(folder: Path) -> None:
             found = ", ".join(sorted(path.name for path in (folder / part).iterdir()))
             raise EgaraError(f"base model {folder}: {part} has no weights in .safetensors; found {found[:160]}")
         if absent := [name for name in _shards(files) if name not in names]:
-            raise EgaraError(f"base model {folder}: {part} lacks {absent[0]}, which its index names; fetch it again")
+            raise EgaraError(f"base model {folder}: {part} lacks {absent[0]}, which its index names; download it")
         for path in weights:
-            try:
-                with safe_open(path, framework="np"):
-                    pass
-            except (SafetensorError, OSError) as error:
-                raise EgaraError(f"{path}: not a whole file of weights ({error}); fetch it again") from error
+            with open_tensors(path, f"the weights of {part}", "download it again"):
+                pass
     _check_widths(folder, *(_configuration(folder, part) for part in MODELS))
 
 
@@ -100,19 +98,15 @@ def _shards(files: list[Path]) -> list[str]:
     names: dict[str, None] = {}
     for path in files:
         if ".safetensors.index" in path.name:
-            try:
-                names |= dict.fromkeys(json.loads(path.read_text(encoding="utf-8"))["weight_map"].values())
-            except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-                raise EgaraError(f"{path}: no index of weights ({type(error).__name__}); fetch it again") from error
+            weight_map = read_json(path, "an index of weights").get("weight_map")
+            if not isinstance(weight_map, dict):
+                raise EgaraError(f"{path}: no weight_map; expected an index of weights, download it again")
+            names |= dict.fromkeys(weight_map.values())
     return list(names)
 
 
 def _configuration(folder: Path, part: str) -> dict:
-    path = folder / part / "config.json"
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise EgaraError(f"{path}: cannot be read ({error}); expected the configuration of {part}") from error
+    return read_json(folder / part / "config.json", f"the configuration of {part}")
 
 
 def _check_widths(folder: Path, text_encoder: dict, unet: dict, vae: dict) -> None:
@@ -139,7 +133,7 @@ def hash_base(folder: Path) -> str:
 
 
 def describe_base(base: str) -> dict[str, object]:
-    """Return name, folder, hash of the whole and of each part, variants of weights, and whom the base was trained on.
+    """Return name, folder, hash of the whole and of each part, variants of weights, and what the base was trained on.
 
     The last two are there where the base has them. Each part has its own hash so that a changed U-Net leaves latents
     and embeddings as they are.
@@ -147,10 +141,7 @@ def describe_base(base: str) -> dict[str, object]:
     folder = find_base(base)
     check_base(folder)
     note = folder / "provenance.json"
-    try:
-        provenance = json.loads(note.read_text()) if note.is_file() else None
-    except ValueError as error:
-        raise EgaraError(f"{note}: not JSON ({error}); expected whom the base was trained on") from error
+    provenance = read_json(note, "the art that the base was trained on") if note.is_file() else None
     described = {
         "base": base,
         "folder": str(folder),

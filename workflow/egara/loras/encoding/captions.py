@@ -2,27 +2,25 @@
 
     python -m egara.loras.encoding.captions --captions '["face"]' --base base.json --cache c --output c.safetensors
 
-A caption's embedding stands in the file under the caption itself, its token ids under `token ids of: <caption>`.
+A caption's embedding has the caption itself as its name in the file; its token ids are `token ids of: <caption>`.
 """
 
-import json
 from pathlib import Path
 
 from egara.io.errors import EgaraError, run
+from egara.io.json import parse_json
 from egara.io.progress import logger, parser
-from egara.loras.base.description import read_description
-from egara.loras.encoding.cache import lacking, read_entry, write_entry, write_tensors
+from egara.io.tensors import write_tensors
+from egara.loras.base.components import read_description
+from egara.loras.encoding.cache import find_missing, read_entry, write_entry
 from egara.loras.encoding.inputs import caption_inputs, caption_key, ids_name
 from egara.loras.encoding.text import embed_caption, load_encoder
 
 
 def read_captions(text: str) -> list[str]:
     """Decode a JSON list of captions; each one once, sorted."""
-    try:
-        captions = json.loads(text)
-    except ValueError as error:
-        raise EgaraError(f"--captions: not JSON ({error}); expected a list of texts") from error
-    if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
+    captions = parse_json(text, "--captions", "a list of texts", list)
+    if not captions or not all(isinstance(caption, str) for caption in captions):
         raise EgaraError(f"--captions {text}: expected a list of texts")
     return sorted(set(captions))
 
@@ -38,7 +36,7 @@ def main(argv: list[str] | None = None) -> None:
     base = read_description(options.base)
     inputs = caption_inputs(base)
     keys = {caption: caption_key(caption, inputs) for caption in read_captions(options.captions)}
-    missing = set(lacking(options.cache, keys.values()))
+    missing = set(find_missing(options.cache, keys.values()))
     if missing:
         encoder = load_encoder(Path(base["folder"]), inputs["tokenizer"], inputs["text_encoder"])
         for caption, key in keys.items():
@@ -48,8 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     for caption, key in keys.items():
         entry = read_entry(options.cache, key)
         arrays |= {caption: entry["embedding"], ids_name(caption): entry["ids"]}
-    note = {"captions": json.dumps(keys), "inputs": json.dumps(inputs, sort_keys=True)}
-    write_tensors(options.output, arrays, note)
+    write_tensors(options.output, arrays, {"captions": keys, "inputs": inputs})
     logger("loras.embeddings").info("%d captions, %d in the cache", len(keys), len(keys) - len(missing))
 
 

@@ -1,24 +1,24 @@
-"""What a training reads of a work: latents of its faces and the embedded caption, each proven to be the right one.
+"""The inputs of training: latents of a work's faces and the embedded caption, each checked to be the right one.
 
-Every face and caption in a gathered file has a key: the hash of the picture's bytes or of the text, of the transform,
-of the base's part that encoded it and of the code that did. The reader computes the same key from what it is about to
-train on, and refuses all that differs. So a stale file cannot be trained on.
+Every face and caption in a gathered file has a key: the hash of the image's bytes or of the text, of the transform, of
+the base's part that encoded it and of the encoding's version. The reader computes the same key from what it is about to
+train on, and refuses a file whose key differs. So a stale file cannot be trained on.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from egara.fingerprint import fingerprint
-from egara.io.checksums import check, known_of
 from egara.io.errors import EgaraError
-from egara.loras.base.description import part_hash
+from egara.io.tensors import open_tensors
+from egara.loras.base.components import part_hash
+from egara.loras.encoding.text import EMBEDDINGS_VERSION
+from egara.loras.encoding.vae import LATENTS_VERSION
 from egara.loras.store import content_key
 
 FILTERS = ("lanczos", "bicubic", "bilinear", "box")
-AGAIN = "delete it and run again"
+ADVICE = "delete it and run again"
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Caption:
 
     Attributes
     ----------
-    embedding : float32 (tokens, width), what cross-attention reads.
-    ids : int64 (tokens,), what a text encoder with LoRAs of its own reads.
+    embedding : float32 of shape (n_tokens, width), the input of cross-attention.
+    ids : int64 of shape (n_tokens,), the input of a text encoder that carries LoRAs.
     """
 
     embedding: np.ndarray
@@ -36,7 +36,7 @@ class Caption:
 
 
 def describe_transform(resolution: int, resample: str) -> dict[str, object]:
-    """Return how a crop becomes a square picture: `cover` fits the short side and keeps the middle."""
+    """Return how a crop becomes a square image: `cover` scales to the short side and crops the rest."""
     if resample not in FILTERS:
         raise EgaraError(f"training.resample is {resample!r}; expected one of {', '.join(FILTERS)}")
     if resolution < 8:
@@ -45,11 +45,11 @@ def describe_transform(resolution: int, resample: str) -> dict[str, object]:
 
 
 def latent_inputs(base: dict, transform: dict) -> dict[str, object]:
-    """Return all that decides a face's latents, the picture itself aside."""
+    """Return all that decides a face's latents besides the image itself."""
     return {
         "autoencoder": part_hash(base, "vae"),
-        "code": fingerprint("egara.loras.encoding.vae"),
         "transform": transform,
+        "version": LATENTS_VERSION,
     }
 
 
@@ -59,11 +59,11 @@ def latent_key(image: str, inputs: dict) -> str:
 
 
 def caption_inputs(base: dict) -> dict[str, object]:
-    """Return all that decides a caption's embedding, the text itself aside."""
+    """Return all that decides a caption's embedding besides the text itself."""
     return {
-        "code": fingerprint("egara.loras.encoding.text"),
         "text_encoder": part_hash(base, "text_encoder"),
         "tokenizer": part_hash(base, "tokenizer"),
+        "version": EMBEDDINGS_VERSION,
     }
 
 
@@ -73,7 +73,7 @@ def caption_key(caption: str, inputs: dict) -> str:
 
 
 def ids_name(caption: str) -> str:
-    """Return under which name a file of captions holds the token ids; the embedding's name is the caption itself."""
+    """Return the name of a caption's token ids in a file; the embedding's name is the caption itself."""
     return f"token ids of: {caption}"
 
 
@@ -91,30 +91,30 @@ def read_latents(
 
     Returns
     -------
-    mean and deviation, float32 (rows, 2, channels, height, width), plain and mirrored; and each face's row.
+    mean and std, float32 of shape (n_faces, 2, channels, height, width), plain and mirrored; and each face's row.
 
     Raises
     ------
-    EgaraError : the file is cut short, or a face is missing, has changed, or was encoded in another way.
+    EgaraError : the file is missing or corrupt, or a face is missing, has changed, or was encoded in another way.
     """
-    note, arrays = _read(path, ["mean", "deviation"], "latents")
+    note, arrays = _read(path, ["mean", "std"], "latents")
     inputs = latent_inputs(base, transform)
     try:
-        faces, found = json.loads(note["faces"]), json.loads(note["inputs"])
+        faces, found = note["faces"], note["inputs"]
         rows = {face: row for row, (face, _, _) in enumerate(faces)}
         known = {face: (image, key) for face, image, key in faces}
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise EgaraError(f"{path}: does not say which faces it holds; {AGAIN}") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise EgaraError(f"{path}: does not say which faces it holds; {ADVICE}") from error
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) > 1 or len(faces) != len(arrays["mean"]) or arrays["mean"].ndim != 5:
-        raise EgaraError(f"{path}: {len(faces)} faces but arrays of {sorted(shapes)}; {AGAIN}")
+        raise EgaraError(f"{path}: {len(faces)} faces but arrays of {sorted(shapes)}; {ADVICE}")
     for face, image in images.items():
         if face not in known:
-            raise EgaraError(f"{path}: holds no latents of face {face}; {AGAIN}")
+            raise EgaraError(f"{path}: holds no latents of face {face}; {ADVICE}")
         if known[face][0] != image:
-            raise EgaraError(f"{path}: the picture of face {face} is another one now; {AGAIN}")
+            raise EgaraError(f"{path}: the image of face {face} has changed; {ADVICE}")
         if known[face][1] != latent_key(image, inputs):
-            raise EgaraError(f"{path}: latents of {_difference(found, inputs)}; {AGAIN}")
+            raise EgaraError(f"{path}: latents of {_difference(found, inputs)}; {ADVICE}")
     return arrays, {face: rows[face] for face in images}
 
 
@@ -123,35 +123,25 @@ def read_caption(path: Path, caption: str, base: dict) -> Caption:
 
     Raises
     ------
-    EgaraError : the file is cut short, lacks the caption, or another text encoder, tokenizer or code made it.
+    EgaraError : the file is missing or corrupt, lacks the caption, or is of another text encoder, tokenizer or version.
     """
     note, arrays = _read(path, [caption, ids_name(caption)], f"the embedding of {caption!r}")
     inputs = caption_inputs(base)
     try:
-        key, found = json.loads(note["captions"])[caption], json.loads(note["inputs"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise EgaraError(f"{path}: does not say which captions it holds; {AGAIN}") from error
+        key, found = note["captions"][caption], note["inputs"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise EgaraError(f"{path}: does not say which captions it holds; {ADVICE}") from error
     if key != caption_key(caption, inputs):
-        raise EgaraError(f"{path}: embeddings of {_difference(found, inputs)}; {AGAIN}")
+        raise EgaraError(f"{path}: embeddings of {_difference(found, inputs)}; {ADVICE}")
     return Caption(arrays[caption], arrays[ids_name(caption)])
 
 
-def _read(path: Path, names: list[str], what: str) -> tuple[dict[str, str], dict[str, np.ndarray]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="np") as file:
-            if missing := sorted(set(names) - set(file.keys())):
-                raise EgaraError(f"{path}: holds no {', '.join(missing)}, expected {what}; {AGAIN}")
-            arrays = {name: file.get_tensor(name) for name in names}
-            note, known = file.metadata() or {}, known_of(file.keys(), file.metadata())
-    except (SafetensorError, OSError, TypeError, ValueError, KeyError, AttributeError) as error:
-        # Types that NumPy lacks raise errors of their own.
-        raise EgaraError(f"{path}: not a whole file, expected {what} ({error}); {AGAIN}") from error
+def _read(path: Path, names: list[str], what: str) -> tuple[dict, dict[str, np.ndarray]]:
+    with open_tensors(path, what, ADVICE) as file:
+        note, arrays = file.json(), file.tensors(names)
     for name, array in arrays.items():
-        check(path, name, array, known, AGAIN)
         if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
-            raise EgaraError(f"{path}: {name} holds values that are not finite numbers, expected {what}; {AGAIN}")
+            raise EgaraError(f"{path}: {name} holds values that are not finite numbers, expected {what}; {ADVICE}")
     return note, arrays
 
 
@@ -165,5 +155,5 @@ def _difference(found: object, expected: dict) -> str:
             changed = [part for key, part in zip(value, parts, strict=True) if found[name].get(key) != value[key]]
             return f"another {name} ({'; '.join(changed)})"
         if found.get(name) != value:
-            return f"another {name}".replace("another code", "another version of the code").replace("_", " ")
-    return "another picture or text than their names say"
+            return f"another {name}".replace("another version", "another version of the encoding").replace("_", " ")
+    return "another image or text than their names say"

@@ -3,22 +3,23 @@
     python -m egara.loras.encoding.latents --sets w.tsv --crops faces/w --base base.json
         --cache latents --output w.safetensors
 
-Each face is looked up in a cache by content first (256 KB a face at 512 px) and written to it as soon as it is encoded:
-a killed job loses the face in flight. Then the work's faces are gathered in one file for training. A latent is drawn
-anew at each training step from the encoder's mean and deviation, so both are kept, plain and mirrored.
+Each face is looked up in a cache by content first (256 KB per face at 512 px) and written to it as soon as it is
+encoded: a killed job loses one face. Then the work's faces are gathered in one file for training. Training samples a
+latent at each step from the encoder's mean and standard deviation, so both are kept, plain and mirrored.
 """
 
-import json
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv
 from egara.io.progress import logger, parser, track
-from egara.loras.base.description import part_hash, read_description
-from egara.loras.encoding.cache import lacking, read_entry, write_entry, write_tensors
+from egara.io.tables import read_tsv
+from egara.io.tensors import write_tensors
+from egara.loras.base.components import part_hash, read_description
+from egara.loras.encoding.cache import find_missing, read_entry, write_entry
 from egara.loras.encoding.inputs import FILTERS, describe_transform, latent_inputs, latent_key
 from egara.loras.encoding.vae import encode_picture, enlargement, load_autoencoder, read_crop, read_picture
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str, tuple[Path, str]]) -> None:
+def encode_missing(options: argparse.Namespace, base: dict, inputs: dict, crops: dict[str, tuple[Path, str]]) -> None:
     """Encode crops, given as key -> (path, sha256), and write each to the cache at once."""
     import torch
 
@@ -44,18 +45,18 @@ def encode_missing(options: "object", base: dict, inputs: dict, crops: dict[str,
             if not is_out_of_memory(error):
                 raise
             found = f"device {device} has no memory to encode one picture of {transform['resolution']} px"
-            raise EgaraError(f"{found}; lower the resolution or take another device") from error
+            raise EgaraError(f"{found}; lower the resolution or use another device") from error
         if not all(np.isfinite(array).all() for array in encoded.values()):
-            raise EgaraError(f"{path}: the autoencoder of {base['base']} makes a latent that is not finite")
+            raise EgaraError(f"{path}: the autoencoder of {base['base']} returns a latent that is not finite")
         write_entry(options.cache, key, encoded, {"image": image, **inputs})
 
 
 def gather(cache: Path, keys: list[str]) -> dict[str, np.ndarray]:
-    """Return mean and deviation of all keys, float32 (keys, 2, channels, height, width), row by row from the cache."""
+    """Return mean and std of all keys, float32 of shape (n_faces, 2, channels, height, width), from the cache."""
     gathered: dict[str, np.ndarray] = {}
     for row, key in enumerate(keys):
         entry = read_entry(cache, key)
-        for name in ("mean", "deviation"):
+        for name in ("mean", "std"):
             if name not in gathered:
                 gathered[name] = np.empty((len(keys), *entry[name].shape), np.float32)
             gathered[name][row] = entry[name]
@@ -73,12 +74,12 @@ def find_crops(faces: "pd.DataFrame", folder: Path, resolution: int) -> tuple[li
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Encode every face that stands in one of the work's sets and is not in the cache; gather them all."""
+    """Encode every face of the work's sets that is not in the cache; gather them all."""
     arguments = parser(__doc__)
     arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
     arguments.add_argument("--crops", type=Path, required=True, help="folder of the face crops")
     arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
-    arguments.add_argument("--resolution", type=int, default=512, help="side of the pictures in pixels")
+    arguments.add_argument("--resolution", type=int, default=512, help="side of the images in pixels")
     arguments.add_argument("--resample", choices=FILTERS, default="lanczos", help="filter that shrinks and enlarges")
     arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -93,7 +94,7 @@ def main(argv: list[str] | None = None) -> None:
     paths, factors = find_crops(faces, options.crops, options.resolution)
     images = list(faces["sha256"])
     keys = [latent_key(image, inputs) for image in images]
-    missing = set(lacking(options.cache, keys))
+    missing = set(find_missing(options.cache, keys))
     if enlarged := [factor for factor in factors if factor > 1]:
         note = (work, len(enlarged), len(factors), options.resolution, options.resample, max(enlarged))
         log.info("%s: %d of %d faces are smaller than %d px; enlarged by %s, at most %.2f times", *note)
@@ -102,11 +103,8 @@ def main(argv: list[str] | None = None) -> None:
         crops = {key: (path, image) for key, path, image in zip(keys, paths, images, strict=True) if key in missing}
         encode_missing(options, base, inputs, crops)
     gathered = gather(options.cache, keys)
-    note = {
-        "faces": json.dumps(list(zip(faces["face"], images, keys, strict=True))),
-        "inputs": json.dumps(inputs, sort_keys=True),
-    }
-    write_tensors(options.output, gathered, note)
+    listed = list(zip(faces["face"], images, keys, strict=True))
+    write_tensors(options.output, gathered, {"faces": listed, "inputs": inputs})
     log.info("%s: latents %s", work, "x".join(map(str, gathered["mean"].shape[2:])))
 
 

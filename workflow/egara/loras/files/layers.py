@@ -1,4 +1,4 @@
-"""What a LoRA file holds: layers of two factors, their sizes, and where they come from."""
+"""The content of a LoRA file: layers of two factors, their sizes, and provenance."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a LoRA file holds, known without reading a tensor: sizes by layer, sorted by name, and its provenance."""
+    """A LoRA file's header alone: sizes by layer, sorted by name, and provenance."""
 
     shapes: dict[str, Shape]
     header: dict

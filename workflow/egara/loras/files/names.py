@@ -1,8 +1,8 @@
 """Names of tensors in LoRA files: from each layout's name to the layer that it belongs to, and to kohya's name.
 
-kohya writes a module's dots as underscores, and modules have underscores of their own: `to_out_0` is `to_out.0`. The
+kohya-ss writes a module's dots as underscores, and modules have underscores of their own: `to_out_0` is `to_out.0`. The
 grammars below list the linear and convolution modules of a U-Net of Stable Diffusion 1 and 2 and of CLIP's text model;
-they say where the dots were without loading a model.
+they tell where the dots were, without loading a model.
 """
 
 import re
@@ -22,18 +22,18 @@ UNET = (
 TEXT_ENCODER = r"encoder\.layers\.\d+\.(?:self_attn\.(?:q_proj|k_proj|v_proj|out_proj)|mlp\.(?:fc1|fc2))"
 GRAMMARS = {"unet": UNET, "text_encoder": TEXT_ENCODER}
 
-# kohya's text encoder has the module that transformers 5 dropped from its names.
+# kohya-ss names the text encoder with the module that transformers 5 dropped.
 KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}
 
 # How each layout ends a factor's name: PEFT, its plain state dict, kohya, diffusers' examples, its text encoders, and
 # the attention processors of its first releases. Layouts are mixed within a file: diffusers' examples rename the
 # attention layers that they save and leave PEFT's names to the others.
 _ENDS = {
-    "down": (
+    "lora_A": (
         *(".lora_A.weight", ".lora_A.default.weight", ".lora_down.weight"),
         *(".lora.down.weight", ".lora_linear_layer.down.weight", "_lora.down.weight"),
     ),
-    "up": (
+    "lora_B": (
         *(".lora_B.weight", ".lora_B.default.weight", ".lora_up.weight"),
         *(".lora.up.weight", ".lora_linear_layer.up.weight", "_lora.up.weight"),
     ),
@@ -44,7 +44,7 @@ _OF_PROCESSORS = {
     "text_encoder": {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out": "out_proj"},
 }
 
-# What looks like a LoRA and is none of two factors a layer, or of another model. The first that fits is said.
+# Adapters that are not two factors per layer, or belong to another model. The first pattern that matches is reported.
 _REFUSED = {
     r"lora_magnitude_vector|dora_scale": "DoRA, which rescales whole weights",
     r"\.hada_": "LoHa of LyCORIS",
@@ -64,29 +64,34 @@ _REFUSED = {
 }
 
 
-class Place(NamedTuple):
-    """Where a tensor belongs."""
+class TensorName(NamedTuple):
+    """What the name of a tensor says."""
 
     layer: str  # `unet.<module>` or `text_encoder.<module>`
-    role: str  # down, up or alpha
+    role: str  # lora_A, lora_B or alpha
     module: str  # the module as the file itself calls it, for patterns in the file's header
 
 
 @cache
-def place_of(name: str) -> Place | str:
-    """Return where a tensor of a LoRA file belongs, or, as text, what it is instead."""
+def parse_name(name: str) -> TensorName:
+    """Return layer and role of a tensor of a LoRA file.
+
+    Raises
+    ------
+    ValueError : not a tensor of such a LoRA; the message says what it is instead.
+    """
     for pattern, what in _REFUSED.items():
         if re.search(pattern, name):
-            return what
+            raise ValueError(what)
     for role, ends in _ENDS.items():
         for end in ends:
             if name.endswith(end) and (found := _layer(name.removesuffix(end), end.startswith("_lora"))):
-                return Place(found[0], role, found[1])
-    return "no layer of Stable Diffusion 1 or 2 that is known here"
+                return TensorName(found[0], role, found[1])
+    raise ValueError("no layer of Stable Diffusion 1 or 2 that is known here")
 
 
 def _layer(stem: str, of_processor: bool) -> tuple[str, str] | None:
-    """Return the layer and its module as the file calls it; None where they cannot be told."""
+    """Return the layer and its module as the file calls it; None where the name does not say."""
     for component, prefix in (("unet", "lora_unet_"), ("text_encoder", "lora_te_")):
         if stem.startswith(prefix):
             module = dotted(stem.removeprefix(prefix).removeprefix("text_model_"), GRAMMARS[component])
@@ -107,13 +112,13 @@ def _layer(stem: str, of_processor: bool) -> tuple[str, str] | None:
 
 @cache
 def _words(grammar: str) -> re.Pattern:
-    """Return what finds a grammar's words, longest first: `conv_in` before `conv`."""
+    """Return a pattern of a grammar's words, longest first: `conv_in` before `conv`."""
     words = set(re.findall(r"(?<!\\)\b[a-z]\w*", grammar))
     return re.compile("|".join([r"\d+", *sorted(words, key=len, reverse=True)]))
 
 
 def dotted(name: str, grammar: str) -> str | None:
-    """Turn kohya's underscored name of a module back into its dotted name; None where the grammar knows no such."""
+    """Return the dotted name of a module that kohya-ss names with underscores; None where the grammar has no such."""
     words = _words(grammar).findall(name)
     module = ".".join(words)
     return module if "_".join(words) == name and re.fullmatch(grammar, module) else None

@@ -1,27 +1,28 @@
-"""Read LoRA files in any of the layouts that `names` knows, as NumPy arrays without torch.
+"""Read LoRA files in any of the layouts that `names` covers, as NumPy arrays without torch.
 
-A layer's scale is alpha / rank. Alpha stands beside the factors (kohya), in the header's `lora_adapter_metadata`
-(diffusers and PEFT), or nowhere: then it is the rank.
+A layer's scaling is alpha / rank. Alpha is a tensor next to the factors (kohya-ss), is in the header's
+`lora_adapter_metadata` (diffusers and PEFT), or is missing: then it is the rank.
 """
 
 import math
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from egara.io.errors import EgaraError
-from egara.loras.files.container import Container, json_of, open_container
+from egara.io.tensors import BFLOAT16, TensorFile, open_tensors
 from egara.loras.files.layers import Factors, Layout, Lora, Shape
-from egara.loras.files.names import place_of
+from egara.loras.files.names import parse_name
 
-KINDS = ("BF16", "F16", "F32", "F64")
-# Alpha may be a whole number, too.
-ALPHA_KINDS = (*KINDS, "I8", "I16", "I32", "I64", "U8")
+DTYPES = (BFLOAT16, "F16", "F32", "F64")
+# Alpha may be an integer, too.
+ALPHA_DTYPES = (*DTYPES, "I8", "I16", "I32", "I64", "U8")
 # What float32 holds, the type in which updates are computed.
 _LARGEST = float(np.finfo(np.float32).max)
-# A pattern of the file's own choice must not take for ever: few repetitions, and none of a group.
+# A pattern that the file chooses must end in reasonable time: few repetitions, and none of a group.
 _REPEATS = re.compile(r"[*+?{]")
 _NESTED = re.compile(r"\)[*+{]")
 
@@ -40,7 +41,7 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
     Parameters
     ----------
     path : safetensors file in the layout of diffusers, PEFT or kohya, or of diffusers' attention processors.
-    only : names of the layers to read, all when None; the others' tensors are neither read nor checked.
+    only : names of the layers to read, all when None; tensors of other layers are neither read nor checked.
     flat : give factors of convolutions as matrices, (rank, inputs · height · width) and (outputs, rank).
 
     Raises
@@ -49,34 +50,34 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
         finite.
     """
     path = Path(path)
-    with open_container(path) as file:
+    with _open(path) as file:
         parts = _parts(file)
         for layer in only or []:
             if layer not in parts:
                 raise EgaraError(f"{path}: layer {layer} is missing; the file holds {len(parts)} other layers")
         wanted = parts if only is None else {layer: parts[layer] for layer in sorted(only)}
         shapes = _shapes(file, wanted)
-        settings = json_of(file, "lora_adapter_metadata")
+        settings = file.json("lora_adapter_metadata")
         layers = {}
         for layer, part in wanted.items():
             names = part.names
-            down, up = (_factor(file.tensor(names[role]), flat) for role in ("down", "up"))
-            if not (np.isfinite(down).all() and np.isfinite(up).all()):
+            lora_A, lora_B = (_factor(file.tensor(names[role]), flat) for role in ("lora_A", "lora_B"))
+            if not (np.isfinite(lora_A).all() and np.isfinite(lora_B).all()):
                 raise EgaraError(f"{path}: layer {layer} holds values that are not finite numbers")
             rank = shapes[layer].rank
             if "alpha" in names:
-                scale = _scale_beside(path, layer, file.tensor(names["alpha"]).item(), rank)
+                scaling = _scaling_of_tensor(path, layer, file.tensor(names["alpha"]).item(), rank)
             else:
-                scale = _scale_in_header(path, settings, layer, part.module, rank)
-            layers[layer] = Factors(down, up, scale)
-    return Lora(layers, json_of(file, "egara"))
+                scaling = _scaling_in_header(path, settings, layer, part.module, rank)
+            layers[layer] = Factors(lora_A, lora_B, scaling)
+    return Lora(layers, file.json())
 
 
 def read_layout(path: str | Path) -> Layout:
     """Read a LoRA file's header only; it raises what `read_lora` raises, values aside."""
     path = Path(path)
-    with open_container(path) as file:
-        return Layout(_shapes(file, _parts(file)), json_of(file, "egara"))
+    with _open(path) as file:
+        return Layout(_shapes(file, _parts(file)), file.json())
 
 
 def check_lora(path: str | Path) -> None:
@@ -89,20 +90,25 @@ def check_lora(path: str | Path) -> None:
 
 def read_metadata(path: str | Path) -> dict[str, str]:
     """Read all texts of a file's header, whoever wrote them."""
-    with open_container(Path(path)) as file:
+    with _open(Path(path)) as file:
         return file.metadata
 
 
-def _parts(file: Container) -> dict[str, _Parts]:
+def _open(path: Path) -> AbstractContextManager[TensorFile]:
+    return open_tensors(path, "a LoRA file", "where it is a result, delete it and run again")
+
+
+def _parts(file: TensorFile) -> dict[str, _Parts]:
     """Sort the tensors into layers, by their names alone; layers come sorted by name."""
     parts: dict[str, _Parts] = {}
     for name in file.names:
-        place = place_of(name)
-        if isinstance(place, str):
+        try:
+            place = parse_name(name)
+        except ValueError as error:
             raise EgaraError(
-                f"{file.path}: tensor {name} belongs to {place}; LoRAs of two factors a layer are read, of Stable "
-                "Diffusion 1 and 2, in the layout of diffusers, PEFT or kohya"
-            )
+                f"{file.path}: tensor {name} belongs to {error}; expected a LoRA of two factors per layer, of Stable "
+                "Diffusion 1 or 2, in the layout of diffusers, PEFT or kohya"
+            ) from error
         names = parts.setdefault(place.layer, _Parts(place.module)).names
         if place.role in names:
             raise EgaraError(f"{file.path}: {names[place.role]} and {name} are the same tensor of layer {place.layer}")
@@ -112,47 +118,49 @@ def _parts(file: Container) -> dict[str, _Parts]:
     return dict(sorted(parts.items()))
 
 
-def _shapes(file: Container, parts: dict[str, _Parts]) -> dict[str, Shape]:
+def _shapes(file: TensorFile, parts: dict[str, _Parts]) -> dict[str, Shape]:
     """Check that the two factors of every layer fit, from the header alone."""
     shapes = {}
     for layer, part in parts.items():
-        for role, letter in (("down", "lora_A"), ("up", "lora_B")):
+        for role in ("lora_A", "lora_B"):
             if role not in part.names:
-                raise EgaraError(f"{file.path}: layer {layer} has no {role} factor ({letter}); both factors are needed")
+                raise EgaraError(f"{file.path}: layer {layer} has no {role}; both factors are needed")
         for role, name in part.names.items():
-            kinds = ALPHA_KINDS if role == "alpha" else KINDS
-            if (kind := file.kind(name)) not in kinds:
+            dtypes = ALPHA_DTYPES if role == "alpha" else DTYPES
+            if (dtype := file.dtype(name)) not in dtypes:
                 raise EgaraError(
-                    f"{file.path}: {role} of layer {layer} is stored as {kind}; expected {', '.join(KINDS)}"
+                    f"{file.path}: {role} of layer {layer} is stored as {dtype}; expected {', '.join(DTYPES)}"
                 )
-        sizes = {role: file.sizes(name) for role, name in part.names.items()}
-        down, up = sizes["down"], sizes["up"]
-        if len(down) < 2 or len(up) < 2 or math.prod(up[2:]) != 1 or 0 in [*down, *up]:
+        sizes = {role: file.shape(name) for role, name in part.names.items()}
+        lora_A, lora_B = sizes["lora_A"], sizes["lora_B"]
+        if len(lora_A) < 2 or len(lora_B) < 2 or math.prod(lora_B[2:]) != 1 or 0 in [*lora_A, *lora_B]:
             raise EgaraError(
-                f"{file.path}: layer {layer} has factors of {down} and {up}; expected (r, inputs), (outputs, r)"
+                f"{file.path}: layer {layer} has factors of {lora_A} and {lora_B}; expected (r, inputs), (outputs, r)"
             )
-        if down[0] != up[1]:
-            raise EgaraError(f"{file.path}: layer {layer} has rank {down[0]} in A but {up[1]} in B; they must agree")
+        if lora_A[0] != lora_B[1]:
+            raise EgaraError(
+                f"{file.path}: layer {layer} has rank {lora_A[0]} in A but {lora_B[1]} in B; they must agree"
+            )
         if math.prod(sizes.get("alpha", [])) != 1:
             raise EgaraError(f"{file.path}: alpha of layer {layer} has the shape {sizes['alpha']}; expected one number")
-        shapes[layer] = Shape(down[0], math.prod(down[1:]), up[0])
+        shapes[layer] = Shape(lora_A[0], math.prod(lora_A[1:]), lora_B[0])
     return shapes
 
 
 def _factor(values: np.ndarray, flat: bool) -> np.ndarray:
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
+    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite, and is refused
         return np.ascontiguousarray(values.reshape(values.shape[0], -1) if flat else values, dtype=np.float32)
 
 
-def _scale_beside(path: Path, layer: str, alpha: float, rank: int) -> float:
-    """Return alpha / rank with kohya's alpha; he takes zero for the rank (sd-scripts, `networks/lora.py`)."""
+def _scaling_of_tensor(path: Path, layer: str, alpha: float, rank: int) -> float:
+    """Return alpha / rank; kohya-ss treats an alpha of 0 as the rank (sd-scripts, `networks/lora.py`)."""
     if not math.isfinite(alpha):
         raise EgaraError(f"{path}: alpha of layer {layer} is {alpha}; expected a finite number")
     return float(alpha or rank) / rank
 
 
-def _scale_in_header(path: Path, settings: dict, layer: str, module: str, rank: int) -> float:
-    """Return alpha / rank as diffusers and PEFT do; alpha is the rank where the header is silent."""
+def _scaling_in_header(path: Path, settings: dict, layer: str, module: str, rank: int) -> float:
+    """Return alpha / rank as diffusers and PEFT do; alpha is the rank where the header has none."""
     component = layer.partition(".")[0]
 
     def setting(key: str, default: object) -> object:
@@ -166,11 +174,13 @@ def _scale_in_header(path: Path, settings: dict, layer: str, module: str, rank: 
     for pattern, value in patterns.items():
         try:
             if len(_REPEATS.findall(pattern)) > 3 or _NESTED.search(pattern):
-                raise re.error("too many repetitions, whose ways nobody can count")
+                raise re.error("too many repetitions")
             # PEFT takes a key for a layer's whole name, or for its end after a point.
             found = re.match(rf"(.*\.)?({pattern})$", module)
         except (re.error, OverflowError, RecursionError) as error:
-            raise EgaraError(f"{path}: alpha_pattern {pattern!r} in the header is no pattern ({error})") from error
+            raise EgaraError(
+                f"{path}: alpha_pattern {pattern!r} in the header is an invalid pattern ({error})"
+            ) from error
         if found:
             alpha = value
             break

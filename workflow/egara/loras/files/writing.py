@@ -1,8 +1,8 @@
-"""Write LoRA files in the layout of diffusers and PEFT, or in kohya's, which most other programs read.
+"""Write LoRA files in the layout of diffusers and PEFT, or in that of kohya-ss, which most other programs read.
 
-Both say the same ΔW = alpha / rank · B A. kohya keeps an alpha beside every layer, but diffusers 0.42.1 loses those of
-attention and text layers and gives them the commonest one. So a file of his layout gets one alpha for all layers, and
-where they differ, the difference goes into B: diffusers, kohya's programs and `read_lora` then compute the same ΔW.
+Both say the same ΔW = alpha / rank · B A. kohya-ss stores one alpha per layer, but diffusers 0.42.1 loses the alphas of
+attention and text layers and uses the commonest one for them. So a file in this layout has one alpha for all layers,
+and where alphas differ, the difference goes into B: diffusers, kohya-ss and `read_lora` then compute the same ΔW.
 """
 
 import json
@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.io.checksums import KEY, TEXTS
 from egara.io.errors import EgaraError
-from egara.loras.files.container import TYPES, write_container
+from egara.io.tensors import NOTE, TENSORS_CRC, TEXTS_CRC, write_tensors
 from egara.loras.files.layers import Factors
 from egara.loras.files.names import kohya_name
 
 LAYOUTS = ("peft", "kohya")
-# Of another file's header: written anew by either layout, or hashes of that file's bytes.
-_OWN = {"format", "egara", "lora_adapter_metadata", KEY, TEXTS} | {
+TYPES = ("float32", "float16", "bfloat16")
+CURVE_POINTS = 200  # of a loss curve in the header
+# Texts of another file's header that are not copied: written anew, or hashes of that file's bytes.
+_OWN = {"format", NOTE, "lora_adapter_metadata", TENSORS_CRC, TEXTS_CRC} | {
     "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256",
 }  # fmt: skip
 _KOHYA = {"ss_network_dim", "ss_network_alpha", "ss_network_module", "ss_network_args"}
@@ -43,11 +44,11 @@ def write_lora(
     header : provenance, stored as JSON under `egara`.
     layout : `peft` (diffusers loads it, too) or `kohya`.
     dtype : `float32`, `float16` or `bfloat16`; alphas stay float32.
-    metadata : more texts for the header; what belongs to a layout, and hashes of another file, are left out.
+    metadata : more texts for the header; texts of a layout and hashes of another file's bytes are left out.
 
     Returns
     -------
-    Names of the layers whose B took a factor, because their alpha is not the file's (kohya only).
+    Names of the layers whose B was rescaled, because their alpha is not the file's (kohya only).
 
     Raises
     ------
@@ -55,7 +56,7 @@ def write_lora(
     """
     path = Path(path)
     if layout not in LAYOUTS or dtype not in TYPES:
-        raise EgaraError(f"{path}: layout {layout}, type {dtype}; expected one of {LAYOUTS} and of {tuple(TYPES)}")
+        raise EgaraError(f"{path}: layout {layout}, type {dtype}; expected one of {LAYOUTS} and of {TYPES}")
     if path.suffix != ".safetensors":
         raise EgaraError(f"{path}: expected a file name that ends in .safetensors")
     if not layers:
@@ -65,8 +66,6 @@ def write_lora(
             shapes = f"{pair.lora_A.shape} and {pair.lora_B.shape}, scale {pair.scaling}"
             raise EgaraError(f"{path}: layer {name} has factors of {shapes}; expected (r, inputs), (outputs, r)")
     texts = {key: text for key, text in (metadata or {}).items() if key not in _OWN | _KOHYA} | {"format": "pt"}
-    if header:
-        texts["egara"] = json.dumps(header, sort_keys=True, ensure_ascii=False)
     folded: list[str] = []
     if layout == "peft":
         tensors = _peft_tensors(layers)
@@ -75,9 +74,65 @@ def write_lora(
         layers, alpha, folded = with_one_alpha(layers)
         tensors = _kohya_tensors(path, layers, alpha)
         texts = _kohya_texts(layers, alpha) | texts
-    kinds = {name: "float32" if name.endswith(".alpha") else dtype for name in tensors}
-    write_container(path, tensors, kinds, texts)
+    stored = {
+        name: values if name.endswith(".alpha") else _cast(path, name, values, dtype)
+        for name, values in tensors.items()
+    }
+    halves = [name for name in stored if dtype == "bfloat16" and not name.endswith(".alpha")]
+    write_tensors(path, stored, header, texts, bfloat16=halves)
     return folded
+
+
+def save_lora(
+    path: Path,
+    tensors: dict[str, np.ndarray],
+    rank: int,
+    alpha: float,
+    header: dict,
+    losses: np.ndarray,
+    stored_as: str = "float32",
+) -> None:
+    """Write a trained LoRA in PEFT's layout, with all that it takes to train it again.
+
+    Parameters
+    ----------
+    path : the file, written in one step.
+    tensors : `<part>.<module>.lora_A.weight` of shape (rank, inputs) and `….lora_B.weight` of shape (outputs, rank);
+        a part is `unet` or `text_encoder`.
+    rank, alpha : ΔW = alpha / rank · B A.
+    header : provenance, stored as JSON under `egara`.
+    losses : (steps,), the loss of each step; means of consecutive steps are stored under `egara_losses`.
+    stored_as : `float32` or `float16`.
+    """
+    layers = {
+        name: Factors(tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"], alpha / rank)
+        for name in sorted({name.rsplit(".lora_", 1)[0] for name in tensors})
+    }
+    curve = json.dumps(summarise_losses(losses))
+    write_lora(path, layers, header, dtype=stored_as, metadata={"egara_losses": curve})
+
+
+def summarise_losses(losses: np.ndarray, points: int = CURVE_POINTS) -> dict[str, list]:
+    """Return a loss curve of at most `points` points: the mean of each block of steps, at the block's last step."""
+    ends = np.unique(np.linspace(0, len(losses), min(points, len(losses)) + 1).round().astype(int)[1:])
+    blocks = np.split(losses.astype(float), ends[:-1])
+    return {"step": ends.tolist(), "loss": [round(float(block.mean()), 5) for block in blocks]}
+
+
+def _cast(path: Path, name: str, values: np.ndarray, dtype: str) -> np.ndarray:
+    """Return float32 values in the type that they are stored in; bfloat16 as the upper halves of float32, uint16."""
+    if dtype == "bfloat16":
+        bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+        # To the nearest, ties to even: half of the dropped part, plus one where the part that stays is odd.
+        stored = ((bits + (0x7FFF + (bits >> 16 & 1))) >> 16).astype(np.uint16)
+        fits = np.isfinite(values).all() and (stored & 0x7F80 != 0x7F80).all()
+    else:
+        with np.errstate(over="ignore"):
+            stored = values.astype(dtype)
+        fits = np.isfinite(stored).all()
+    if not fits:
+        raise EgaraError(f"{path}: {name} holds values beyond {dtype}, or not finite; nothing was written")
+    return stored
 
 
 def alpha_of(pair: Factors) -> float:
@@ -88,11 +143,11 @@ def alpha_of(pair: Factors) -> float:
 def with_one_alpha(layers: dict[str, Factors]) -> tuple[dict[str, Factors], float, list[str]]:
     """Give all layers one alpha, the commonest that is not zero, without changing any ΔW.
 
-    Zero cannot be it: kohya's programs take it for the rank. Where all are zero, alpha is 1 and every B becomes zero.
+    It cannot be zero, which kohya-ss treats as the rank. Where all are zero, alpha is 1 and every B becomes zero.
 
     Returns
     -------
-    The layers, alpha, and the names of the layers whose B took the factor alpha of the layer / alpha.
+    The layers, alpha, and the names of the layers whose B was multiplied by the layer's alpha / alpha.
     """
     alphas = {name: alpha_of(pair) for name, pair in layers.items()}
     counts = Counter(alpha for alpha in alphas.values() if alpha)
@@ -147,7 +202,7 @@ def _kohya_tensors(path: Path, layers: dict[str, Factors], alpha: float) -> dict
         stem = kohya_name(name)
         if stem is None:
             raise EgaraError(
-                f"{path}: layer {name} has no name in kohya's layout, which knows Stable Diffusion 1 and 2"
+                f"{path}: layer {name} has no name in kohya's layout, which covers Stable Diffusion 1 and 2"
             )
         tensors[f"{stem}.alpha"] = np.float32(alpha)
         tensors[f"{stem}.lora_down.weight"] = pair.lora_A

@@ -1,8 +1,8 @@
-"""The store of finished LoRAs: named by what went into them, hard-linked to where the workflow expects them.
+"""The store of finished LoRAs: named by a hash of their inputs, hard-linked to the outputs that the workflow declares.
 
-Snakemake deletes all outputs of a failed job; the store keeps what was finished, and a re-run trains only the rest.
+Snakemake deletes all outputs of a failed job; the store keeps finished LoRAs, and a new run trains only the rest.
 
-Beside the LoRAs lie `latents/` and `captions/`, caches by content, and `unfinished/`, checkpoints of killed jobs.
+Next to the LoRAs are `latents/` and `captions/`, caches by content, and `unfinished/`, checkpoints of killed jobs.
 Commands: `python -m egara.loras.store --help`.
 """
 
@@ -12,16 +12,16 @@ import os
 import shutil
 from pathlib import Path
 
-from egara.io.files import replacing
+from egara.io.atomic import replacing
 
 
 def content_key(inputs: dict) -> str:
-    """Hash all that decides a LoRA: base, picture bytes in order, caption, settings, seeds and code."""
+    """Hash all that decides a LoRA: base, images in order, caption, settings, seed and `TRAINING_VERSION`."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def stored(store: Path, key: str) -> Path:
-    """Return where the LoRA of this key lies or would lie."""
+    """Return the path of the file of this key, whether or not it exists."""
     return store / key[:2] / f"{key}.safetensors"
 
 

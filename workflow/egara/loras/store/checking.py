@@ -1,16 +1,16 @@
-"""Is a stored file what its name says? The name is a hash of all that decided it, and the header holds that."""
+"""Checks that a stored file is what its name says: the hash of all that decided it, which its header holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from egara.io.errors import EgaraError
+from egara.io.tensors import open_tensors
 from egara.loras.encoding import cache
 from egara.loras.files import read_layout, read_lora
-from egara.loras.files.container import open_container
 from egara.loras.store import content_key
 
-KINDS = {"F32": "float32", "F16": "float16"}
-RESULTS = ("loss",)  # of a header: what came out, not what went in
+STORED_AS = {"F32": "float32", "F16": "float16"}
+RESULTS = ("loss",)  # keys of a header that are results and not inputs
 
 
 def key_of(path: Path) -> str:
@@ -18,15 +18,15 @@ def key_of(path: Path) -> str:
 
     Raises
     ------
-    EgaraError : the file is not whole, or was not trained by Egara.
+    EgaraError : the file is corrupt, or Egara did not train it.
     """
     header = read_layout(path).header
-    if "images" not in header or "code" not in header:
-        raise EgaraError(f"{path}: does not say how it was trained; expected a LoRA that was trained here")
-    with open_container(path) as file:
-        kind = file.kind(file.names[0])
+    if "images" not in header:
+        raise EgaraError(f"{path}: does not say how it was trained; expected a LoRA that Egara trained")
+    with open_tensors(path) as file:
+        dtype = file.dtype(file.names[0])
     inputs = {key: value for key, value in header.items() if key not in RESULTS}
-    return content_key(inputs | {"stored_as": KINDS.get(kind, kind)})
+    return content_key(inputs | {"stored_as": STORED_AS.get(dtype, dtype)})
 
 
 def check_stored(path: Path, key: str) -> None:
@@ -34,7 +34,7 @@ def check_stored(path: Path, key: str) -> None:
 
     Raises
     ------
-    EgaraError : it is not as it was written, or another LoRA than its name says.
+    EgaraError : it is corrupt, or another LoRA than its name says.
     """
     read_lora(path)
     if (found := key_of(path)) != key:
@@ -42,17 +42,17 @@ def check_stored(path: Path, key: str) -> None:
 
 
 def verify(store: Path) -> Iterator[EgaraError | None]:
-    """Check every LoRA and every cache entry of a store; yields a mistake, or None for a good file, one by one."""
+    """Check every LoRA and every cache entry of a store; yields an error, or None for a good file, one by one."""
     if not store.is_dir():
         raise EgaraError(f"{store}: no such store; expected a folder of LoRAs")
     for path in sorted(store.glob("??/[!.]*.safetensors")):
-        yield _mistake(check_stored, path, path.stem)
+        yield _error_of(check_stored, path, path.stem)
     for kind in ("latents", "captions"):
         for path in sorted(store.glob(f"{kind}/??/[!.]*.safetensors")):
-            yield _mistake(cache.read_entry, store / kind, path.stem)
+            yield _error_of(cache.read_entry, store / kind, path.stem)
 
 
-def _mistake(check: "object", *arguments: "object") -> EgaraError | None:
+def _error_of(check: Callable, *arguments: Path | str) -> EgaraError | None:
     try:
         check(*arguments)
     except EgaraError as error:

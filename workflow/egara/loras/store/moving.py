@@ -1,16 +1,17 @@
-"""Finished LoRAs from one machine to another: an archive of stored files, each checked on its way in.
+"""Finished LoRAs from one machine to another: a tar archive of stored files, each checked when it is imported.
 
-The other machine finds them by content: a study with the same pictures, settings, base and code links them and trains
-only the rest.
+The other machine finds them by content: a study with the same images, settings, base and version of the training links
+them and trains only the rest.
 """
 
 import re
 import shutil
 import tarfile
 from pathlib import Path
+from typing import IO
 
+from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.io.files import replacing
 from egara.loras.store import stored
 from egara.loras.store.checking import check_stored, key_of
 
@@ -40,14 +41,14 @@ def export(store: Path, archive: Path, results: Path | None = None) -> tuple[int
     return len(paths), size
 
 
-def bring(store: Path, archive: Path) -> tuple[int, int, list[EgaraError]]:
-    """Put the LoRAs of an archive into a store; those that are there stay, those that are not as named are left.
+def import_archive(store: Path, archive: Path) -> tuple[int, int, list[EgaraError]]:
+    """Add the LoRAs of an archive to a store; those already in it are kept, others than their names say are refused.
 
     Returns
     -------
-    How many came, how many were there, and a mistake for each member that was refused.
+    How many were added, how many were in the store already, and an error for each member that was refused.
     """
-    came, there, refused = 0, 0, []
+    added, present, refused = 0, 0, []
     try:
         with tarfile.open(archive, "r|*") as file:
             for member in file:
@@ -56,19 +57,19 @@ def bring(store: Path, archive: Path) -> tuple[int, int, list[EgaraError]]:
                 if not name or not member.isreg():
                     refused.append(EgaraError(f"{where}: expected a file ab/abcd….safetensors, as a store has them"))
                 elif stored(store, name[2]).is_file():
-                    there += 1
+                    present += 1
                 else:
                     try:
                         _put(file.extractfile(member), stored(store, name[2]), name[2])
-                        came += 1
+                        added += 1
                     except EgaraError as error:
                         refused.append(EgaraError(f"{where}: {str(error).partition(': ')[2]}"))
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise EgaraError(f"{archive}: not a whole archive ({error}); {came} LoRAs came before") from error
-    return came, there, refused
+        raise EgaraError(f"{archive}: not a whole archive ({error}); {added} LoRAs were added before") from error
+    return added, present, refused
 
 
-def _put(source: "object", target: Path, key: str) -> None:
+def _put(source: IO[bytes], target: Path, key: str) -> None:
     with replacing(target) as part:
         with part.open("wb") as file:
             shutil.copyfileobj(source, file, 2**20)

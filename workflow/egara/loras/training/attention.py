@@ -1,7 +1,7 @@
-"""Attention of a packed U-Net: all pictures of one adapter look at one caption, so keys and values exist once.
+"""Attention of a packed U-Net: all images of one adapter share one caption, so its keys and values are computed once.
 
-diffusers repeats the caption's embedding for every picture. In a pack it comes as (K, tokens, width); the queries of an
-adapter's b pictures line up behind each other and meet K sets of keys instead of K x b.
+diffusers repeats the caption's embedding for every image. In a pack it has the shape (K, tokens, width); the queries of
+an adapter's b images are concatenated and attend to K sets of keys instead of K x b.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PackedAttention:
-    """Attention processor for transformer blocks, self-attention and attention to a caption that pictures share."""
+    """Attention processor for transformer blocks: self-attention, and cross-attention to a shared caption."""
 
     def __call__(
         self,
@@ -30,13 +30,13 @@ class PackedAttention:
         def by_head(x: torch.Tensor) -> torch.Tensor:
             return x.view(len(source), -1, attention.heads, x.shape[-1] // attention.heads).transpose(1, 2)
 
-        seen = scaled_dot_product_attention(by_head(query), by_head(key), by_head(value))
-        seen = seen.transpose(1, 2).reshape(query.shape)
-        return attention.to_out[1](attention.to_out[0](seen))
+        attended = scaled_dot_product_attention(by_head(query), by_head(key), by_head(value))
+        attended = attended.transpose(1, 2).reshape(query.shape)
+        return attention.to_out[1](attention.to_out[0](attended))
 
 
 def use_packed_attention(unet: torch.nn.Module) -> dict[str, object]:
-    """Give the transformer blocks of `unet` this processor, in place; returns what they had before."""
+    """Set this processor in the transformer blocks of `unet`, in place; returns the processors before."""
     before = dict(unet.attn_processors)
     packed = PackedAttention()
     unet.set_attn_processor({name: packed if ".transformer_blocks." in name else one for name, one in before.items()})

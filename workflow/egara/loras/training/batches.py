@@ -1,7 +1,7 @@
-"""What a step shows an adapter: pictures, mirror images, timesteps and noise.
+"""The training data of one step: images, mirror images, timesteps and noise.
 
-Every draw has a stream named by study seed, set, purpose and step, so nothing depends on what is packed together, on
-the order of sets, on the device or on a resumed run.
+Every random draw has a stream named by study seed, set, purpose and step. So no draw depends on the other adapters of
+the pack, on the order of sets, on the device, or on whether a run was resumed.
 """
 
 from dataclasses import dataclass
@@ -16,20 +16,22 @@ from egara.seeds import stream
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import SchedulerMixin
 
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """One LoRA to train: its settings and what it learns from.
+    """One LoRA to train: its settings and its training data.
 
     Attributes
     ----------
     name : `work/00`; names its random streams.
     training : its settings.
-    latents : `mean` and `deviation`, (faces, 2, channels, height, width), plain and mirrored; shared by a work's sets.
+    latents : `mean` and `std` of shape (n_faces, 2, channels, height, width), plain and mirrored; shared by a work's
+        sets.
     rows : the faces of its set in the latents, in the set's order.
-    caption : (tokens, width), the embedding of the caption of all its pictures.
-    ids : (tokens,), the caption's token ids; only the text encoder's LoRAs need them.
+    caption : the embedding of the caption of all its images, of shape (n_tokens, width).
+    ids : the caption's token ids, of shape (n_tokens,); only LoRAs of the text encoder need them.
     """
 
     name: str
@@ -46,20 +48,20 @@ class Batch:
 
     rows: np.ndarray  # (b,)
     mirrored: np.ndarray  # (b,) 0 or 1
-    times: np.ndarray  # (b,)
+    timesteps: np.ndarray  # (b,)
     posterior: np.ndarray  # (b, channels, height, width), standard normal
     noise: np.ndarray  # (b, channels, height, width), standard normal
 
 
-def draw_batch(adapter: Adapter, step: int, timesteps: int) -> Batch:
-    """Draw one step; faces come in shuffled epochs, so that all are seen equally often."""
+def draw_batch(adapter: Adapter, step: int, num_train_timesteps: int) -> Batch:
+    """Draw one step; faces are drawn in shuffled epochs, so that all are seen equally often."""
     training, count = adapter.training, len(adapter.rows)
     size, shape = training.batch, adapter.latents["mean"].shape[2:]
     positions = range(step * size, (step + 1) * size)
     orders = [_order(training.seed, adapter.name, position // count, count) for position in positions]
     draw = stream(training.seed, adapter.name, "step", step)
     return Batch(
-        times=draw.integers(timesteps, size=size),
+        timesteps=draw.integers(num_train_timesteps, size=size),
         mirrored=draw.integers(2, size=size) * int(training.flip),
         noise=draw.standard_normal((size, *shape), np.float32),
         posterior=draw.standard_normal((size, *shape), np.float32),
@@ -73,36 +75,38 @@ def _order(seed: int, name: str, epoch: int, count: int) -> np.ndarray:
 
 
 def noisy_inputs(
-    scheduler: "object", adapters: list[Adapter], step: int
+    scheduler: "SchedulerMixin", adapters: list[Adapter], step: int
 ) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor"]:
-    """Return noisy latents (K x b, ...), timesteps (K x b,) and what the model should predict, on the CPU."""
+    """Return noisy latents (K x b, ...), timesteps (K x b,) and the target of the model's prediction, on the CPU."""
     import torch
 
-    clean, noise, times = [], [], []
+    latents, noise, timesteps = [], [], []
     for adapter in adapters:
         batch = draw_batch(adapter, step, scheduler.config.num_train_timesteps)
-        mean, deviation = (adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "deviation"))
-        clean.append(mean + deviation * batch.posterior)
+        mean, std = (adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "std"))
+        latents.append(mean + std * batch.posterior)
         noise.append(batch.noise)
-        times.append(batch.times)
-    clean, noise, times = (torch.from_numpy(np.concatenate(parts)) for parts in (clean, noise, times))
-    noisy = scheduler.add_noise(clean, noise, times)
+        timesteps.append(batch.timesteps)
+    latents, noise, timesteps = (torch.from_numpy(np.concatenate(parts)) for parts in (latents, noise, timesteps))
+    noisy_latents = scheduler.add_noise(latents, noise, timesteps)
     kind = scheduler.config.prediction_type
     if kind not in ("epsilon", "v_prediction"):
         raise EgaraError(f"base model: its scheduler predicts {kind!r}; expected epsilon or v_prediction")
-    return noisy, times, noise if kind == "epsilon" else scheduler.get_velocity(clean, noise, times)
+    target = noise if kind == "epsilon" else scheduler.get_velocity(latents, noise, timesteps)
+    return noisy_latents, timesteps, target
 
 
-def loss_weights(scheduler: "object", times: "torch.Tensor", cap: float | None) -> "torch.Tensor":
-    """Return min-SNR weights of timesteps, (b,); ones where `cap` is None.
+def loss_weights(scheduler: "SchedulerMixin", timesteps: "torch.Tensor", snr_gamma: float | None) -> "torch.Tensor":
+    """Return min-SNR weights of timesteps, of shape (b,); ones where `snr_gamma` is None.
 
-    min(SNR, cap) / SNR for a model that predicts noise, over SNR + 1 for velocity (Hang et al. 2023, arXiv 2303.09556,
-    §3.4 and appendix).
+    min(SNR, snr_gamma) / SNR for a model that predicts noise, over SNR + 1 for velocity (Hang et al. 2023, arXiv
+    2303.09556, §3.4 and appendix). diffusers' `compute_snr` divides and squares the roots of numerator and denominator,
+    so it rounds differently in the last bits; this is the same ratio with one rounding fewer.
     """
     import torch
 
-    if cap is None:
-        return torch.ones(len(times))
-    kept = scheduler.alphas_cumprod[times]
-    ratio = kept / (1 - kept)
-    return ratio.clamp(max=cap) / (ratio if scheduler.config.prediction_type == "epsilon" else ratio + 1)
+    if snr_gamma is None:
+        return torch.ones(len(timesteps))
+    alpha_bar = scheduler.alphas_cumprod[timesteps]
+    snr = alpha_bar / (1 - alpha_bar)
+    return snr.clamp(max=snr_gamma) / (snr if scheduler.config.prediction_type == "epsilon" else snr + 1)

@@ -1,7 +1,7 @@
 """Train one pack: K adapters over one frozen base, step by step, each with its own data, caption, rank and rate.
 
-A pack is a resumable thing: values, moments and losses by rows, and the number of steps done. It can be saved, split
-between two packs or trained on, and goes on as if nothing had happened.
+A pack can be resumed: it holds values, moments and losses, one row per adapter, and the number of steps done. It can be
+saved, split in two or trained further, and goes on as if it had not been interrupted.
 """
 
 from collections.abc import Callable
@@ -19,50 +19,55 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import torch
+    from diffusers import SchedulerMixin
 
     from egara.loras.training.packed import PackedAdapters
 
-# Predicting nothing at all has a mean squared error of 1, for noise and for velocity. An adapter that is worse than
-# that over a stretch of steps is ruined; it does not get far above 1, because a U-Net's last normalisation bounds its
-# output.
-WORTHLESS, STRETCH = 1.0, 20
-# float16 gradients underflow without a factor. Each adapter has its own, so that packing changes nothing.
-FIRST_FACTOR, PATIENCE = 2.0**12, 200
+# A model that predicts zero has a mean squared error of 1, for noise and for velocity. An adapter whose mean loss over
+# a window of steps is above that has diverged; the loss does not get far above 1, because a U-Net's last normalisation
+# bounds its output.
+DIVERGENCE_LOSS, DIVERGENCE_WINDOW = 1.0, 20
+# float16 gradients underflow without a loss scale, as in `torch.amp.GradScaler`. Each adapter has its own, so that
+# packing changes nothing.
+INIT_SCALE, GROWTH_INTERVAL = 2.0**12, 200
+ROWS = (
+    *("adapters", "values", "exp_avg", "exp_avg_sq", "losses", "stopped"),
+    *("optimizer_steps", "loss_scale", "growth_tracker"),
+)
 
 
 @dataclass
 class Pack:
-    """K adapters in training, a row each.
+    """K adapters in training, one row per adapter.
 
     Attributes
     ----------
-    adapters : who they are.
-    values, first, second : float32 (K, numbers): A and B of all layers, and AdamW's two moments.
-    losses : float32 (K, steps), nan where a step has not been done.
-    stopped : (K,) step at which a diverging adapter was stopped, -1 for the others.
-    updates : (K,) optimiser steps taken; float16 skips one where a gradient overflows.
-    factors, calm : (K,) loss factor of float16 and the steps since it last changed.
-    width : the widest rank of the pack that these rows were made for; a part of a pack keeps it.
+    adapters : the adapters.
+    values : A and B of all layers, float32 of shape (n_adapters, n_values).
+    exp_avg, exp_avg_sq : AdamW's two moments, of the same shape.
+    losses : float32 of shape (n_adapters, n_steps), nan where a step has not been done.
+    stopped : step at which an adapter that diverged was stopped, -1 for the others; of shape (n_adapters,).
+    optimizer_steps : steps of the optimizer; float16 skips one where a gradient overflows.
+    loss_scale, growth_tracker : float16's loss scale, and the steps since it last changed.
+    width : the largest rank of the pack that these rows were made for; a part of a pack keeps it.
     step : steps done.
     """
 
     adapters: list[Adapter]
     values: "torch.Tensor"
-    first: "torch.Tensor"
-    second: "torch.Tensor"
+    exp_avg: "torch.Tensor"
+    exp_avg_sq: "torch.Tensor"
     losses: np.ndarray
     stopped: np.ndarray
-    updates: np.ndarray
-    factors: np.ndarray
-    calm: np.ndarray
+    optimizer_steps: np.ndarray
+    loss_scale: np.ndarray
+    growth_tracker: np.ndarray
     width: int
     step: int = 0
 
     def part(self, start: int, stop: int) -> "Pack":
         """Return rows `start` to `stop` as a pack of their own that shares this one's memory."""
-        rows = slice(start, stop)
-        names = ("adapters", "values", "first", "second", "losses", "stopped", "updates", "factors", "calm")
-        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+        return replace(self, **{name: getattr(self, name)[start:stop] for name in ROWS})
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,13 @@ class Frozen:
     """The frozen base: `models` holds `unet` and, where it carries LoRAs too, `text_encoder`; both on one device."""
 
     models: dict[str, "torch.nn.Module"]
-    scheduler: object
+    scheduler: "SchedulerMixin"
 
 
 def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None) -> Pack:
-    """Start a pack: every A drawn from its named stream, every B zero.
+    """Start a pack: every A is drawn from its named stream, every B is zero.
 
-    `width` is the room for ranks, the widest rank when None. `init: independent` draws A from (seed, set, layer),
+    `width` is the room for ranks, by default the largest rank. `init: independent` draws A from (seed, set, layer),
     `init: shared` from (seed, layer) alone.
     """
     import torch
@@ -94,13 +99,13 @@ def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None)
     return Pack(
         adapters=list(adapters),
         values=packed.values,
-        first=torch.zeros_like(packed.values),
-        second=torch.zeros_like(packed.values),
+        exp_avg=torch.zeros_like(packed.values),
+        exp_avg_sq=torch.zeros_like(packed.values),
         losses=np.full((count, first.steps), np.nan, np.float32),
         stopped=np.full(count, -1),
-        updates=np.zeros(count, int),
-        factors=np.full(count, FIRST_FACTOR if first.precision == "float16" else 1.0, np.float32),
-        calm=np.zeros(count, int),
+        optimizer_steps=np.zeros(count, int),
+        loss_scale=np.full(count, INIT_SCALE if first.precision == "float16" else 1.0, np.float32),
+        growth_tracker=np.zeros(count, int),
         width=width,
     )
 
@@ -117,49 +122,51 @@ def _packed(frozen: Frozen, adapters: list[Adapter], width: int) -> "PackedAdapt
 def train_pack(
     frozen: Frozen,
     pack: Pack,
-    tick: Callable[[Pack], None] = lambda pack: None,
-    call: Callable[["torch.nn.Module"], Callable] = lambda unet: unet,
+    on_step: Callable[[Pack], None] = lambda pack: None,
+    wrap_unet: Callable[["torch.nn.Module"], Callable] = lambda unet: unet,
 ) -> list[dict[str, "torch.Tensor"]]:
-    """Train a pack, in place, from where it stands to its last step.
+    """Train a pack, in place, from its current step to its last one.
 
     Parameters
     ----------
-    frozen : the base; it leaves as it came.
+    frozen : the base; it is unchanged afterwards.
     pack : of `make_pack`, or one that was saved.
-    tick : called after every step.
-    call : turns the prepared U-Net into what is called, for `torch.compile`.
+    on_step : called after every step.
+    wrap_unet : applied to the prepared U-Net before it is called, for `torch.compile`.
 
     Returns
     -------
-    One dictionary an adapter: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`, float32 on the CPU.
+    One dictionary per adapter: `<layer>.lora_A.weight` and `<layer>.lora_B.weight`, float32 on the CPU.
     """
     import torch
 
     packed = _packed(frozen, pack.adapters, pack.width)
     packed.values = pack.values
-    device, training = packed.device, pack.adapters[0].training
-    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.precision):
-        optimiser = _optimiser(pack, packed)
-        limits = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
-        predict = call(frozen.models["unet"])
-        captions = None
+    device, training, count = packed.device, pack.adapters[0].training, len(pack.adapters)
+    with packed.attached(), _packed_attention(frozen.models["unet"]), matmul_precision(training.precision):
+        optimizer = _optimizer(pack, packed)
+        max_norms = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
+        unet = wrap_unet(frozen.models["unet"])
+        prompt_embeds = None
         while pack.step < training.steps:
-            noisy, times, target = (
+            for group, adapter in zip(optimizer.param_groups, pack.adapters, strict=True):
+                group["lr"] = rate_at(adapter.training, pack.step)
+            noisy_latents, timesteps, target = (
                 part.to(device) for part in noisy_inputs(frozen.scheduler, pack.adapters, pack.step)
             )
-            weights = _weights(frozen, pack.adapters, times.cpu()).to(device)
-            if captions is None or training.text_encoder:
-                captions = _captions(frozen, pack.adapters, device)
+            weights = _weights(frozen, pack.adapters, timesteps.cpu()).to(device)
+            if prompt_embeds is None or training.text_encoder:
+                prompt_embeds = _prompt_embeds(frozen, pack.adapters, device)
             with autocast(training.precision, device):
-                guess = predict(noisy, times, captions).sample
-            error = (guess.float() - target).square().flatten(1).mean(1)  # (K x b,)
-            each = (error * weights).view(len(pack.adapters), -1).mean(1)  # (K,)
+                model_pred = unet(noisy_latents, timesteps, prompt_embeds).sample
+            errors = (model_pred.float() - target).square().flatten(1).mean(1)  # (K x b,)
+            losses = (errors * weights).view(count, -1).mean(1)  # (K,)
             packed.gradients.zero_()
-            (each * torch.from_numpy(pack.factors).to(device)).sum().backward()
-            _update(pack, packed, optimiser, limits, error.detach().view(len(pack.adapters), -1).mean(1).cpu().numpy())
+            (losses * torch.from_numpy(pack.loss_scale).to(device)).sum().backward()
+            _optimizer_step(pack, packed, optimizer, max_norms, errors.detach().view(count, -1).mean(1).cpu().numpy())
             pack.step += 1
-            tick(pack)
-    return [packed.tensors(index) for index in range(len(pack.adapters))]
+            on_step(pack)
+    return [packed.tensors(index) for index in range(count)]
 
 
 @contextmanager
@@ -174,7 +181,7 @@ def _packed_attention(unet: "torch.nn.Module") -> "Iterator[None]":
 
 
 @contextmanager
-def arithmetic(precision: str) -> "Iterator[None]":
+def matmul_precision(precision: str) -> "Iterator[None]":
     """Allow TF32 products where the settings ask for them."""
     import torch
 
@@ -187,15 +194,15 @@ def arithmetic(precision: str) -> "Iterator[None]":
 
 
 def autocast(precision: str, device: "torch.device") -> "torch.autocast":
-    """Return the context in which the frozen model's products are half precision where the settings ask for it."""
+    """Return a context in which the frozen model computes in half precision where the settings ask for it."""
     import torch
 
     kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
     return torch.autocast(device.type, kind, enabled=kind is not None)
 
 
-def _optimiser(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
-    """Return AdamW over the rows, one group a row for its own rate and decay, with the pack's moments in it."""
+def _optimizer(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
+    """Return AdamW over the rows, one group per row for its own rate and decay, with the pack's moments in it."""
     import torch
 
     rows = [torch.nn.Parameter(row) for row in pack.values]
@@ -203,61 +210,67 @@ def _optimiser(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
         {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.weight_decay}
         for row, adapter in zip(rows, pack.adapters, strict=True)
     ]
-    optimiser = torch.optim.AdamW(groups, fused=True)
+    optimizer = torch.optim.AdamW(groups, fused=True)
     for index, row in enumerate(rows):
-        step = torch.tensor(float(pack.updates[index]), device=packed.device)
-        optimiser.state[row] = {"step": step, "exp_avg": pack.first[index], "exp_avg_sq": pack.second[index]}
-    return optimiser
+        step = torch.tensor(float(pack.optimizer_steps[index]), device=packed.device)
+        optimizer.state[row] = {"step": step, "exp_avg": pack.exp_avg[index], "exp_avg_sq": pack.exp_avg_sq[index]}
+    return optimizer
 
 
-def _update(
-    pack: Pack, packed: "PackedAdapters", optimiser: "torch.optim.AdamW", limits: "torch.Tensor", losses: np.ndarray
+def _optimizer_step(
+    pack: Pack, packed: "PackedAdapters", optimizer: "torch.optim.AdamW", max_norms: "torch.Tensor", losses: np.ndarray
 ) -> None:
-    """Take one optimiser step for every adapter that is well; stop the others where they are."""
+    """Take one optimizer step for every active adapter; stop those that diverged."""
     import torch
 
-    half = pack.adapters[0].training.precision == "float16"
-    if half:
-        packed.gradients.div_(torch.from_numpy(pack.factors).to(packed.device)[:, None])
-    norms = packed.clip(limits).cpu().numpy()
+    scaled = pack.adapters[0].training.precision == "float16"
+    if scaled:
+        packed.gradients.div_(torch.from_numpy(pack.loss_scale).to(packed.device)[:, None])
+    norms = packed.clip(max_norms).cpu().numpy()
     pack.losses[:, pack.step] = losses
-    diverging = _diverging(pack.losses[:, : pack.step + 1])
-    for index, (adapter, group) in enumerate(zip(pack.adapters, optimiser.param_groups, strict=True)):
-        ill = not np.isfinite(losses[index]) or diverging[index]
+    diverged = ~np.isfinite(losses) | _diverged(pack.losses[:, : pack.step + 1])
+    for index, group in enumerate(optimizer.param_groups):
         overflow = not np.isfinite(norms[index])
-        if pack.stopped[index] < 0 and (ill or (overflow and not half)):
+        if pack.stopped[index] < 0 and (diverged[index] or (overflow and not scaled)):
             pack.stopped[index] = pack.step
-            packed.values[index] = 0.0  # ΔW = 0: what is still computed for it stays finite
-        if half:
-            pack.calm[index] = 0 if overflow else pack.calm[index] + 1
-            if overflow or pack.calm[index] == PATIENCE:
-                pack.factors[index] *= 0.5 if overflow else 2.0
-                pack.calm[index] = 0
-        well = pack.stopped[index] < 0 and not overflow
-        group["params"][0].grad = packed.gradients[index] if well else None
-        pack.updates[index] += well
-        group["lr"] = rate_at(adapter.training, pack.step)
-    optimiser.step()
+            packed.values[index] = 0.0  # ΔW = 0: what is still computed for it is finite
+        if scaled:
+            _update_scale(pack, index, overflow)
+        active = pack.stopped[index] < 0 and not overflow
+        group["params"][0].grad = packed.gradients[index] if active else None
+        pack.optimizer_steps[index] += active
+    optimizer.step()
 
 
-def _diverging(losses: np.ndarray) -> np.ndarray:
-    """Tell for each adapter whether its losses so far, (K, steps), say that it has diverged."""
-    if losses.shape[1] < STRETCH:
+def _update_scale(pack: Pack, index: int, overflow: bool) -> None:
+    """Halve an adapter's loss scale after an overflow, double it after enough steps without one."""
+    pack.growth_tracker[index] = 0 if overflow else pack.growth_tracker[index] + 1
+    if overflow or pack.growth_tracker[index] == GROWTH_INTERVAL:
+        pack.loss_scale[index] *= 0.5 if overflow else 2.0
+        pack.growth_tracker[index] = 0
+
+
+def _diverged(losses: np.ndarray) -> np.ndarray:
+    """Tell for each adapter whether its losses so far, of shape (n_adapters, n_steps), say that it has diverged."""
+    if losses.shape[1] < DIVERGENCE_WINDOW:
         return np.zeros(len(losses), bool)
-    return losses[:, -STRETCH:].mean(1) > WORTHLESS
+    return losses[:, -DIVERGENCE_WINDOW:].mean(1) > DIVERGENCE_LOSS
 
 
-def _weights(frozen: Frozen, adapters: list[Adapter], times: "torch.Tensor") -> "torch.Tensor":
+def _weights(frozen: Frozen, adapters: list[Adapter], timesteps: "torch.Tensor") -> "torch.Tensor":
     import torch
 
-    parts = times.view(len(adapters), -1)
+    parts = timesteps.view(len(adapters), -1)
     return torch.cat(
         [loss_weights(frozen.scheduler, part, a.training.min_snr) for part, a in zip(parts, adapters, strict=True)]
     )
 
 
-def _captions(frozen: Frozen, adapters: list[Adapter], device: "torch.device") -> "torch.Tensor":
-    """Return the captions' embeddings, (K, tokens, width); through the text encoder where it carries LoRAs."""
+def _prompt_embeds(frozen: Frozen, adapters: list[Adapter], device: "torch.device") -> "torch.Tensor":
+    """Return the captions' embeddings, of shape (n_adapters, n_tokens, width).
+
+    They go through the text encoder where it carries LoRAs.
+    """
     import torch
 
     if not adapters[0].training.text_encoder:

@@ -1,40 +1,25 @@
-"""How training went: the losses of all LoRAs of a work, from the headers of their files, and of all works of a cell.
+"""Training losses: of all LoRAs of a work, from the headers of their files, and of all works of a cell.
 
     python -m egara.loras.training.losses --losses results/demo/losses/<cell>/*.tsv --output losses.tsv
 
 A file's header may hold, under `egara_losses`, the mean loss of consecutive blocks of steps and each block's last step.
 """
 
-import json
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError, counted, run
-from egara.io.files import read_tsv, write_tsv
+from egara.io.json import parse_json
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv, write_tsv
+from egara.io.tensors import open_tensors
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["author", "work", "set", "step", "loss"]
-EXPECTED = 'expected {"step": [last step of each block], "loss": [mean loss of each block]}'
-
-
-def read_header(path: Path) -> dict[str, str]:
-    """Read what stands in a safetensors header beside the tensors; no tensor is read.
-
-    Raises
-    ------
-    EgaraError : the file is missing or cut short.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="np") as file:
-            return file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise EgaraError(f"{path}: not a whole safetensors file ({error}); expected a trained LoRA") from error
+EXPECTED = '{"step": [last step of each block], "loss": [mean loss of each block]}'
 
 
 def read_losses(path: Path) -> "pd.DataFrame | None":
@@ -46,22 +31,23 @@ def read_losses(path: Path) -> "pd.DataFrame | None":
     """
     import pandas as pd
 
-    header = read_header(path)
-    if "egara_losses" not in header:
+    with open_tensors(path, "a trained LoRA", "delete it and run again") as file:
+        losses, owner = file.metadata.get("egara_losses"), file.json()
+    if losses is None:
         return None
+    losses = parse_json(losses, f"{path}: egara_losses in the header", EXPECTED)
     try:
-        losses, owner = json.loads(header["egara_losses"]), json.loads(header["egara"])
         named = {key: str(owner[key]) for key in ("author", "work", "set")}
         steps, values = [int(step) for step in losses["step"]], [float(loss) for loss in losses["loss"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise EgaraError(f"{path}: losses in the header cannot be read ({error!r}); {EXPECTED}") from error
+        raise EgaraError(f"{path}: losses in the header cannot be read ({error!r}); expected {EXPECTED}") from error
     if not steps or len(steps) != len(values) or any(step <= before for before, step in pairwise([0, *steps])):
-        raise EgaraError(f"{path}: {len(steps)} steps and {len(values)} losses in the header; {EXPECTED}")
+        raise EgaraError(f"{path}: {len(steps)} steps and {len(values)} losses in the header; expected {EXPECTED}")
     return pd.DataFrame(named | {"step": steps, "loss": values}, columns=COLUMNS)
 
 
 def gather_losses(paths: list[Path]) -> "tuple[pd.DataFrame, int]":
-    """Return the losses of all files below one another, and how many files hold none."""
+    """Return the losses of all files in one table, and how many files hold none."""
     import pandas as pd
 
     found = [read_losses(path) for path in paths]

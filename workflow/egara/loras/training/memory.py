@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
     from egara.loras.training.batches import Adapter
 
-SHARE = 0.8  # of the free memory; the rest is for what allocators round up and for other programs
-# Pictures at once from which a device is taken to be busy: a larger pack would gain less than computing activations
-# twice costs, a third of a step. On 24 GB, 30 LoRAs of Stable Diffusion 1.5 at batch 1 still go in one pack.
-ENOUGH = 16
+MEMORY_SHARE = 0.8  # of the free memory; the rest is for the allocator's rounding and for other programs
+# From this many images at once a device is busy: a larger pack would gain less than gradient checkpointing costs, a
+# third of a step. On 24 GB, 30 LoRAs of Stable Diffusion 1.5 at batch 1 still fit in one pack.
+MIN_IMAGES_WITHOUT_CHECKPOINTING = 16
 
 
 def free_memory(device: "torch.device") -> float:
     """Return the bytes that are free for training on a device.
 
-    On the CPU, of what the system calls available, the same share as torch's threads are of the cores: other jobs that
-    Snakemake runs beside this one take theirs.
+    On the CPU, the share of the available memory that torch's threads are of the cores: Snakemake runs other jobs, too.
     """
     import torch
 
@@ -38,35 +37,39 @@ def free_memory(device: "torch.device") -> float:
     return psutil.virtual_memory().available * min(1, torch.get_num_threads() / usable_cores())
 
 
-def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: float, recompute: bool | None = None) -> int:
-    """Return how many of these adapters one pack should hold: as many as `free` bytes take, at least one.
+def choose_pack(
+    frozen: Frozen, adapters: "list[Adapter]", free: float, gradient_checkpointing: bool | None = None
+) -> int:
+    """Return how many of these adapters one pack should hold: as many as fit in `free` bytes, at least one.
 
-    One step of one adapter, the widest, is measured; packs grow in proportion.
+    One step of the adapter of the largest rank is measured; packs need memory in proportion.
 
     Parameters
     ----------
-    recompute : whether the U-Net computes activations twice instead of keeping them; None lets it where fewer than
-        `ENOUGH` pictures would fit otherwise, and then prepares the U-Net for it.
+    gradient_checkpointing : whether the U-Net recomputes activations instead of keeping them. None enables it where
+        fewer than `MIN_IMAGES_WITHOUT_CHECKPOINTING` images would fit otherwise.
     """
-    if recompute:
+    if gradient_checkpointing:
         frozen.models["unet"].enable_gradient_checkpointing()
     size = _fitting(frozen, adapters, free)
-    if recompute is None and size < min(len(adapters), ENOUGH / adapters[0].training.batch):
+    if gradient_checkpointing is None and size < min(
+        len(adapters), MIN_IMAGES_WITHOUT_CHECKPOINTING / adapters[0].training.batch
+    ):
         frozen.models["unet"].enable_gradient_checkpointing()
         size = _fitting(frozen, adapters, free)
     return size
 
 
 def _fitting(frozen: Frozen, adapters: "list[Adapter]", free: float) -> int:
-    widest = max(adapters, key=lambda adapter: adapter.training.rank)
-    return max(1, min(len(adapters), int(SHARE * free / step_bytes(frozen, widest))))
+    largest = max(adapters, key=lambda adapter: adapter.training.rank)
+    return max(1, min(len(adapters), int(MEMORY_SHARE * free / step_bytes(frozen, largest))))
 
 
 def step_bytes(frozen: Frozen, adapter: "Adapter") -> int:
     """Return the bytes that one adapter adds to a pack: the peak of a real step where the device counts it.
 
-    Elsewhere: what autograd keeps between forward and backward, twice (gradients of activations are as large), and four
-    numbers a weight: value, gradient and AdamW's two moments.
+    Elsewhere: the tensors that autograd saves for the backward pass, twice (gradients of activations are as large), and
+    four numbers per weight: value, gradient and AdamW's two moments.
     """
     import torch
 
@@ -77,25 +80,25 @@ def step_bytes(frozen: Frozen, adapter: "Adapter") -> int:
         before = torch.cuda.memory_allocated()
         _one_step(frozen, pack)
         return torch.cuda.max_memory_allocated() - before + 4 * pack.values.nbytes
-    kept: dict[int, int] = {}
+    saved: dict[int, int] = {}
 
-    def keep(tensor: "torch.Tensor") -> "torch.Tensor":
+    def save(tensor: "torch.Tensor") -> "torch.Tensor":
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        saved[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     weights = sum(weight.nbytes for model in frozen.models.values() for weight in model.parameters())
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         _one_step(frozen, pack)
-    return 2 * max(0, sum(kept.values()) - weights) + 4 * pack.values.nbytes
+    return 2 * max(0, sum(saved.values()) - weights) + 4 * pack.values.nbytes
 
 
 def _one_step(frozen: Frozen, pack: Pack) -> None:
-    class Enough(Exception):
+    class OneStepDone(Exception):
         pass
 
     def stop(_: Pack) -> None:
-        raise Enough
+        raise OneStepDone
 
-    with suppress(Enough):
+    with suppress(OneStepDone):
         train_pack(frozen, pack, stop)

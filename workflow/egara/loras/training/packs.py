@@ -1,4 +1,4 @@
-"""Train many adapters pack by pack: what is unfinished first, as many at once as memory takes, saved on the way."""
+"""Train many adapters pack by pack: unfinished packs first, as many adapters at once as fit, with checkpoints."""
 
 import gc
 import time
@@ -29,15 +29,15 @@ def train_adapters(
     size: int,
     store: Path,
     every: float,
-    tick: Callable[[Pack], None] = lambda pack: None,
-    call: Callable = lambda unet: unet,
+    on_step: Callable[[Pack], None] = lambda pack: None,
+    wrap_unet: Callable = lambda unet: unet,
 ) -> "Iterator[Result]":
     """Train adapters in packs and yield each one when its pack is done.
 
     Parameters
     ----------
     adapters : by key in the store.
-    size : adapters a pack; halved, for all packs that follow, where memory runs out.
+    size : adapters per pack; halved, for all packs that follow, where memory runs out.
     store : folder whose `unfinished/` keeps checkpoints.
     every : minutes between two checkpoints of a pack.
 
@@ -57,16 +57,16 @@ def train_adapters(
         tensors = None
         try:
             pack = pack or make_pack(frozen, [adapters[key] for key in keys])
-            tensors = train_pack(frozen, pack, _saving(keys, store, every, tick), call)
+            tensors = train_pack(frozen, pack, _saving(keys, store, every, on_step), wrap_unet)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             if len(keys) == 1:
                 raise EgaraError(
-                    f"{adapters[keys[0]].name}: not enough memory to train one LoRA; lower batch or resolution"
+                    f"{adapters[keys[0]].name}: not enough memory to train one LoRA; lower batch size or resolution"
                 ) from None
-        if tensors is None:  # out of the handler, so that nothing holds the failed step's tensors
-            _release(frozen)
+        if tensors is None:  # outside the handler, so that no frame holds the failed step's tensors
+            _free_memory(frozen)
             size = len(keys) // 2
             halves = [(0, size), (size, len(keys))]
             parts = [(keys[a:b], pack.part(a, b) if pack else None) for a, b in halves]
@@ -90,7 +90,7 @@ def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> 
             continue
         try:
             keys, pack = load_checkpoint(path, frozen, left)
-        except (FileNotFoundError, EgaraError) as error:
+        except EgaraError as error:
             logger("loras").warning("%s", error)
             continue
         taken.update(keys)
@@ -99,8 +99,8 @@ def _unfinished(frozen: Frozen, adapters: "dict[str, Adapter]", store: Path) -> 
     return found
 
 
-def _saving(keys: list[str], store: Path, every: float, tick: Callable) -> Callable[[Pack], None]:
-    """Return a tick that writes a checkpoint when one is due."""
+def _saving(keys: list[str], store: Path, every: float, on_step: Callable) -> Callable[[Pack], None]:
+    """Return a callback that writes a checkpoint when one is due."""
     last = time.monotonic()
 
     def saved(pack: Pack) -> None:
@@ -108,13 +108,13 @@ def _saving(keys: list[str], store: Path, every: float, tick: Callable) -> Calla
         if time.monotonic() - last >= every * 60 and pack.step < pack.losses.shape[1]:
             save_checkpoint(checkpoint_path(store, keys), pack, keys)
             last = time.monotonic()
-        tick(pack)
+        on_step(pack)
 
     return saved
 
 
-def _release(frozen: Frozen) -> None:
-    """Give the failed step's memory back."""
+def _free_memory(frozen: Frozen) -> None:
+    """Release the memory of a step that failed."""
     import torch
 
     gc.collect()

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
-from egara.io.files import read_tsv, write_text
 from egara.io.progress import logger, parser
+from egara.io.tables import read_tsv
 from egara.report.explorer.faces import read_sheets
 from egara.report.explorer.points import choose, describe_neighbours, quantise
 from egara.scores.distances import NoDirections, cosine_distances

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.io.errors import EgaraError
-from egara.io.files import read_tsv
+from egara.io.tables import read_tsv
 
 if TYPE_CHECKING:
     import pandas as pd
