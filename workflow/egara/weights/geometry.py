@@ -69,7 +69,7 @@ def centre(gram: np.ndarray) -> np.ndarray:
     return gram - means[:, None] - means[None, :] + means.mean()
 
 
-def prepare(gram: np.ndarray, l2: bool) -> np.ndarray:
+def normalise_and_center(gram: np.ndarray, l2: bool) -> np.ndarray:
     """Normalise if `l2`, then centre, as the paper does before PCA (Shimoide & Ito §5.2).
 
     Vectors that do not differ give zeros, not the rounding errors of centring.
@@ -79,24 +79,19 @@ def prepare(gram: np.ndarray, l2: bool) -> np.ndarray:
     return centre(normalise(gram) if l2 else gram)
 
 
-def coordinates(gram: np.ndarray, tolerance: float = 1e-7) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (n, rank) whose inner products are `gram`, and its eigenvalues in descending order.
+def classical_mds(gram: np.ndarray, tolerance: float = 1e-7) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (n, rank) whose inner products are `gram`, and its eigenvalues in descending order (Torgerson 1952).
 
     Eigenvectors times square roots of eigenvalues; of a centred Gram matrix these are the PCA scores. Eigenvalues
     below `tolerance` times the largest are rounding errors of float32 weights and are left out. In each column the
-    number of largest size is positive, so that a map does not flip between machines.
+    number of largest size is positive, so that a projection does not flip between machines.
     """
+    from sklearn.utils.extmath import svd_flip
+
     values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
     keep = values > tolerance * max(values[0], 0.0)
-    return turn(vectors[:, keep]) * np.sqrt(values[keep]), values[keep]
-
-
-def turn(columns: np.ndarray) -> np.ndarray:
-    """Flip columns so that the number of largest size in each is positive."""
-    rows = np.abs(columns).argmax(axis=0)
-    signs = np.sign(columns[rows, np.arange(columns.shape[1])])
-    return columns * np.where(signs == 0, 1.0, signs)
+    return svd_flip(vectors[:, keep], None)[0] * np.sqrt(values[keep]), values[keep]
 
 
 def read_maps(pairs: list[str], index: "pd.DataFrame | None" = None) -> dict[str, tuple[np.ndarray, "pd.DataFrame"]]:
