@@ -1,4 +1,4 @@
-"""The words and signs that scores, tables, figures and the report share: each stands here once.
+"""The words and signs that scores, tables, figures and the report share, each defined once.
 
 Representations bring their own labels and order (`egara.weights.representations`), tables and figures their titles.
 """

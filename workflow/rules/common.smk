@@ -30,7 +30,7 @@ from egara.literal import command_prefix, literal, project_path, take_literally,
 from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
 from egara.sets import set_name
-from egara.vocabulary import AXES
+from egara.vocabulary import AXES, PROJECTIONS
 from egara.weights import representations
 from egara.works import look_alikes, read_works
 
@@ -101,7 +101,7 @@ wildcard_constraints:
     representation="|".join(dict.fromkeys([*REPRESENTATIONS, "norms"])),
     l2="on|off",
     resolution="[0-9]+",
-    map="ipca|pca|umap",
+    map="|".join(PROJECTIONS),
 
 
 def as_json(value):
@@ -158,7 +158,7 @@ def rows_of_samples(wildcards):
 
 
 def material_of(wildcards):
-    """Return where the sets of a cell's work and their latents lie, without the ending; a control has its own."""
+    """Return the sets of a cell's work and their latents; a control has its own."""
     cell = parse_cell(wildcards.cell)
     draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
     latents = f"resolution~{cell['resolution']}" + (f"_sets~{draw}" if draw else "/")

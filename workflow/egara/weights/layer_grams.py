@@ -63,14 +63,14 @@ def read_layer_grams(path: str | Path) -> LayerGrams:
 
     Raises
     ------
-    EgaraError : no such file, or its parts do not belong together.
+    EgaraError : the file is missing, of another kind, or its parts do not fit each other.
     """
     kind = "Gram matrices of layers"
     arrays = read_arrays(path, kind)
     if missing := [name for name in ("grams", *TEXTS) if name not in arrays]:
         raise EgaraError(f"{path}: not a file of {kind}; {', '.join(missing)} is missing")
     if arrays["grams"].dtype.kind not in "biuf" or not np.isfinite(arrays["grams"]).all():
-        raise EgaraError(f"{path}: holds values that are not finite numbers")
+        raise EgaraError(f"{path}: contains values that are not finite numbers")
     texts = (list(map(str, arrays[name].ravel())) for name in TEXTS)
     found = LayerGrams(arrays["grams"].astype(np.float64, copy=False), *texts)
     count = len(found.works)
