@@ -93,7 +93,8 @@ def peak() -> float:
 def files(options: argparse.Namespace) -> Iterator[str]:
     """Exact PCA of `delta` from files, and one LoRA more."""
     from egara.projections import exact_pca
-    from egara.weights.gram import gram_of_loras, read_layouts
+    from egara.weights.gram import gram_of_loras
+    from egara.weights.inputs import read_layouts
 
     with tempfile.TemporaryDirectory(dir=options.folder) as place:
         folder = Path(place)
@@ -104,7 +105,7 @@ def files(options: argparse.Namespace) -> Iterator[str]:
         yield f"{options.loras} LoRAs of rank {options.rank}, {size:.1f} GB; read once: {reading:.1f} s"
         before = peak()
         for name in ("delta", "factors", "sketch"):
-            layouts = read_layouts(paths, one_rank=True)
+            layouts = read_layouts(paths, any_rank=False)
             start = time.perf_counter()
             gram = gram_of_loras(paths[:-1], name, layouts[:-1], cache=folder / "cache")
             exact_pca(gram, False, 50)
@@ -155,13 +156,13 @@ def scores(options: argparse.Namespace) -> Iterator[str]:
     """A thousand permutations of all scores of one cell."""
     from egara.scores.distances import cosine_distances
     from egara.scores.hypotheses import LEVELS, describe_level, judge_level, score_level, score_variance
-    from egara.weights.geometry import prepare
+    from egara.weights.geometry import normalise_and_center
 
     works = np.repeat(np.arange(-(-options.loras // SETS)), SETS)[: options.loras]
     authors = (works >= 3).astype(int)
     points = np.random.default_rng(0).normal(size=(options.loras, 2000))
     start = time.perf_counter()
-    products = prepare(points @ points.T, True)
+    products = normalise_and_center(points @ points.T, True)
     distances, count = cosine_distances(products), 0
     for name in LEVELS:
         level = describe_level(name, authors, works, 1000, 0)
@@ -176,11 +177,11 @@ def many(options: argparse.Namespace) -> Iterator[str]:
     from egara.projections import exact_pca
     from egara.scores.distances import cosine_distances
     from egara.scores.neighbours import nearest
-    from egara.weights.geometry import prepare
+    from egara.weights.geometry import normalise_and_center
     from egara.weights.products import products_of_rows
-    from egara.weights.sketch import SIDE
+    from egara.weights.representations import SKETCH_SIDE
 
-    width = SIDE**2 * len(shapes())
+    width = SKETCH_SIDE**2 * len(shapes())
     vectors = np.random.default_rng(0).standard_normal((options.many, width), dtype=np.float32)
     before = peak()
     start = time.perf_counter()
@@ -192,7 +193,7 @@ def many(options: argparse.Namespace) -> Iterator[str]:
     exact_pca(gram, True, 50)
     pca = time.perf_counter() - start
     start = time.perf_counter()
-    nearest(cosine_distances(prepare(gram, True)), ~np.eye(options.many, dtype=bool), 5)
+    nearest(cosine_distances(normalise_and_center(gram, True)), ~np.eye(options.many, dtype=bool), 5)
     found = time.perf_counter() - start
     yield (
         f"{options.many:,} sketches of {width:,} numbers ({before:.1f} GB in memory): products {products:.0f} s, "

@@ -327,5 +327,6 @@ def test_a_disk_that_is_too_small_stops_the_study(embedded, monkeypatch):
     assert any("GiB on a disk with 0.0 GiB free" in stop for stop in found.study.stops)
     loras = sum(rank * found.sides * 4 + training.PROVENANCE for rank in (2, 4)) * 2 * 3
     assert found.disk.needed["LoRAs"] == loras
-    assert found.disk.needed["matrices of vectors"] == sum(rank * found.sides * 4 for rank in (2, 4)) * 2 * 3
+    vectors = sum(rank * found.sides * 4 for rank in (2, 4)) * 2 * 3
+    assert found.disk.needed["matrices of vectors"] == pytest.approx(vectors, rel=0.01), "from layers of mean size"
     assert found.disk.needed["latents"] == 2 * (2 * 12) * 4 * (4 * 16 * 16) * 4

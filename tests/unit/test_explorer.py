@@ -22,7 +22,7 @@ from egara.report.explorer.faces import SHOWN, SIDE, make_sheet
 from egara.report.explorer.points import FEW, choose, quantise
 from egara.scores.distances import cosine_distances
 from egara.scores.neighbours import nearest
-from egara.weights.geometry import prepare, read_vectors
+from egara.weights.geometry import normalise_and_center, read_vectors
 
 HOSTILE = "</script><b>“絵”</b> & א"
 
@@ -68,7 +68,7 @@ def test_coordinates_are_the_maps_to_half_a_step(study, content):
 def neighbours_of(study, space):
     folder = study / "spaces" / space["cell"]
     gram, _ = read_vectors(folder / f"{space['representation']}.gram.npy", folder / f"{space['representation']}.tsv")
-    distances = cosine_distances(prepare(gram, space["l2"] == "on"))
+    distances = cosine_distances(normalise_and_center(gram, space["l2"] == "on"))
     return distances, nearest(distances, ~np.eye(len(distances), dtype=bool), 5)
 
 

@@ -102,10 +102,9 @@ def test_a_memory_mapped_matrix_ends_in_one_line_too(disk, tmp_path):
     for work in ("a", "b"):
         write_lora(tmp_path / work / "00.safetensors", {"unet.conv_in": pair}, {"author": work})
     options = ["--folder", str(tmp_path), "--works", "a", "b", "--sets", "1", "--representation", "factors"]
-    options += ["--gram", str(tmp_path / "gram.npy"), "--index", str(tmp_path / "index.tsv")]
-    options += ["--matrix", str(disk / "matrix.npy")]
-    assert refuses(run_stage("egara.weights", options), disk), "writing to a mapped page without room kills a process"
+    options += ["--output", str(disk / "matrix.npy")]
+    assert refuses(run_stage("egara.weights.vectors", options), disk), "a mapped page without room kills"
     assert files_on(disk) == []
     resize(disk, 1024)
-    assert run_stage("egara.weights", options).returncode == 0
+    assert run_stage("egara.weights.vectors", options).returncode == 0
     assert (disk / "matrix.npy").stat().st_size > 2 * 4 * 16000

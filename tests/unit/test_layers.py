@@ -15,11 +15,11 @@ from egara.scores.labels import codes
 from egara.tables import layers as tables
 from egara.tables import show
 from egara.weights import layer_grams as measure
-from egara.weights import sums
 from egara.weights.__main__ import main as vectorise
 from egara.weights.gram import gram_of_loras, layer_grams
 from egara.weights.layer_grams import LayerGrams, read_layer_grams, write_layer_grams
 from egara.weights.layer_names import KINDS, group_of, place_of
+from egara.weights.representations import find, names
 
 NAME = "unet.{}.transformer_blocks.0.{}"
 
@@ -190,7 +190,7 @@ def test_bad_options_are_one_line(tmp_path, capsys, command, option, value, said
     assert said in capsys.readouterr().err and not (tmp_path / "x.tsv").exists()
 
 
-@pytest.mark.parametrize("representation", sums.FROM_DELTA)
+@pytest.mark.parametrize("representation", [name for name in names() if find(name).from_delta])
 def test_sums_of_layers_are_what_loras_give(tmp_path, representation):
     train(tmp_path / "loras", INDEPENDENT, WORKS, 3)
     folder = str(tmp_path / "loras" / INDEPENDENT)
@@ -201,7 +201,7 @@ def test_sums_of_layers_are_what_loras_give(tmp_path, representation):
     def files(name):
         return ["--gram", str(tmp_path / f"{name}.npy"), "--index", str(tmp_path / f"{name}.tsv")]
 
-    sums.main(["--layers", str(tmp_path / "l.npz"), "--representation", representation, *files("summed")])
+    vectorise(["--layers", str(tmp_path / "l.npz"), "--representation", representation, *files("summed")])
     vectorise([*options, "--representation", representation, *files("whole")])
     summed, whole = (np.load(tmp_path / f"{name}.npy") for name in ("summed", "whole"))
     np.testing.assert_allclose(summed, whole, rtol=0, atol=2e-6 * np.abs(whole).max())

@@ -7,7 +7,7 @@ from egara.scores.classifiers import judge, make_folds
 from egara.scores.hypotheses import describe_level, judge_level, score_variance
 from egara.scores.labels import codes
 from egara.scores.variance import chance_of_work, drawn_shares, permute_within, shares
-from egara.weights.geometry import centre, prepare
+from egara.weights.geometry import centre, normalise_and_center
 
 AUTHORS = codes(list("aaaaaaabbbbbbbbbbcccc"))
 WORKS = codes([f"w{n}" for n in [0, 0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6, 6, 6, 6]])
@@ -129,7 +129,7 @@ def rows_of(level, of_author, of_work, seed=0, permutations=199):
     authors = np.repeat([0, 1], 36)
     points = generator.normal(size=(72, 60))
     points += of_author * generator.normal(size=(2, 60))[authors] + of_work * generator.normal(size=(6, 60))[works]
-    products = prepare(points @ points.T, True)
+    products = normalise_and_center(points @ points.T, True)
     lengths = np.sqrt(np.diag(products))
     distances = 1 - products / np.outer(lengths, lengths)
     np.fill_diagonal(distances, 0.0)

@@ -15,14 +15,14 @@ from egara.scores.hypotheses import LEVELS, describe_level, score_level
 from egara.scores.labels import codes
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import exchange, p_value, permute
-from egara.weights.geometry import prepare
+from egara.weights.geometry import normalise_and_center
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
 
 
 def score(vectors, authors, works, level="author", permutations=199, seed=0, l2=True):
     authors, works = codes(authors), codes(works)
-    distances = cosine_distances(prepare(vectors @ vectors.T, l2))
+    distances = cosine_distances(normalise_and_center(vectors @ vectors.T, l2))
     described = describe_level(level, authors, works, permutations, seed)
     return {row["metric"]: row for row in score_level(distances, works, described, seed)}
 
@@ -153,7 +153,7 @@ def test_authors_with_one_work_are_candidates_but_not_counted():
 
 def test_vectorised_nulls_equal_scoring_one_by_one():
     authors, works = (codes(x) for x in study((2, 3), 4))
-    distances = cosine_distances(prepare(np.cov(noise(authors, 15)), True))
+    distances = cosine_distances(normalise_and_center(np.cov(noise(authors, 15)), True))
     eligible = works[:, None] != works[None, :]
     labels = permute(authors, 7, np.random.default_rng(1)).labels
     null = null_of_labels(distances, eligible, labels, count_pairs(eligible, labels))

@@ -49,8 +49,8 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     assert {
         "tabulate_neighbours",
         "score",
-        "sum_layers",
-        "compare_layers",
+        "compute_gram",
+        "compute_layer_grams",
         "train_loras",
         "detect_faces",
         "list_pages",
@@ -91,8 +91,8 @@ def test_a_new_rank_trains_only_its_cell(changed):
     jobs = changed.planned()
     assert jobs["train_loras"] == 4
     assert not {"list_pages", "detect_faces", "draw_sets", "encode_faces", "embed_captions"} & set(jobs)
-    assert jobs["compare_loras"] == jobs["compare_layers"] == 1 and "flatten_loras" not in jobs  # factors, and layers
-    assert jobs["sum_layers"] == 2  # delta, and norms for the controls
+    assert jobs["compute_gram"] == 3 and "flatten_loras" not in jobs  # factors, delta, and norms for the controls
+    assert jobs["compute_layer_grams"] == 1
 
 
 def test_controls_train_their_own_few_and_nothing_else(changed):
@@ -124,10 +124,10 @@ def test_l2_and_representation_train_nothing(changed):
     changed.change("l2: [true]", "l2: [true, false]")
     jobs = changed.planned()
     assert jobs["map_exactly"] == 2
-    assert not {"train_loras", "compare_loras", "compare_layers", "sum_layers"} & set(jobs)
+    assert not {"train_loras", "compute_gram", "compute_layer_grams"} & set(jobs)
     changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
     jobs = changed.planned()
-    assert set(jobs) and not {"train_loras", "compare_loras", "compare_layers", "map_exactly", "score"} & set(jobs)
+    assert set(jobs) and not {"train_loras", "compute_gram", "compute_layer_grams", "map_exactly", "score"} & set(jobs)
 
 
 def test_more_permutations_only_score_again(changed):
@@ -135,7 +135,7 @@ def test_more_permutations_only_score_again(changed):
     jobs = changed.planned()
     assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
     drawn = {"draw_components", "draw_clusters", "draw_distances"}
-    assert not {"compare_loras", "compare_layers", "sum_layers", "map_exactly", "cluster_maps"} & set(jobs)
+    assert not {"compute_gram", "compute_layer_grams", "map_exactly", "cluster_maps"} & set(jobs)
     assert not drawn & set(jobs)
 
 
@@ -153,8 +153,8 @@ def test_layers_are_scored_from_loras_that_are_there(changed):
     assert "Where in the network" in (results / "report.html").read_text()
     changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
     jobs = changed.planned()
-    assert jobs["compare_layers"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["draw_layers"]
-    assert not {"train_loras", "encode_faces", "draw_sets", "compare_loras", "map_exactly"} & set(jobs)
+    assert jobs["compute_layer_grams"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["draw_layers"]
+    assert not {"train_loras", "encode_faces", "draw_sets", "compute_gram", "map_exactly"} & set(jobs)
 
 
 def test_changed_logic_reruns_its_stage_and_what_follows(changed):
@@ -254,4 +254,4 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
     assert "egara: one LoRA per cell: there is nothing to compare" in changed.snakemake("-n")
     jobs = changed.planned()
     assert jobs["train_loras"] == jobs["draw_losses"] == jobs["tabulate_works"] == jobs["write_report"] == 1
-    assert not {"compare_loras", "map_exactly", "score", "tabulate_verdict", "gather_maps", "draw_overview"} & set(jobs)
+    assert not {"compute_gram", "map_exactly", "score", "tabulate_verdict", "gather_maps", "draw_overview"} & set(jobs)

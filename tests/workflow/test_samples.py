@@ -14,7 +14,7 @@ def test_samples_are_one_job_a_cell(project):
         project.change("init: [independent]", "init: [independent, shared]")
         jobs = project.planned("samples")
         assert jobs["sample_loras"] == 4
-        assert not {"write_report", "compare_loras", "gather_losses"} & set(jobs)
+        assert not {"write_report", "compute_gram", "gather_losses"} & set(jobs)
     finally:
         project.config.write_bytes(kept)
 

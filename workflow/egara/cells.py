@@ -1,67 +1,94 @@
 """A cell of the training grid and its name in paths: `rank~8_alpha~8_resolution~512_init~shared_token~none`.
 
-A control cell, trained on other sets than the study's, says so at its end: `…_token~none_sets~disjoint`.
+The axes are those of `egara.vocabulary.AXES`, and the name is the one that Snakemake's `Paramspace` gives, so that a
+stage can read a cell without Snakemake. A control cell, trained on other sets than the study's, says so at its end:
+`…_token~none_sets~disjoint`.
 """
 
 import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping
 
 from egara.io.errors import EgaraError
+from egara.vocabulary import AXES
 
-KEYS = ("rank", "alpha", "resolution", "init", "token")
 DRAWN = "drawn"  # sets as the study draws them; not written in names
+NAME = re.compile("_".join(f"{axis}~(?P<{axis}>[^~_/]+)" for axis in AXES) + "(?:_sets~(?P<sets>[^~_/]+))?")
+
+Cell = dict[str, int | float | str]
 
 
-def format_cell(*, rank: int, alpha: float, resolution: int, init: str, token: str, sets: str = DRAWN) -> str:
-    """Name a cell; `~` binds key and value, `_` joins pairs, and a whole alpha is written without a point."""
-    name = f"rank~{rank}_alpha~{alpha:g}_resolution~{resolution}_init~{init}_token~{token}"
+def format_cell(*, sets: str = DRAWN, **cell: int | float | str) -> str:
+    """Name a cell; `~` binds key and value, `_` joins pairs, and a whole number is written without a point."""
+    name = "_".join(f"{axis}~{_written(cell[axis])}" for axis in AXES)
     return name if sets == DRAWN else f"{name}_sets~{sets}"
 
 
-def parse_cell(text: str) -> dict[str, int | float | str]:
+def _written(value: int | float | str) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def parse_cell(text: str) -> Cell:
     """Read a cell's name back.
 
     Returns
     -------
-    rank (int), alpha (int, or float where it has a fraction), resolution (int), init and token (text), in this order;
-    for a control cell also sets.
+    The value on each axis, in the order of AXES: numbers as int where they are whole, else as float; for a control cell
+    also sets.
 
     Raises
     ------
     EgaraError : the text is not the name that `format_cell` gives to a cell.
     """
-    pairs = [pair.partition("~")[::2] for pair in text.split("_")]
     try:
-        values = dict(pairs)
-        if tuple(key for key, _ in pairs) not in (KEYS, (*KEYS, "sets")) or values.get("sets") == DRAWN:
-            raise ValueError
-        rank, alpha, resolution = int(values["rank"]), float(values["alpha"]), int(values["resolution"])
-        cell = {"rank": rank, "alpha": int(alpha) if alpha == int(alpha) else alpha, "resolution": resolution}
-        cell |= {key: values[key] for key in ("init", "token", "sets") if key in values}
-        if format_cell(**cell) != text or min(rank, alpha, resolution) <= 0 or not all(values.values()):
-            raise ValueError
+        if (found := NAME.fullmatch(text)) is None:
+            raise ValueError(text)
+        cell = {axis: AXES[axis].read(found[axis]) for axis in AXES}
+        cell |= {"sets": found["sets"]} if found["sets"] else {}
+        if format_cell(**cell) != text:
+            raise ValueError(text)
     except (ValueError, OverflowError):
         expected = "rank~8_alpha~8_resolution~512_init~independent_token~none"
         raise EgaraError(f"cell {text!r}: not the name of a training cell; expected one like {expected}") from None
     return cell
 
 
-def list_cells(grid: dict) -> list[str]:
-    """Return the names of all cells of a grid, in a fixed order."""
-    ranks = grid["rank"]
-    pairs = [(r, r) for r in ranks] if grid["alpha"] == "rank" else list(itertools.product(ranks, grid["alpha"]))
-    cells = [
-        format_cell(rank=rank, alpha=alpha, resolution=resolution, init=init, token=token)
-        for (rank, alpha), resolution, init, token in itertools.product(
-            pairs, grid["resolution"], grid["init"], grid["token"]
-        )
-    ]
-    if doubled := sorted({cell for cell in cells if cells.count(cell) > 1}):
-        raise EgaraError(f"grid: two cells with one name, {doubled[0]}; alphas that differ need six digits at most")
-    return cells
+def describe_cell(cell: str | Mapping, between: str = " · ") -> str:
+    """Name a cell in words; `cell` is its name, or a row with all axes."""
+    values = parse_cell(cell) if isinstance(cell, str) else cell
+    words = {axis: AXES[axis].phrase.format(_written(values[axis])) for axis in AXES}
+    if values["alpha"] == values["rank"]:
+        words["rank"] = f"rank = alpha = {_written(values['rank'])}"
+        del words["alpha"]
+    return between.join(words.values())
+
+
+def expand_grid(grid: Mapping) -> list[Cell]:
+    """Return all cells of a grid of lists by axis, in the order of AXES; `alpha: rank` takes each cell's rank.
+
+    Raises
+    ------
+    EgaraError : two cells with one name.
+    """
+    free = [axis for axis in AXES if not isinstance(grid[axis], str)]
+    cells = []
+    for values in itertools.product(*(grid[axis] for axis in free)):
+        cell = dict(zip(free, values, strict=True))
+        cells.append({axis: cell[axis] if axis in cell else cell[grid[axis]] for axis in AXES})
+    names = Counter(format_cell(**cell) for cell in cells)
+    if doubled := sorted(name for name, count in names.items() if count > 1):
+        raise EgaraError(f"grid: two cells with one name, {doubled[0]}; numbers that differ need six digits at most")
+    return [parse_cell(name) for name in names]
+
+
+def list_cells(grid: Mapping) -> list[str]:
+    """Return the names of all cells of a grid, in the order of `expand_grid`."""
+    return [format_cell(**cell) for cell in expand_grid(grid)]
 
 
 def list_controls(controls: dict, cells: list[str], count: int) -> dict[str, str]:
-    """Return the control cells by kind: twins of the grid's first cell, trained on `controls.sets` sets a work.
+    """Return the control cells by kind: twins of the grid's first cell, trained on `controls.sets` sets per work.
 
     token
         The same sets with another token policy; a cell of the grid itself where that has it.

@@ -1,10 +1,9 @@
-"""Map LoRAs to coordinates: exact PCA, IncrementalPCA in batches as published, or UMAP.
+"""Project LoRAs to a few coordinates: exact PCA, IncrementalPCA in batches as published, or UMAP.
 
-All maps can be had from the n x n Gram matrix alone. PCA scores are eigenvectors times square roots of eigenvalues
-of the centred matrix. IncrementalPCA only ever combines rows, so it gives the same scores on any coordinates with
-the same inner products: on n numbers a LoRA instead of millions. With `--matrix` it runs on the memory-mapped
-factors themselves, as the paper did (Shimoide & Ito §5.2), which is slower and gives the same map: the two differ by
-the rounding of the factors to float32.
+All projections follow from the n x n Gram matrix alone. PCA scores are eigenvectors times square roots of eigenvalues
+of the centred matrix. IncrementalPCA only combines rows, so it gives the same scores on any coordinates with the same
+inner products: on n numbers per LoRA instead of millions. With `--matrix` it runs on the memory-mapped vectors
+themselves, as the paper did (Shimoide & Ito §5.2), which is slower; the two differ by rounding to float32.
 """
 
 import contextlib
@@ -15,7 +14,8 @@ from egara.io.arrays import read_array
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.seeds import derive_seed
-from egara.weights.geometry import all_equal, coordinates, normalise, prepare, read_vectors, turn
+from egara.vocabulary import PROJECTIONS
+from egara.weights.geometry import all_equal, classical_mds, normalise, normalise_and_center, read_vectors
 
 LEAST_UMAP = 4  # LoRAs; three points have no neighbourhoods to lay out
 
@@ -26,7 +26,7 @@ def exact_pca(gram: np.ndarray, l2: bool, components: int) -> tuple[np.ndarray, 
     Parameters
     ----------
     gram : (n, n) inner products of the vectors as they are.
-    l2 : give each vector length 1 before centring.
+    l2 : scale each vector to unit norm before centring.
     components : wanted; at most n - 1 and the rank of the centred vectors are given. Of vectors that do not differ all
         scores are 0, and no share of the variance is defined.
 
@@ -36,24 +36,16 @@ def exact_pca(gram: np.ndarray, l2: bool, components: int) -> tuple[np.ndarray, 
     """
     if all_equal(gram, l2):
         return _one_place(len(gram), components)
-    centred = prepare(gram, l2)
-    scores, values = coordinates(centred)
+    centred = normalise_and_center(gram, l2)
+    scores, values = classical_mds(centred)
     count = min(components, len(gram) - 1, scores.shape[1])
     return scores[:, :count], values[:count] / (len(gram) - 1), values[:count] / np.trace(centred)
 
 
 def _one_place(loras: int, components: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The map of LoRAs that do not differ."""
+    """The projection of LoRAs that do not differ."""
     count = max(1, min(components, loras - 1))
     return np.zeros((loras, count)), np.zeros(count), np.full(count, np.nan)
-
-
-def batches(count: int, size: int, least: int) -> list[slice]:
-    """Cut `count` rows into batches of `size`; a last batch below `least` rows joins the one before it."""
-    starts = list(range(0, count, size))
-    if len(starts) > 1 and count - starts[-1] < least:
-        starts.pop()
-    return [slice(start, end) for start, end in zip(starts, [*starts[1:], count], strict=True)]
 
 
 def incremental_pca(
@@ -65,16 +57,19 @@ def incremental_pca(
     zero stay so with `l2`. Returns what `exact_pca` returns.
     """
     from sklearn.decomposition import IncrementalPCA
+    from sklearn.utils import gen_batches
+    from sklearn.utils.extmath import svd_flip
 
     count = min(components, len(rows) - 1, rows.shape[1])
     if count < 1:
         return _one_place(len(rows), components)
     model = IncrementalPCA(n_components=count)
-    parts = batches(len(rows), max(size, count), count)
+    # A last batch of fewer rows than components joins the one before.
+    parts = list(gen_batches(len(rows), max(size, count), min_batch_size=count))
     for part in parts:
         model.partial_fit(_batch(rows, part, l2))
     scores = np.concatenate([model.transform(_batch(rows, part, l2)) for part in parts])
-    return turn(scores), model.explained_variance_, model.explained_variance_ratio_
+    return svd_flip(scores, None)[0], model.explained_variance_, model.explained_variance_ratio_
 
 
 def _batch(rows: np.ndarray, part: slice, l2: bool) -> np.ndarray:
@@ -86,12 +81,12 @@ def _batch(rows: np.ndarray, part: slice, l2: bool) -> np.ndarray:
 
 
 def umap_coordinates(points: np.ndarray, seed: int, n_neighbors: int = 15, min_dist: float = 0.1) -> np.ndarray:
-    """UMAP of `points` (n, k) to two dimensions (n, 2), the same for the same seed; of points that are one, zeros.
+    """UMAP of `points` (n, k) to two dimensions (n, 2), the same for the same seed; zeros if all points are equal.
 
     `n_neighbors` is lowered to n - 1. Below five LoRAs, too few for a spectral start, the start is random.
     """
     if len(points) < LEAST_UMAP:
-        raise EgaraError(f"{len(points)} LoRAs; a UMAP map needs at least {LEAST_UMAP}")
+        raise EgaraError(f"{len(points)} LoRAs; UMAP needs at least {LEAST_UMAP}")
     if not np.ptp(points, axis=0).any():
         return np.zeros((len(points), 2))
     from umap import UMAP
@@ -109,7 +104,7 @@ def umap_coordinates(points: np.ndarray, seed: int, n_neighbors: int = 15, min_d
 
 
 def _keep_compiled_code() -> None:
-    """Let Numba keep UMAP's machine code on disk: compiling takes 17 s in every process, loading half a second."""
+    """Let Numba cache UMAP's machine code on disk: compiling takes 17 s in every process, loading half a second."""
     from numba.core.dispatcher import Dispatcher
     from umap import layouts, umap_, utils
 
@@ -124,24 +119,24 @@ def _keep_compiled_code() -> None:
 def _load_matrix(path: str, count: int) -> np.ndarray:
     matrix = read_array(path, mapped=True)
     if matrix.ndim != 2 or len(matrix) != count:
-        raise EgaraError(f"{path}: shape {matrix.shape}; expected {count} rows, one a LoRA")
+        raise EgaraError(f"{path}: shape {matrix.shape}; expected {count} rows, one per LoRA")
     return matrix
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read a Gram matrix and write one map, and how much variance its components hold."""
+    """Read a Gram matrix and write one projection, and how much variance its components explain."""
     arguments = parser(__doc__)
     arguments.add_argument("--gram", required=True, help="Gram matrix, n x n (.npy)")
     arguments.add_argument("--index", required=True, help="index of its rows (.tsv)")
-    arguments.add_argument("--matrix", help="factors, n x d, for IncrementalPCA on the vectors themselves (.npy)")
-    arguments.add_argument("--map", required=True, choices=["ipca", "pca", "umap"], help="which map")
-    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
+    arguments.add_argument("--matrix", help="vectors, n x d, for IncrementalPCA on the vectors themselves (.npy)")
+    arguments.add_argument("--map", required=True, choices=[*PROJECTIONS], help="which projection")
+    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="scale each vector to unit norm first")
     arguments.add_argument("--components", type=int, default=50, help="principal components; UMAP starts from them")
-    arguments.add_argument("--batch", type=int, default=66, help="rows a batch of IncrementalPCA")
+    arguments.add_argument("--batch", type=int, default=66, help="rows per batch of IncrementalPCA")
     arguments.add_argument("--n-neighbors", type=int, default=15, help="UMAP: size of a neighbourhood")
     arguments.add_argument("--min-dist", type=float, default=0.1, help="UMAP: least distance between points")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
-    arguments.add_argument("--output", required=True, help="map to write: author, work, set, c01, c02, … (.tsv)")
+    arguments.add_argument("--output", required=True, help="projection to write: author, work, set, c01, c02, … (.tsv)")
     arguments.add_argument("--variance", help="table to write: component, variance, ratio (.tsv); not for UMAP")
     options = arguments.parse_args(argv)
     if min(options.components, options.batch) < 1 or options.n_neighbors < 2:
@@ -165,7 +160,7 @@ def main(argv: list[str] | None = None) -> None:
         if options.matrix:
             rows, normal = _load_matrix(options.matrix, len(index)), l2
         else:
-            rows, normal = coordinates(normalise(gram) if l2 else gram, tolerance=0.0)[0], False
+            rows, normal = classical_mds(normalise(gram) if l2 else gram, tolerance=0.0)[0], False
         points, variance, ratio = incremental_pca(rows, normal, options.components, options.batch)
     else:
         points, variance, ratio = exact_pca(gram, l2, options.components)

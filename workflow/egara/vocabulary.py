@@ -1,11 +1,27 @@
-"""The words and signs that scores, tables, figures and the report share: each stands here once.
+"""The words and signs that scores, tables, figures and the report share, each defined once.
 
 Representations bring their own labels and order (`egara.weights.representations`), tables and figures their titles.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 SIGNIFICANT = 0.05  # p-values below it are set in bold and count as evidence
+
+
+def whole(text: str) -> int:
+    """Read a whole number of at least 1; anything else is a ValueError."""
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def number(text: str) -> int | float:
+    """Read a finite number above 0, whole where it can be; anything else is a ValueError."""
+    if not 0 < (value := float(text)) < math.inf:
+        raise ValueError(text)
+    return int(value) if value.is_integer() else value
 
 
 @dataclass(frozen=True)
@@ -16,20 +32,25 @@ class Axis:
     ----------
     heading : of a column.
     phrase : a value in a sentence, as a format string.
+    read : text -> value; a value that is not allowed is a ValueError.
+    trained : whether the trainer takes it as a setting; otherwise it acts on the trainer's inputs.
     """
 
     heading: str
     phrase: str
+    read: Callable[[str], int | float | str] = str
+    trained: bool = True
 
 
 # In the order of a cell's name: rank~8_alpha~8_resolution~512_init~independent_token~none.
 AXES = {
-    "rank": Axis("rank", "rank {}"),
-    "alpha": Axis("alpha", "alpha {}"),
-    "resolution": Axis("resolution", "{} px"),
+    "rank": Axis("rank", "rank {}", whole),
+    "alpha": Axis("alpha", "alpha {}", number),
+    "resolution": Axis("resolution", "{} px", whole),
     "init": Axis("init of A", "{} A"),
-    "token": Axis("token", "token {}"),
+    "token": Axis("token", "token {}", trained=False),
 }
+TEXT_AXES = tuple(name for name, axis in AXES.items() if axis.read is str)  # whose values stay text in tables
 
 
 @dataclass(frozen=True)

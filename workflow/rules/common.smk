@@ -6,7 +6,9 @@ import re
 import sys
 from pathlib import Path
 
+import pandas as pd
 from snakemake.exceptions import WorkflowError
+from snakemake.utils import Paramspace
 
 HERE = workflow.current_basedir  # of this file, also where the project is a module of another workflow
 if not HERE.is_local:
@@ -17,10 +19,9 @@ sys.path.insert(0, str(CHECKOUT / "workflow"))
 from snakemake.logging import logger
 
 from egara.captions import check_caption, make_caption
-from egara.cells import DRAWN, parse_cell
+from egara.cells import DRAWN, expand_grid, list_controls, parse_cell
 from egara.settings import FILES, complete_config, find_files
 from egara.corpus.sources import resolve_volumes
-from egara.cells import list_cells, list_controls
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
 from egara.feasibility import plan_study
@@ -29,6 +30,8 @@ from egara.literal import command_prefix, literal, project_path, take_literally,
 from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
 from egara.sets import set_name
+from egara.vocabulary import AXES, PROJECTIONS
+from egara.weights import representations
 from egara.works import look_alikes, read_works
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
@@ -60,8 +63,11 @@ except EgaraError as error:
 
 CORPUS = SETTINGS["corpus"]
 SETS = [set_name(number) for number in range(SETTINGS["sets"]["count"])]
-CELLS = list_cells(SETTINGS["grid"])
 try:
+    GRID = Paramspace(
+        pd.DataFrame(expand_grid(SETTINGS["grid"]), dtype=object), filename_params="*", single_wildcard="cell"
+    )
+    CELLS = list(GRID.instance_patterns)
     CONTROLS = list_controls(SETTINGS["controls"], CELLS, len(SETS))
 except EgaraError as error:
     raise WorkflowError(str(error)) from None
@@ -73,8 +79,8 @@ if workflow.is_main_process:  # jobs in processes of their own read this file, t
         logger.warning(f"egara: {remark}")
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
-FLAT = ["factors", "sketch"]  # representations with a vector of numbers for IncrementalPCA
-MATRIX = SETTINGS["maps"]["incremental"] == "vectors"  # whether it reads them, or n coordinates a LoRA
+FLAT = [name for name in REPRESENTATIONS if representations.find(name).vectors]  # projected by IncrementalPCA
+MATRIX = SETTINGS["maps"]["incremental"] == "vectors"  # whether it reads the vectors, or n coordinates per LoRA
 LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
@@ -95,7 +101,7 @@ wildcard_constraints:
     representation="|".join(dict.fromkeys([*REPRESENTATIONS, "norms"])),
     l2="on|off",
     resolution="[0-9]+",
-    map="ipca|pca|umap",
+    map="|".join(PROJECTIONS),
 
 
 def as_json(value):
@@ -129,7 +135,7 @@ def caption_of(token, name):
 def training_of(wildcards):
     """Return the training settings of a cell as one string."""
     cell = parse_cell(wildcards.cell)
-    adapter = {key: cell[key] for key in ("rank", "alpha", "resolution", "init")}
+    adapter = {name: cell[name] for name, axis in AXES.items() if axis.trained}
     return as_json(SETTINGS["training"] | adapter | {"seed": SEED})
 
 
@@ -152,7 +158,7 @@ def rows_of_samples(wildcards):
 
 
 def material_of(wildcards):
-    """Return where the sets of a cell's work and their latents lie, without the ending; a control has its own."""
+    """Return the sets of a cell's work and their latents; a control has its own."""
     cell = parse_cell(wildcards.cell)
     draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
     latents = f"resolution~{cell['resolution']}" + (f"_sets~{draw}" if draw else "/")
@@ -175,6 +181,25 @@ def loras_of_cell(wildcards):
         work=WORKS,
         set=sets_of(wildcards.cell),
     )
+
+
+def gram_inputs(wildcards):
+    """Return what a Gram matrix is computed from: the LoRAs, or their layers' Gram matrices where those are made anyway."""
+    derived = representations.find(wildcards.representation).from_delta is not None
+    if derived and "delta" in LAYERS and wildcards.cell in CELLS:
+        return "<results>/spaces/{cell}/delta.layers.npz"
+    return loras_of_cell(wildcards)
+
+
+def gram_source(wildcards, input):
+    """Return the options that name what a Gram matrix is computed from."""
+    return ["--layers", *input] if len(input) == 1 and input[0].endswith(".npz") else lora_source(wildcards, input)
+
+
+def lora_source(wildcards, input):
+    """Return the options that name the LoRAs of a cell."""
+    folder, sets = Path(input[0]).parents[1], len(sets_of(wildcards.cell))
+    return ["--folder", str(folder), "--works", *WORKS, "--sets", str(sets)]
 
 
 def linear_maps(wildcards):

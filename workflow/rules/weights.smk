@@ -1,51 +1,14 @@
 """Turn LoRAs into points of a space: what counts downstream is their exact Gram matrix.
 
-Needs all LoRAs of a cell. Makes spaces/{cell}/{representation}.gram.npy with its index; factors, the
-papers' vectors, and sketches also as a memory-mapped matrix, where IncrementalPCA is to read it; {representation}.layers.npz for layers.
+Needs all LoRAs of a cell. Makes spaces/{cell}/{representation}.gram.npy with its index, {representation}.layers.npz
+with one Gram matrix per layer, and the vectors themselves, {representation}.npy, where IncrementalPCA is to read them.
 """
 
 
-rule flatten_loras:
-    """Make one vector a LoRA, factors or sketch, stack them, and take all inner products."""
+rule compute_gram:
+    """Compute all inner products of a representation, exactly: from the LoRAs, or from the layers' where those are made."""
     input:
-        loras_of_cell,
-    output:
-        gram="<results>/spaces/{cell}/{representation}.gram.npy",
-        index="<results>/spaces/{cell}/{representation}.tsv",
-        matrix="<results>/spaces/{cell}/{representation}.npy",
-    log:
-        "<logs>/spaces/{cell}/{representation}.log",
-    benchmark:
-        "<results>/benchmarks/spaces/{cell}/{representation}.tsv"
-    wildcard_constraints:
-        representation="|".join(FLAT) if MATRIX else "none",
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
-        works=list(WORKS),
-        sets=lambda wildcards: len(sets_of(wildcards.cell)),
-        code=fingerprint("egara.weights"),
-    shell:
-        "python -m egara.weights"
-        " --folder {params.folder:q}"
-        " --works {params.works:q}"
-        " --sets {params.sets:q}"
-        " --representation {wildcards.representation}"
-        " --cache results/store/products"
-        " --gram {output.gram:q}"
-        " --index {output.index:q}"
-        " --matrix {output.matrix:q}"
-        " 2> {log:q}"
-
-
-ruleorder: sum_layers > flatten_loras > compare_loras
-
-
-rule compare_loras:
-    """Take all inner products of another representation, exactly and without forming an update."""
-    input:
-        loras_of_cell,
+        gram_inputs,
     output:
         gram="<results>/spaces/{cell}/{representation}.gram.npy",
         index="<results>/spaces/{cell}/{representation}.tsv",
@@ -56,24 +19,20 @@ rule compare_loras:
     conda:
         "../../envs/tables.yaml"
     params:
-        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
-        works=list(WORKS),
-        sets=lambda wildcards: len(sets_of(wildcards.cell)),
+        source=gram_source,
         code=fingerprint("egara.weights"),
     shell:
         "python -m egara.weights"
-        " --folder {params.folder:q}"
-        " --works {params.works:q}"
-        " --sets {params.sets:q}"
-        " --representation {wildcards.representation}"
+        " {params.source:q}"
+        " --representation {wildcards.representation:q}"
         " --cache results/store/products"
         " --gram {output.gram:q}"
         " --index {output.index:q}"
         " 2> {log:q}"
 
 
-rule compare_layers:
-    """Take all inner products of every layer alone."""
+rule compute_layer_grams:
+    """Compute all inner products of each layer alone."""
     input:
         loras_of_cell,
     output:
@@ -83,47 +42,41 @@ rule compare_layers:
     benchmark:
         "<results>/benchmarks/spaces/{cell}/{representation}.layers.tsv"
     wildcard_constraints:
-        representation="[a-z]+",
+        representation="|".join(representations.REPRESENTATIONS),
     conda:
         "../../envs/tables.yaml"
     params:
-        folder=lambda wildcards, input: str(Path(input[0]).parents[1]),
-        works=list(WORKS),
-        sets=len(SETS),
+        source=lora_source,
         code=fingerprint("egara.weights.layer_grams"),
     shell:
         "python -m egara.weights.layer_grams"
-        " --folder {params.folder:q}"
-        " --works {params.works:q}"
-        " --sets {params.sets:q}"
-        " --representation {wildcards.representation}"
+        " {params.source:q}"
+        " --representation {wildcards.representation:q}"
         " --cache results/store/products"
         " --output {output:q}"
         " 2> {log:q}"
 
 
-rule sum_layers:
-    """Sum the inner products of layers where they are kept anyway."""
+rule flatten_loras:
+    """Write the vectors, one row per LoRA, as the paper's IncrementalPCA reads them."""
     input:
-        "<results>/spaces/{cell}/delta.layers.npz",
+        loras_of_cell,
     output:
-        gram="<results>/spaces/{cell}/{representation}.gram.npy",
-        index="<results>/spaces/{cell}/{representation}.tsv",
+        "<results>/spaces/{cell}/{representation}.npy",
     log:
-        "<logs>/spaces/{cell}/{representation}.log",
+        "<logs>/spaces/{cell}/{representation}.vectors.log",
     benchmark:
-        "<results>/benchmarks/spaces/{cell}/{representation}.tsv"
+        "<results>/benchmarks/spaces/{cell}/{representation}.vectors.tsv"
     wildcard_constraints:
-        cell="|".join(map(re.escape, CELLS)),
-        representation="delta|delta-layerwise|norms" if "delta" in LAYERS else "none",
+        representation="|".join(name for name, one in representations.REPRESENTATIONS.items() if one.vectors),
     conda:
         "../../envs/tables.yaml"
     params:
-        code=fingerprint("egara.weights.sums"),
+        source=lora_source,
+        code=fingerprint("egara.weights.vectors"),
     shell:
-        "python -m egara.weights.sums"
-        " --layers {input:q}"
-        " --representation {wildcards.representation}"
-        " --gram {output.gram:q}"
-        " --index {output.index:q}"
+        "python -m egara.weights.vectors"
+        " {params.source:q}"
+        " --representation {wildcards.representation:q}"
+        " --output {output:q}"
         " 2> {log:q}"

@@ -12,9 +12,9 @@ from egara.io.json import read_json
 from egara.loras.base.components import part_files
 from egara.loras.base.find import check_base, find_base
 from egara.settings import find_file
+from egara.weights.representations import find as find_representation
+from egara.weights.representations import vector_length
 
-FLAT = ("factors", "sketch")  # representations whose vectors are written where maps.incremental is vectors
-SKETCH = 256  # numbers per layer
 PROVENANCE = 16 * 1024  # bytes of a LoRA's header, about: layers' names, hashes of pictures, losses
 
 
@@ -132,10 +132,12 @@ def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[st
         loras = {cell: works * sets for cell, sets in study.trained.items()}
         need["LoRAs"] = sum(count * lora_bytes(cell, sides, settings["stored_as"]) for cell, count in loras.items())
         if settings["maps"]["incremental"] == "vectors":
-            kinds = [kind for kind in settings["representations"] if kind in FLAT]
-            numbers = {"factors": lambda cell: rank_of(cell) * sides, "sketch": lambda cell: SKETCH * layers}
+            kinds = [kind for kind in settings["representations"] if find_representation(kind).vectors]
+            side = round(sides / layers / 2)  # of a layer of mean size
             need["matrices of vectors"] = sum(
-                4 * works * settings["sets"]["count"] * numbers[kind](cell) for kind in kinds for cell in study.cells
+                4 * works * settings["sets"]["count"] * layers * vector_length(kind, rank_of(cell), side, side)
+                for kind in kinds
+                for cell in study.cells
             )
     if base.folder:
         # Mean and deviation, plain and mirrored, float32; once in the store and once for the study.

@@ -9,8 +9,8 @@ from egara.io.errors import EgaraError, run
 from egara.io.progress import logger, parser
 from egara.scores.chance import noise_distance
 from egara.scores.distances import NoDirections, cosine_distances
-from egara.weights.geometry import prepare, read_vectors
-from egara.weights.words import in_words
+from egara.weights.geometry import normalise_and_center, read_vectors
+from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int, title: t
                 ax=axes,
             )
         axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
-        axes.set_title(in_words(name))
+        axes.set_title(label_of(name))
         axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
     add_title(figure, *title)
     handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]
@@ -85,10 +85,10 @@ def main(argv: list[str] | None = None) -> None:
         gram, index = read_vectors(path, indexes[name])
         count = len(index)
         try:
-            pairs[name] = sort_pairs(cosine_distances(prepare(gram, options.l2 == "on")), index)
+            pairs[name] = sort_pairs(cosine_distances(normalise_and_center(gram, options.l2 == "on")), index)
         except NoDirections as reason:
             log.warning("%s: no distances, %s", name, reason)
-            without.append(in_words(name))
+            without.append(label_of(name))
     set_theme()
     setting = describe_setting(options.cell, "", options.l2).removeprefix(" · ")
     caption = (

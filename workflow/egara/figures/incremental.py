@@ -10,7 +10,7 @@ from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.scores.distances import cosine_distances
-from egara.weights.geometry import prepare, read_maps, read_vectors
+from egara.weights.geometry import normalise_and_center, read_maps, read_vectors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         return
     alike, inside = agreement(found[:, :shared], exact[:, :shared])
-    distances = cosine_distances(prepare(gram, options.l2 == "on"))
+    distances = cosine_distances(normalise_and_center(gram, options.l2 == "on"))
     left = [kept(points, distances) for points in (found, exact)]
     of = f"{shared} component" + ("s" if shared > 1 else "")
     caption = (

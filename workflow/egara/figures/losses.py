@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.cells import describe_cell
 from egara.figures.style import (
     add_legend,
     add_title,
     author_colours,
-    describe_cell,
     draw_words,
     save,
     set_theme,

@@ -9,6 +9,7 @@ from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.tables.layout import SIGNIFICANT, settings
 from egara.tables.pivot import KEYS, TEXT, reasons, whole
+from egara.vocabulary import AXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,14 +23,7 @@ LEVELS = {
 def labels_of(table: "pd.DataFrame") -> list[str]:
     """Name each row by the settings that differ between rows, L2 aside."""
     columns, _ = settings(table.drop(columns=["l2", "space"]))
-    words = {
-        "init of A": "{} A",
-        "rank = alpha": "rank {}",
-        "rank": "rank {}",
-        "alpha": "alpha {}",
-        "resolution": "{} px",
-        "token": "token {}",
-    }
+    words = {axis.heading: axis.phrase for axis in AXES.values()} | {"rank = alpha": AXES["rank"].phrase}
     parts = [[words.get(name, "{}").format(value) for value in values] for name, values in columns.items()]
     return [" · ".join(row) for row in zip(*parts, strict=True)]
 

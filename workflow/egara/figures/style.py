@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from egara.cells import describe_cell
 from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.weights.words import in_words
+from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -149,19 +150,9 @@ def strip(axes: "Axes") -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def describe_cell(cell: str) -> str:
-    """Name a cell of the training grid in words."""
-    from egara.cells import parse_cell
-
-    parts = parse_cell(cell)
-    same = parts["rank"] == parts["alpha"]
-    rank = f"rank = alpha = {parts['rank']}" if same else f"rank {parts['rank']}, alpha {parts['alpha']}"
-    return f"{parts['init']} A · {rank} · {parts['resolution']} px · token {parts['token']}"
-
-
 def describe_setting(cell: str, representation: str, l2: str) -> str:
     """Name a cell, a representation and L2 in words."""
-    return f"{in_words(representation)} · {describe_cell(cell)} · L2 {l2}"
+    return f"{label_of(representation)} · {describe_cell(cell)} · L2 {l2}"
 
 
 def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str, keywords: Sequence[str]) -> None:

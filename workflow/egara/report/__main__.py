@@ -6,10 +6,11 @@ A table or figure that is not given leaves its section out. Faces appear only wi
 import json
 from pathlib import Path
 
-from egara.cells import KEYS
+from egara.cells import describe_cell
 from egara.io.errors import counted, run
 from egara.io.json import read_json
 from egara.io.progress import logger, parser
+from egara.vocabulary import AXES
 
 # Bytes of figures on the page; what lies beyond is named by its file.
 FIGURE_BUDGET = 5 * 2**20
@@ -24,12 +25,8 @@ def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, st
     """What the run consists of, as pairs of name and value."""
     facts = []
     if (verdict := tables.get("verdict")) is not None:
-        cells = verdict[list(KEYS)].drop_duplicates().to_dict("records")
-        named = [
-            f"rank {c['rank']}, alpha {c['alpha']}, {c['resolution']} px, {c['init']} A, token {c['token']}"
-            for c in cells
-        ]
-        facts.append(("Cells", "; ".join(named)))
+        cells = verdict[list(AXES)].drop_duplicates().to_dict("records")
+        facts.append(("Cells", "; ".join(describe_cell(cell, ", ") for cell in cells)))
         facts.append(("Representations", ", ".join(dict.fromkeys(verdict["representation"]))))
         facts.append(("L2", ", ".join(dict.fromkeys(verdict["l2"]))))
     if base:

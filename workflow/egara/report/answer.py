@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from egara.cells import KEYS
+from egara.cells import describe_cell
 from egara.io.errors import counted
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import fixed, probability
 from egara.tables.verdict import NO, NOTHING, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
-from egara.weights.words import in_words
+from egara.vocabulary import AXES, TEXT_AXES
+from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,19 +56,20 @@ def combine(verdicts: list[str]) -> tuple[str, str]:
 
 
 def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
-    """Questions, and one line a representation, init and token: its answers over all ranks, resolutions and L2."""
+    """Questions, and one line per representation, init and token: its answers over all numbers of the grid and L2."""
     levels = dict(QUESTIONS)
     if "other_kit" in verdict and verdict["other_kit"].notna().any():
         levels["other_kit"] = KITS
     found = []
-    for (representation, init, token), part in verdict.groupby(["representation", "init", "token"], sort=False):
-        name = f"{in_words(representation)}, {init} A"
-        name += f", token {token}" if verdict["token"].nunique() > 1 else ""
-        ranks = sorted({int(rank) for rank in part["rank"]})
-        settings = sorted(set(part["l2"]), reverse=True)
-        detail = f"rank {', '.join(map(str, ranks))}; L2 {', '.join(settings)}"
-        if verdict["resolution"].nunique() > 1:
-            detail += f"; {', '.join(str(int(side)) for side in sorted(set(part['resolution'])))} px"
+    shown = [axis for axis in AXES if axis in ("rank", "init") or verdict[axis].nunique() > 1]
+    if (verdict["alpha"] == verdict["rank"]).all():
+        shown = [axis for axis in shown if axis != "alpha"]
+    for (representation, *_), part in verdict.groupby(["representation", *TEXT_AXES], sort=False):
+        values = {axis: [v if axis in TEXT_AXES else f"{v:g}" for v in sorted(set(part[axis]))] for axis in shown}
+        words = {axis: AXES[axis].phrase.format(", ".join(values[axis])) for axis in shown}
+        name = ", ".join([label_of(representation), *(words[axis] for axis in shown if axis in TEXT_AXES)])
+        settings = f"L2 {', '.join(sorted(set(part['l2']), reverse=True))}"
+        detail = "; ".join([*(words[axis] for axis in shown if axis not in TEXT_AXES), settings])
         found.append(Line(name, detail, [_cell(part, level) for level in levels]))
     return list(levels.values()), found
 
@@ -125,7 +127,7 @@ def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
     loras, authors = int(sets.sum()), run["author"].nunique()
     text = counted(loras, "LoRA")
     if verdict is not None:
-        cells = len(verdict[list(KEYS)].drop_duplicates())
+        cells = len(verdict[list(AXES)].drop_duplicates())
         text += f" in {'one cell' if cells == 1 else f'each of {_number(cells)} cells'} of the training grid"
     works_of = "one work" if len(run) == 1 else f"{len(run)} works"
     text += f", {works_of} by {_number(authors)} author{'s' * (authors != 1)}."
@@ -192,10 +194,10 @@ def _compare(verdict: "pd.DataFrame") -> list[str]:
         return [_capital(_say(row)) for row in verdict.head(1).to_dict("records")]
     plain = published[published["token"] == "none"]
     row = (published if plain.empty else plain).iloc[0].to_dict()
-    setting = f"rank {row['rank']}, {row['resolution']} px, token {row['token']}, L2 {row['l2']}"
+    setting = f"{describe_cell(row, ', ')}, L2 {row['l2']}"
     texts = [f"Seen as published, as flattened factors A and B from independent starts ({setting}), {_say(row)}"]
     same = verdict["representation"] == "delta"
-    for key in (*KEYS, "l2"):
+    for key in (*AXES, "l2"):
         same &= verdict[key] == row[key]
     texts += [
         f"Seen as the update ΔW = BA, in the very same files {_say(other)}"

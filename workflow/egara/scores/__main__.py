@@ -33,12 +33,12 @@ def main(argv: list[str] | None = None) -> None:
     from egara.scores.hypotheses import LEVELS, describe_level, empty_rows, judge_level, score_level, score_variance
     from egara.scores.labels import codes
     from egara.scores.multiple_testing import write_nulls
-    from egara.weights.geometry import prepare, read_maps, read_vectors
+    from egara.weights.geometry import normalise_and_center, read_maps, read_vectors
 
     log = logger("scores")
     cell = parse_cell(options.cell)
     gram, index = read_vectors(options.gram, options.index)
-    spaces = {"full": prepare(gram, options.l2 == "on")}
+    spaces = {"full": normalise_and_center(gram, options.l2 == "on")}
     for name, (points, _) in read_maps(options.maps, index).items():
         spaces[name] = points @ points.T
     authors, works = codes(index["author"]), codes(index["work"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.cells import KEYS, parse_cell
+from egara.cells import parse_cell
 from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
@@ -17,7 +17,8 @@ from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.hypotheses import Level, describe_level, score_hits
 from egara.scores.labels import codes
-from egara.weights.geometry import prepare
+from egara.vocabulary import AXES, SIGNIFICANT
+from egara.weights.geometry import normalise_and_center
 from egara.weights.layer_grams import read_layer_grams
 from egara.weights.layer_names import group_of, place_of
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 LEVELS = ("work", "author_across_works")
 ALL = "all layers"
 COLUMNS = [
-    *KEYS, "representation", "l2", "what", "name", "position", "kind", "level", "metric", "value", "chance", "p", "q",
+    *AXES, "representation", "l2", "what", "name", "position", "kind", "level", "metric", "value", "chance", "p", "q",
     "low", "high", "n", "null_mean", "share",
 ]  # fmt: skip
 
@@ -84,7 +85,7 @@ def _score(gram: np.ndarray, works: np.ndarray, levels: dict[str, Level], l2: bo
     try:
         if l2 and not np.diag(gram).all():
             raise NoDirections
-        distances = cosine_distances(prepare(gram, l2))
+        distances = cosine_distances(normalise_and_center(gram, l2))
     except NoDirections:
         empty = dict.fromkeys(("value", "chance", "p", "low", "high", "null_mean"), math.nan)
         return {name: {"metric": "top1", **empty, "n": 0} for name in levels}
@@ -120,13 +121,13 @@ def main(argv: list[str] | None = None) -> None:
                 watched.update(1)
 
         table = score_layers(watch(), works, levels, options.l2, options.seed)
-    table = table.assign(**{key: cell[key] for key in KEYS}, representation=options.representation)
+    table = table.assign(**{key: cell[key] for key in AXES}, representation=options.representation)
     write_tsv(options.output, table[COLUMNS])
     for level in LEVELS:
         part = table[(table["what"] == "layer") & (table["level"] == level) & (table["l2"] == options.l2[0])]
         tested = int(part["value"].notna().sum())
         without = f"; {len(part) - tested} layers have no score" if tested < len(part) else ""
-        sure = int((part["q"] < 0.05).sum())
+        sure = int((part["q"] < SIGNIFICANT).sum())
         logger("scores").info("%s: %d of %d layers with q below 0.05%s", level, sure, tested, without)
 
 

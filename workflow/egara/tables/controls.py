@@ -18,7 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.cells import KEYS, parse_cell
+from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.scores.distances import NoDirections, cosine_distances
@@ -28,7 +28,8 @@ from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pivot import place
 from egara.tables.writing import write_table
-from egara.weights.geometry import prepare, read_vectors
+from egara.vocabulary import AXES
+from egara.weights.geometry import normalise_and_center, read_vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +52,7 @@ ASKED = {
     "same": [("work", "top1"), ("work", "cosine_intra"), ("work", "cosine_inter")],
 }
 COLUMNS = [
-    *KEYS, "representation", "l2", "control", "level", "metric", "loras", "study", "study_chance", "study_p", "value",
+    *AXES, "representation", "l2", "control", "level", "metric", "loras", "study", "study_chance", "study_p", "value",
     "chance", "p", "outcome",
 ]  # fmt: skip
 
@@ -79,7 +80,7 @@ def score(
 ) -> dict[tuple[str, str], dict]:
     """Return the rows of `egara.scores.hypotheses.score_level` that are asked for, on whole vectors."""
     try:
-        distances = cosine_distances(prepare(gram, l2 == "on"))
+        distances = cosine_distances(normalise_and_center(gram, l2 == "on"))
     except NoDirections as reason:
         rows = {level: {row["metric"]: row for row in empty_rows(level, str(reason))} for level, _ in asked}
         return {(level, metric): rows[level][metric] for level, metric in asked}
@@ -166,7 +167,7 @@ def control_table(
         for key, found in after.items():
             known = before[key]
             rows.append(
-                {key: value for key, value in parse_cell(cell).items() if key in KEYS}
+                {key: value for key, value in parse_cell(cell).items() if key in AXES}
                 | {"representation": representation, "l2": setting, "control": control, "level": key[0]}
                 | {"metric": key[1], "loras": loras}
                 | {"study": known["value"], "study_chance": known["chance"], "study_p": known["p"]}

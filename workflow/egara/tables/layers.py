@@ -10,12 +10,13 @@ from egara.scores.layers import COLUMNS
 from egara.tables.layout import NOTHING, SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pivot import CELL, LEVELS, place
 from egara.tables.writing import write_table
+from egara.vocabulary import TEXT_AXES
 from egara.weights.layer_names import KINDS, place_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TEXT = ["init", "token", "representation", "l2", "what", "name", "position", "kind", "level", "metric"]
+TEXT = [*TEXT_AXES, "representation", "l2", "what", "name", "position", "kind", "level", "metric"]
 ORDER = ["all", "group", "position", "kind", "layer"]
 SHOWN = ("work", "author_across_works")
 BEST = 3

@@ -8,15 +8,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from egara.vocabulary import AXES, SIGNIFICANT
+
 if TYPE_CHECKING:
     import pandas as pd
 
 NOTHING = "–"
-SIGNIFICANT = 0.05
 # Settings of a row, in the order in which people read them, and their heading.
 SETTINGS = {
-    "representation": "weights as", "init": "init of A", "token": "token", "rank": "rank", "alpha": "alpha",
-    "resolution": "resolution", "l2": "L2", "space": "space", "map": "map",
+    "representation": "weights as", **{name: axis.heading for name, axis in AXES.items()},
+    "l2": "L2", "space": "space", "map": "map",
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from egara.seeds import stream
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings, significant
 from egara.tables.pivot import place
 from egara.tables.writing import write_table
-from egara.weights.geometry import prepare, read_vectors
+from egara.weights.geometry import normalise_and_center, read_vectors
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +164,9 @@ def pair_table(
         labels = {**cell, "representation": Path(gram_path).name.removesuffix(".gram.npy")}
         for setting in l2:
             try:
-                found = compare(cosine_distances(prepare(gram, setting == "on")), index, groups, permutations, seed)
+                found = compare(
+                    cosine_distances(normalise_and_center(gram, setting == "on")), index, groups, permutations, seed
+                )
             except NoDirections as reason:
                 logger("tables").warning("%s, L2 %s: no distances, %s", gram_path, setting, reason)
                 rows_of_zeros = compare(np.zeros_like(gram), index, groups, 1, seed)

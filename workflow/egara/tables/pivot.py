@@ -2,23 +2,23 @@
 
 from typing import TYPE_CHECKING
 
-from egara import cells
 from egara.io.tables import read_tsv
+from egara.vocabulary import AXES, PROJECTIONS, SPACES, TEXT_AXES
+from egara.weights.representations import REPRESENTATIONS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CELL = [*cells.KEYS, "representation", "l2"]
+CELL = [*AXES, "representation", "l2"]
 KEYS = [*CELL, "space"]
 KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n", "majority", "note"]
 LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
 ORDER = {
-    "representation": ["factors", "delta", "down", "up", "output", "input", "subspace", "spectrum", "norms", "sketch"],
-    "l2": ["on", "off"], "space": ["ipca", "pca", "full", "umap"], "map": ["ipca", "pca", "umap"],
+    "representation": [*REPRESENTATIONS], "l2": ["on", "off"], "space": [*SPACES], "map": [*PROJECTIONS],
 }  # fmt: skip
 WHOLE_FIRST = {"full": 0, "pca": 1, "ipca": 2}
 PUBLISHED_FIRST = {"ipca": 0, "full": 1, "pca": 2}
-TEXT = ["init", "token", "representation", "l2", "space", "metric", "level", "note"]
+TEXT = [*TEXT_AXES, "representation", "l2", "space", "metric", "level", "note"]
 
 
 def read_scores(paths: list[str]) -> "pd.DataFrame":
@@ -32,8 +32,8 @@ def read_scores(paths: list[str]) -> "pd.DataFrame":
 def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
     """Return KEYS, `noise_n` and `{level}_{metric}`, and that with the other KINDS behind: `_chance`, `_p`, `_note`, …
 
-    Rows keep the order of rank, alpha, resolution, init, token, representation (factors first, as published), L2 (on
-    first) and space (the published one first).
+    Rows keep the order of the grid's axes, representation (factors first, as published), L2 (on first) and space (the
+    published one first).
     """
     import pandas as pd
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.cells import parse_cell
+from egara.cells import describe_cell, parse_cell
 from egara.io.errors import EgaraError, run
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
@@ -16,7 +16,8 @@ from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, 
 from egara.tables.pairs import EVERYONE
 from egara.tables.pivot import CELL, KEYS, TEXT, whole
 from egara.tables.writing import write_table
-from egara.weights.words import in_words
+from egara.vocabulary import TEXT_AXES
+from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,11 +117,8 @@ def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def name_setting(row: dict) -> str:
-    """Name a row's setting in words, without the cell."""
-    weights = in_words(row["representation"])
-    return (
-        f"{weights}, {row['init']} A, rank {row['rank']}, {row['resolution']} px, token {row['token']}, L2 {row['l2']}"
-    )
+    """Name a row's setting in words."""
+    return f"{label_of(row['representation'])}, {describe_cell(row, ', ')}, L2 {row['l2']}"
 
 
 def sentence(row: dict, tests: int) -> str:
@@ -222,7 +220,7 @@ def read_neighbours(path: str) -> "pd.DataFrame":
 def read_pairs(path: str) -> "pd.DataFrame":
     """Read the table that `egara.tables.pairs` writes."""
     columns = [*CELL, "author", "kits", *KIT_COLUMNS]
-    return read_tsv(path, columns, text=["init", "token", "representation", "l2", "author", "kits"])
+    return read_tsv(path, columns, text=[*TEXT_AXES, "representation", "l2", "author", "kits"])
 
 
 def gather_nulls(paths: list[str]) -> Nulls:

@@ -1,1 +1,1 @@
-"""Vectors: LoRA files as points, by the exact Gram matrix of their inner products."""
+"""LoRA files as points: exact Gram matrices of their inner products."""

@@ -17,7 +17,7 @@ from egara.io.tables import read_tsv
 if TYPE_CHECKING:
     import pandas as pd
 
-EQUAL = 1e-14  # of the mean squared length: what float32 weights and float64 sums round
+EQUAL = 1e-14  # of the mean squared norm: rounding errors of float32 weights and float64 sums
 
 
 def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.DataFrame"]:
@@ -25,14 +25,14 @@ def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.D
 
     Raises
     ------
-    EgaraError : a file is missing or no such file, sizes disagree, a value is not finite, or a square is negative.
+    EgaraError : a file is missing or of another kind, sizes disagree, a value is not finite, or a square is negative.
     """
     table = read_tsv(index, ["author", "work", "set"], text=["lora", "author", "work", "set"])
     matrix = read_array(gram)
     if matrix.shape != (len(table), len(table)) or not len(table):
         raise EgaraError(f"{gram}: shape {matrix.shape}, but {index} lists {len(table)} LoRAs; expected n x n")
     if not np.isfinite(matrix).all():
-        raise EgaraError(f"{gram}: holds values that are not finite numbers")
+        raise EgaraError(f"{gram}: contains values that are not finite numbers")
     squares = np.diag(matrix)
     if squares.min() < 0:
         row = table.iloc[int(squares.argmin())]
@@ -47,7 +47,7 @@ def read_vectors(gram: str | Path, index: str | Path) -> tuple[np.ndarray, "pd.D
 
 
 def normalise(gram: np.ndarray) -> np.ndarray:
-    """Give every vector that is not zero length 1: K ← D^-½ K D^-½."""
+    """Scale each vector to unit norm, K ← D^-½ K D^-½; zero vectors stay zero."""
     scales = _inverse_lengths(gram)
     return gram * np.outer(scales, scales)
 
@@ -58,7 +58,7 @@ def _inverse_lengths(gram: np.ndarray) -> np.ndarray:
 
 
 def all_equal(gram: np.ndarray, l2: bool) -> bool:
-    """Tell whether vectors with inner products (n, n) do not differ, after L2 where it is on, but for rounding."""
+    """Tell whether vectors with inner products (n, n) are equal up to rounding, after L2 where it is on."""
     scales = _inverse_lengths(gram) if l2 else np.ones(len(gram))
     squares, means = np.diag(gram) * scales**2, scales * (gram @ scales) / len(gram)
     return bool((squares - 2 * means + means.mean()).max() <= EQUAL * squares.mean())
@@ -70,43 +70,38 @@ def centre(gram: np.ndarray) -> np.ndarray:
     return gram - means[:, None] - means[None, :] + means.mean()
 
 
-def prepare(gram: np.ndarray, l2: bool) -> np.ndarray:
+def normalise_and_center(gram: np.ndarray, l2: bool) -> np.ndarray:
     """Normalise if `l2`, then centre, as the paper does before PCA (Shimoide & Ito §5.2).
 
-    Vectors that do not differ give zeros, not the rounding errors of centring.
+    Equal vectors give zeros, not the rounding errors of centring.
     """
     if all_equal(gram, l2):
         return np.zeros_like(gram)
     return centre(normalise(gram) if l2 else gram)
 
 
-def coordinates(gram: np.ndarray, tolerance: float = 1e-7) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (n, rank) whose inner products are `gram`, and its eigenvalues in descending order.
+def classical_mds(gram: np.ndarray, tolerance: float = 1e-7) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates (n, rank) whose inner products are `gram`, and its eigenvalues in descending order (Torgerson 1952).
 
     Eigenvectors times square roots of eigenvalues; of a centred Gram matrix these are the PCA scores. Eigenvalues
     below `tolerance` times the largest are rounding errors of float32 weights and are left out. In each column the
-    number of largest size is positive, so that a map does not flip between machines.
+    number of largest size is positive, so that a projection does not flip between machines.
     """
+    from sklearn.utils.extmath import svd_flip
+
     values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1], vectors[:, ::-1]
     keep = values > tolerance * max(values[0], 0.0)
-    return turn(vectors[:, keep]) * np.sqrt(values[keep]), values[keep]
-
-
-def turn(columns: np.ndarray) -> np.ndarray:
-    """Flip columns so that the number of largest size in each is positive."""
-    rows = np.abs(columns).argmax(axis=0)
-    signs = np.sign(columns[rows, np.arange(columns.shape[1])])
-    return columns * np.where(signs == 0, 1.0, signs)
+    return svd_flip(vectors[:, keep], None)[0] * np.sqrt(values[keep]), values[keep]
 
 
 def read_maps(pairs: list[str], index: "pd.DataFrame | None" = None) -> dict[str, tuple[np.ndarray, "pd.DataFrame"]]:
-    """Read maps given as `name=file.tsv`: coordinates (n, k) and author, work, set of each row, by name.
+    """Read projections given as `name=file.tsv`: coordinates (n, k) and author, work, set of each row, by name.
 
     Raises
     ------
-    EgaraError : a pair without `=`, a name twice, a file that is no map, or rows that differ from `index` or
-    from the first map.
+    EgaraError : a pair without `=`, a name twice, a file that is not a projection, or rows that differ from `index` or
+    from the first projection.
     """
     maps: dict[str, tuple[np.ndarray, pd.DataFrame]] = {}
     keys = ["author", "work", "set"]
@@ -119,11 +114,11 @@ def read_maps(pairs: list[str], index: "pd.DataFrame | None" = None) -> dict[str
         try:
             points = table[columns].to_numpy(dtype=np.float64)
         except ValueError as error:
-            raise EgaraError(f"{path}: a coordinate is no number; expected numbers in c01, c02, …") from error
+            raise EgaraError(f"{path}: a coordinate is not a number; expected numbers in c01, c02, …") from error
         index = table if index is None else index
         if not table[keys].equals(index[keys].astype(table[keys].dtypes)):
             raise EgaraError(f"{path}: its LoRAs are not those of the index, in the same order")
         if not np.isfinite(points).all():
-            raise EgaraError(f"{path}: holds values that are not finite numbers")
+            raise EgaraError(f"{path}: contains values that are not finite numbers")
         maps[name] = (points, table[keys])
     return maps

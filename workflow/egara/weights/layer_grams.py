@@ -1,10 +1,10 @@
-"""The inner products of every layer of the LoRAs of a cell, kept apart, so that scores of layers read no LoRA again.
+"""One Gram matrix per layer of the LoRAs of a cell, so that scores of layers read no LoRA again.
 
 One file, `.npz`: the Gram matrices, the layers' names, and file, author, work and set of each row.
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,12 @@ from egara.io.arrays import read_arrays
 from egara.io.atomic import replacing
 from egara.io.errors import EgaraError, run
 from egara.io.progress import bar, logger, parser
-from egara.weights.gram import authors_of, gram_of_loras, lora_files, read_layouts
-from egara.weights.representations import LAYERWISE, find, names
+from egara.weights.gram import gram_of_loras
+from egara.weights.inputs import add_loras, add_representation, open_loras
+from egara.weights.representations import REPRESENTATIONS, find
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXTS = ("layers", "loras", "authors", "works", "sets")
 
@@ -28,6 +32,25 @@ class LayerGrams(NamedTuple):
     works: list[str]
     sets: list[str]
 
+    def index(self) -> "pd.DataFrame":
+        """Return lora, author, work and set of each row."""
+        import pandas as pd
+
+        return pd.DataFrame({"lora": self.loras, "author": self.authors, "work": self.works, "set": self.sets})
+
+
+def sum_layers(found: LayerGrams, representation: str) -> np.ndarray:
+    """Gram matrix (n, n) of whole LoRAs from those of their layers in `delta`.
+
+    Raises
+    ------
+    EgaraError : a representation that cannot be computed from them.
+    """
+    derive = find(representation).from_delta
+    if derive is None:
+        raise EgaraError(f"representation {representation}: cannot be computed from the Gram matrices of delta")
+    return sum(derive(layer) for layer in found.grams)
+
 
 def write_layer_grams(path: str | Path, found: LayerGrams) -> None:
     """Write Gram matrices of layers as .npz."""
@@ -41,14 +64,14 @@ def read_layer_grams(path: str | Path) -> LayerGrams:
 
     Raises
     ------
-    EgaraError : no such file, or its parts do not belong together.
+    EgaraError : the file is missing, of another kind, or its parts do not fit each other.
     """
     kind = "Gram matrices of layers"
     arrays = read_arrays(path, kind)
     if missing := [name for name in ("grams", *TEXTS) if name not in arrays]:
         raise EgaraError(f"{path}: not a file of {kind}; {', '.join(missing)} is missing")
     if arrays["grams"].dtype.kind not in "biuf" or not np.isfinite(arrays["grams"]).all():
-        raise EgaraError(f"{path}: holds values that are not finite numbers")
+        raise EgaraError(f"{path}: contains values that are not finite numbers")
     texts = (list(map(str, arrays[name].ravel())) for name in TEXTS)
     found = LayerGrams(arrays["grams"].astype(np.float64, copy=False), *texts)
     count = len(found.works)
@@ -64,26 +87,16 @@ def read_layer_grams(path: str | Path) -> LayerGrams:
 def main(argv: list[str] | None = None) -> None:
     """Read LoRA files and write the Gram matrix of every layer."""
     arguments = parser(__doc__)
-    arguments.add_argument("--folder", required=True, help="folder with {work}/{set}.safetensors")
-    arguments.add_argument("--works", required=True, nargs="+", help="works, in the order of the rows")
-    arguments.add_argument("--sets", required=True, type=int, help="LoRAs a work: 00, 01, …")
-    known = [name for name in names() if not name.endswith(LAYERWISE)]
-    arguments.add_argument(
-        "--representation", required=True, choices=known, metavar="NAME", help=f"one of {', '.join(known)}"
-    )
-    arguments.add_argument("--cache", type=Path, help="folder of inner products that are known already")
+    add_loras(arguments)
+    add_representation(arguments, [*REPRESENTATIONS])
+    arguments.add_argument("--cache", type=Path, help="folder of the cache of Gram matrices")
     arguments.add_argument("--output", required=True, help="Gram matrices to write (.npz)")
     options = arguments.parse_args(argv)
-    if options.sets < 1:
-        arguments.error("--sets must be at least 1")
-    files = lora_files(options.folder, options.works, options.sets)
-    paths = files["lora"].tolist()
-    layouts = read_layouts(paths, one_rank=find(options.representation).one_rank)
-    layers = list(layouts[0].shapes)
-    authors = authors_of(files, layouts)
+    files, layouts = open_loras(options)
+    paths, layers = files["lora"].tolist(), list(layouts[0].shapes)
     with bar(len(layers), "layer") as watched:
         grams = gram_of_loras(paths, options.representation, layouts, watched.update, options.cache, layered=True)
-    found = LayerGrams(grams, layers, paths, authors, files["work"].tolist(), files["set"].tolist())
+    found = LayerGrams(grams, layers, paths, files["author"].tolist(), files["work"].tolist(), files["set"].tolist())
     write_layer_grams(options.output, found)
     logger("weights").info("%s of %d layers, %d LoRAs: %s", options.representation, *grams.shape[:2], options.output)
 

@@ -1,9 +1,9 @@
-"""Where in the network a layer stands, read from its module name as diffusers and transformers write it."""
+"""Where in the network a layer is, read from its module name as diffusers and transformers write it."""
 
 import re
 from typing import NamedTuple
 
-# Columns in which layers are compared, in the order of the data's way.
+# Columns in which layers are compared, in the order of the forward pass.
 KINDS = (
     "self q", "self k", "self v", "self out", "cross q", "cross k", "cross v", "cross out", "feed-forward in",
     "feed-forward out", "projection in", "projection out", "other",
@@ -24,7 +24,7 @@ TEXT = re.compile(r"text_encoder\.(?:text_model\.)?encoder\.layers\.(\d+)\.(.+)"
 
 
 class Place(NamedTuple):
-    """Where a layer stands: position (`down 1`, `up 0.1`, `text 3`), what it does, and a key that sorts positions."""
+    """Where a layer is: position (`down 1`, `up 0.1`, `text 3`), what it does, and a key that sorts positions."""
 
     position: str
     kind: str
@@ -32,7 +32,7 @@ class Place(NamedTuple):
 
 
 def place_of(name: str) -> Place:
-    """Place a layer; a name that says nothing is of kind `other`, at a position that is the name itself."""
+    """Return where a layer is; one of an unknown name is of kind `other`, and its position is the name itself."""
     if found := TEXT.fullmatch(name):
         return Place(f"text {found[1]}", _kind(found[2]), (0, int(found[1])))
     if found := UNET.fullmatch(name):
@@ -53,6 +53,6 @@ def _kind(rest: str) -> str:
 
 
 def group_of(kind: str) -> str:
-    """Return what a kind belongs to: self-attention, cross-attention, feed-forward, projection or other."""
+    """Return the group of a kind: self-attention, cross-attention, feed-forward, projection or other."""
     first = kind.split()[0]
     return {"self": "self-attention", "cross": "cross-attention"}.get(first, first)

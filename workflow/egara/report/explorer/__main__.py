@@ -16,7 +16,7 @@ from egara.io.tables import read_tsv
 from egara.report.explorer.faces import read_sheets
 from egara.report.explorer.points import choose, describe_neighbours, quantise
 from egara.scores.distances import NoDirections, cosine_distances
-from egara.weights.geometry import prepare, read_maps, read_vectors
+from egara.weights.geometry import normalise_and_center, read_maps, read_vectors
 
 MAPS = ["pca", "ipca", "umap"]
 
@@ -52,7 +52,7 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
     if not maps:
         raise EgaraError(f"{folder}: no map there; expected one of {', '.join(f'{name}.tsv' for name in names)}")
     try:
-        distances = cosine_distances(prepare(gram, l2 == "on"))
+        distances = cosine_distances(normalise_and_center(gram, l2 == "on"))
     except NoDirections as reason:
         logger("explorer").warning("%s: no neighbours, %s", folder, reason)
         distances = np.zeros((len(index), 0))
@@ -75,8 +75,9 @@ def main(argv: list[str] | None = None) -> None:
         raise EgaraError(f"{len(options.sets)} tables of sets and {len(options.crops)} folders; expected one each")
     from matplotlib.colors import to_hex
 
-    from egara.figures.style import METHODS, author_colours, describe_cell
-    from egara.weights.words import in_words
+    from egara.cells import describe_cell
+    from egara.figures.style import METHODS, author_colours
+    from egara.weights.representations import label_of
 
     spaces, loras = [], None
     for path in map(Path, options.spaces):
@@ -91,7 +92,7 @@ def main(argv: list[str] | None = None) -> None:
         chosen.setdefault(work, []).append(name)
     words = {
         "cell": {space["cell"]: describe_cell(space["cell"]) for space in spaces},
-        "representation": {space["representation"]: in_words(space["representation"]) for space in spaces},
+        "representation": {space["representation"]: label_of(space["representation"]) for space in spaces},
         "map": METHODS,
     }
     # The figures' colours, so that an author has one colour on the whole page.

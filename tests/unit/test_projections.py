@@ -1,12 +1,12 @@
-"""Maps of LoRAs."""
+"""Projections of LoRAs."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from egara.io.errors import EgaraError
-from egara.projections import batches, exact_pca, incremental_pca, main, umap_coordinates
-from egara.weights.geometry import coordinates, normalise
+from egara.projections import exact_pca, incremental_pca, main, umap_coordinates
+from egara.weights.geometry import classical_mds, normalise
 
 
 def rows(count=20, width=300, seed=0):
@@ -48,10 +48,17 @@ def test_no_more_components_than_there_are():
 
 
 def test_a_short_last_batch_joins_the_one_before():
-    assert batches(330, 66, 50) == [slice(n, n + 66) for n in range(0, 330, 66)]
-    assert batches(150, 66, 50) == [slice(0, 66), slice(66, 150)]
-    assert batches(190, 66, 50) == [slice(0, 66), slice(66, 132), slice(132, 190)]
-    assert batches(30, 66, 50) == [slice(0, 30)]
+    """Batches of scikit-learn's gen_batches, as the published IncrementalPCA needs them."""
+    from sklearn.utils import gen_batches
+
+    for count in range(1, 200):
+        for size in range(1, 70, 3):
+            for least in range(1, size + 1, 5):
+                starts = list(range(0, count, size))
+                if len(starts) > 1 and count - starts[-1] < least:
+                    starts.pop()
+                expected = [slice(*pair) for pair in zip(starts, [*starts[1:], count], strict=True)]
+                assert list(gen_batches(count, size, min_batch_size=least)) == expected
 
 
 @pytest.mark.parametrize("l2", [True, False])
@@ -60,7 +67,7 @@ def test_incremental_pca_needs_the_inner_products_only(l2, tmp_path):
     np.save(tmp_path / "m.npy", vectors)
     on_file, variance, _ = incremental_pca(np.load(tmp_path / "m.npy", mmap_mode="r"), l2, 10, 30)
     gram = vectors.astype(float) @ vectors.astype(float).T
-    on_gram, other, _ = incremental_pca(coordinates(normalise(gram) if l2 else gram, 0.0)[0], False, 10, 30)
+    on_gram, other, _ = incremental_pca(classical_mds(normalise(gram) if l2 else gram, 0.0)[0], False, 10, 30)
     np.testing.assert_allclose(on_file, on_gram, atol=2e-3 * np.abs(on_gram).max())
     np.testing.assert_allclose(variance, other, rtol=1e-3)
 

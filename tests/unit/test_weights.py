@@ -14,11 +14,19 @@ from egara.scores.distances import cosine_distances
 from egara.scores.hypotheses import describe_level, score_level
 from egara.scores.labels import codes
 from egara.weights import products
+from egara.weights import vectors as matrices
 from egara.weights.__main__ import main
-from egara.weights.geometry import all_equal, centre, coordinates, normalise, prepare, read_maps, read_vectors
-from egara.weights.products import gram_of_columns
-from egara.weights.representations import factors
-from egara.weights.updates import delta, delta_by_ranks, delta_by_rows
+from egara.weights.geometry import (
+    all_equal,
+    centre,
+    classical_mds,
+    normalise,
+    normalise_and_center,
+    read_maps,
+    read_vectors,
+)  # fmt: skip
+from egara.weights.products import delta_by_ranks, delta_by_rows, gram_of_columns
+from egara.weights.representations import Layer, delta, factors
 
 SIZES = {"unet.up.to_q": (6, 9), "unet.down.ff": (20, 4)}  # outputs, inputs
 
@@ -51,8 +59,9 @@ def write_study(folder, works=("w1", "w2"), sets=3, rank=2, alpha=6):
 
 def call(folder, representation, out, works=("w1", "w2"), sets=3, matrix=None):
     arguments = ["--folder", str(folder), "--works", *works, "--sets", str(sets), "--representation", representation]
-    arguments += ["--gram", str(out / "k.gram.npy"), "--index", str(out / "k.tsv")]
-    main(arguments + (["--matrix", str(matrix)] if matrix else []))
+    main([*arguments, "--gram", str(out / "k.gram.npy"), "--index", str(out / "k.tsv")])
+    if matrix:
+        matrices.main([*arguments, "--output", str(matrix)])
     return read_vectors(out / "k.gram.npy", out / "k.tsv")
 
 
@@ -90,7 +99,7 @@ def test_both_ways_to_delta_agree_for_mixed_ranks_and_small_blocks(monkeypatch):
     whole = np.stack([(x.scaling * x.lora_B @ x.lora_A).ravel() for x in loras]).astype(float)
     for block in (1, 300, 2000, 10**8):
         monkeypatch.setattr(products, "BLOCK", block)
-        for measure in (delta, delta_by_ranks, delta_by_rows):
+        for measure in (lambda loras: delta(Layer("a", loras)), delta_by_ranks, delta_by_rows):
             np.testing.assert_allclose(measure(loras), whole @ whole.T, rtol=1e-4, atol=1e-3)
 
 
@@ -103,7 +112,7 @@ def test_delta_does_not_see_how_the_update_is_split():
         for m, x in zip(mixers, loras, strict=True)
     ]
     np.testing.assert_allclose(delta_by_ranks(split), delta_by_ranks(loras), rtol=1e-3, atol=1e-2)
-    assert not np.allclose(factors(split), factors(loras), rtol=0.1)
+    assert not np.allclose(factors(Layer("a", split)), factors(Layer("a", loras)), rtol=0.1)
 
 
 def test_blocks_of_columns_add_up_in_float64(monkeypatch):
@@ -117,7 +126,7 @@ def test_blocks_of_columns_add_up_in_float64(monkeypatch):
 def test_few_layers_at_a_time_give_the_same(tmp_path, monkeypatch):
     write_study(tmp_path / "loras")
     whole, _ = call(tmp_path / "loras", "delta", tmp_path)
-    monkeypatch.setattr("egara.weights.gram.HELD", 1)
+    monkeypatch.setattr("egara.weights.gram.FACTOR_BYTES", 1)
     np.testing.assert_allclose(call(tmp_path / "loras", "delta", tmp_path)[0], whole)
 
 
@@ -136,7 +145,7 @@ def test_the_same_files_show_their_work_to_delta_but_not_to_factors(tmp_path):
         gram, index = call(tmp_path / "l", name, tmp_path, works, sets)
         author, work = codes(index["author"]), codes(index["work"])
         level = describe_level("work", author, work, 199, 0)
-        rows = score_level(cosine_distances(prepare(gram, True)), work, level, 0)
+        rows = score_level(cosine_distances(normalise_and_center(gram, True)), work, level, 0)
         top[name] = {row["metric"]: row for row in rows}
     assert top["delta"]["top1"]["value"] > 0.9
     assert top["delta"]["cosine_difference"]["p"] == pytest.approx(1 / 200)
@@ -180,7 +189,7 @@ def test_geometry_equals_geometry_on_vectors():
     np.testing.assert_allclose(normalise(rows @ rows.T), unit @ unit.T)
     middle = rows - rows.mean(axis=0)
     np.testing.assert_allclose(centre(rows @ rows.T), middle @ middle.T, atol=1e-9)
-    points, values = coordinates(middle @ middle.T)
+    points, values = classical_mds(middle @ middle.T)
     np.testing.assert_allclose(points @ points.T, middle @ middle.T, atol=1e-9)
     assert points.shape == (6, 5) and (np.diff(values) <= 0).all()
     np.testing.assert_array_equal(normalise(np.diag([4.0, 0.0])), np.diag([1.0, 0.0]))
@@ -192,7 +201,7 @@ def test_vectors_that_do_not_differ_have_no_geometry_but_rounding():
     near[0, 0] += 0.01
     same, near = same.astype(float), near.astype(float)
     for l2 in (True, False):
-        assert all_equal(same @ same.T, l2) and not prepare(same @ same.T, l2).any()
+        assert all_equal(same @ same.T, l2) and not normalise_and_center(same @ same.T, l2).any()
         assert all_equal(np.zeros((3, 3)), l2)
         assert not all_equal(near @ near.T, l2)
     scaled = np.arange(1.0, 4.0)[:, None] * row.astype(float)
@@ -246,9 +255,6 @@ def test_sketches_are_the_rows_of_the_matrix(tmp_path):
 
 
 def test_a_large_common_part_costs_no_digits():
-    from egara.weights.geometry import centre
-    from egara.weights.products import gram_of_columns
-
     generator = np.random.default_rng(0)
     common = 30 * generator.normal(size=20_000)
     matrix = (generator.normal(size=(40, 20_000)) + common).astype(np.float32)
@@ -257,3 +263,30 @@ def test_a_large_common_part_costs_no_digits():
     assert np.abs(centre(found) - centre(exact)).max() <= 2e-6 * np.abs(centre(exact)).max()
     plain = (matrix @ matrix.T).astype(float)
     assert np.abs(centre(plain) - centre(exact)).max() > 1e-4 * np.abs(centre(exact)).max(), "what it guards against"
+
+
+def test_signs_are_those_of_the_number_of_largest_size():
+    """scikit-learn's svd_flip, on which projections rely, flips columns as published results have them."""
+    from sklearn.utils.extmath import svd_flip
+
+    columns = np.random.default_rng(0).normal(size=(9, 6))
+    columns[:, 3] = 0
+    rows = np.abs(columns).argmax(axis=0)
+    signs = np.sign(columns[rows, np.arange(6)])
+    np.testing.assert_array_equal(svd_flip(columns.copy(), None)[0], columns * signs)
+
+
+@pytest.mark.parametrize("options", [[], ["--layers", "l.npz", "--folder", "l"], ["--folder", "l", "--works", "a"]])
+def test_a_gram_matrix_comes_from_loras_or_from_layers(tmp_path, options, capsys):
+    files = ["--gram", str(tmp_path / "k.npy"), "--index", str(tmp_path / "k.tsv")]
+    with pytest.raises(SystemExit):
+        main([*options, "--representation", "delta", *files])
+    assert "--folder" in capsys.readouterr().err.splitlines()[-1] and not list(tmp_path.iterdir())
+
+
+def test_what_does_not_follow_from_delta_is_refused(tmp_path):
+    from egara.weights.layer_grams import LayerGrams, write_layer_grams
+
+    write_layer_grams(tmp_path / "l.npz", LayerGrams(np.ones((1, 2, 2)), ["x"], *(["a"] * 2,) * 4))
+    with pytest.raises(EgaraError, match="output: cannot be computed from the Gram matrices of delta"):
+        main(["--layers", str(tmp_path / "l.npz"), "--representation", "output", "--gram", "k", "--index", "i"])

@@ -1,15 +1,17 @@
-"""Inner products that are known are not computed again, and what changed is never taken for known."""
+"""Cached inner products are not computed again, and a changed LoRA is never taken for a cached one."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_vectors import random_layers, write_lora, write_study
+from test_weights import random_layers, write_lora, write_study
 
 from egara.io.tensors import open_tensors
 from egara.weights import gram as grams
 from egara.weights import gram_cache as known
-from egara.weights.gram import gram_of_loras, read_layouts
+from egara.weights.gram import gram_of_loras
+from egara.weights.inputs import read_layouts
 from egara.weights.representations import names
 
 SETS = 12
@@ -33,7 +35,7 @@ def files(study, sets=SETS):
 
 
 def gram(study, paths, representation, cache=True):
-    layouts = read_layouts(paths, one_rank=False)
+    layouts = read_layouts(paths, any_rank=True)
     return gram_of_loras(paths, representation, layouts, cache=study / "cache" if cache else None)
 
 
@@ -59,14 +61,14 @@ def test_an_added_lora_adds_a_row(study, representation, monkeypatch):
     found = gram(study, paths, representation)
     assert close(found, whole) and np.array_equal(found, found.T)
     old = [row for row in range(len(paths)) if row != 3]
-    assert np.array_equal(found[np.ix_(old, old)], first), "what was known is kept to the bit"
+    assert np.array_equal(found[np.ix_(old, old)], first), "cached values are kept to the bit"
 
 
 def test_an_added_lora_adds_a_row_to_every_layer(study, monkeypatch):
     paths = files(study)
 
     def layers(cache):
-        layouts = read_layouts(paths, one_rank=False)
+        layouts = read_layouts(paths, any_rank=True)
         return gram_of_loras(paths, "delta", layouts, cache=cache, layered=True)
 
     first = layers(study / "cache")
@@ -77,7 +79,7 @@ def test_an_added_lora_adds_a_row_to_every_layer(study, monkeypatch):
     assert found.shape == (2, len(paths), len(paths)) and close(found, whole)
     assert np.array_equal(found, np.swapaxes(found, 1, 2))
     old = [row for row in range(len(paths)) if row != 3]
-    assert np.array_equal(found[:, np.array(old)[:, None], old], first), "what was known is kept to the bit"
+    assert np.array_equal(found[:, np.array(old)[:, None], old], first), "cached values are kept to the bit"
 
 
 @pytest.mark.parametrize("representation", ["delta", "sketch"])
@@ -86,7 +88,7 @@ def test_fewer_loras_in_another_order_are_not_read_at_all(study, representation,
     first = gram(study, paths, representation)
     rows = [5, 0, 17, 9]
     some = [paths[row] for row in rows]
-    layouts = read_layouts(some, one_rank=False)
+    layouts = read_layouts(some, any_rank=True)
     monkeypatch.setattr(grams, "read_lora", None)
     found = gram_of_loras(some, representation, layouts, cache=study / "cache")
     assert np.array_equal(found, first[np.ix_(rows, rows)])
@@ -110,7 +112,7 @@ def test_only_the_new_row_is_computed(study, monkeypatch):
 
     def counting(name):
         found = real(name)
-        return type(found)(lambda layer, called: sizes.append(len(layer)) or found.gram(layer, called), False, "")
+        return replace(found, gram=lambda layer: sizes.append(len(layer.loras)) or found.gram(layer))
 
     monkeypatch.setattr(grams, "find", counting)
     gram(study, [*paths, new], "delta")
@@ -124,7 +126,7 @@ def test_rows_read_every_file_once_where_the_new_loras_fit(study, held, times, m
     paths += [add(study), add(study, "newer", 6)]
     whole = gram(study, paths, "delta", cache=False)
     read, real = [], grams.read_lora
-    monkeypatch.setattr(grams, "HELD", held)
+    monkeypatch.setattr(grams, "FACTOR_BYTES", held)
     monkeypatch.setattr(grams, "read_lora", lambda path, only: read.append(path) or real(path, only))
     assert close(gram(study, paths, "delta"), whole)
     assert sorted(read) == sorted(times * paths)  # of two layers
