@@ -38,7 +38,9 @@ def main(source: str, output: str) -> None:
         for (author, work, _), (x, y) in zip(loras, read_points(space, pair["map"], len(loras)), strict=True):
             colour, marker = content["colours"]["author"][author], content["markers"]["work"][work]
             axes.plot(x, y, marker, color=colour, markersize=6, markeredgecolor="white", markeredgewidth=0.5)
-        share, chance = (f"{100 * value:.0f} %" for value in (side["same_work"]["dimensions"], content["chance"]["work"]))
+        share, chance = (
+            f"{100 * value:.0f} %" for value in (side["same_work"]["dimensions"], content["chance"]["work"])
+        )
         axes.set_title(f"{HEADS[name]}\nnearest LoRA of the same work: {share} (chance {chance})", fontsize=9)
         axes.set_aspect("equal", "datalim")
         axes.spines[["top", "right"]].set_visible(True)

@@ -4,9 +4,11 @@ import base64
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -19,7 +21,6 @@ from egara.io.errors import EgaraError
 from egara.report.__main__ import main as report
 from egara.report.explorer.__main__ import main
 from egara.report.explorer.faces import SHOWN, SIDE, make_sheet
-from egara.report.explorer.pair import chance, choose_pair, nearest_drawn, share_of_hits
 from egara.report.explorer.points import FEW, choose, quantise
 from egara.scores.distances import cosine_distances
 from egara.scores.neighbours import nearest
@@ -112,34 +113,12 @@ def test_shares_of_the_same_work_are_those_of_scikit_learn(study, content):
     assert content["chance"]["work"] == pytest.approx(2 / 23, abs=1e-5)
 
 
-def test_chance_is_exact_and_points_on_one_spot_are_no_error():
-    assert chance(["a"] * 90 + ["b"] * 240) == pytest.approx(0.602, abs=5e-4)
-    found = nearest_drawn(np.zeros((4, 3)))[:, 0]
-    assert (found != np.arange(4)).all()
-    assert share_of_hits(np.array([[1], [0], [0]]), ["a", "a", "b"]) == pytest.approx(2 / 3)
-    assert share_of_hits(nearest_drawn(np.zeros((1, 2))), ["a"]) == 0
-
-
-def test_the_pair_is_the_updates_best_setting_by_the_rule_that_the_page_states():
-    def space(representation, cell, l2, dimensions, **maps):
-        shares = {"dimensions": dimensions, **maps}
-        return {"representation": representation, "cell": cell, "l2": l2, "maps": maps, "same_work": shares}
-
-    factors = [space("factors", cell, "on", 0.9, pca=0.9, ipca=1.0, umap=0.2) for cell in "abc"]
-    update = [
-        space("delta", "a", "on", 0.8, pca=1.0, umap=1.0),
-        space("delta", "b", "on", 0.9, pca=0.5, umap=0.4),
-        space("delta", "c", "on", 0.9, pca=0.5, umap=0.6),
-        space("delta", "d", "on", 1.0, pca=1.0),  # no factors of this cell
-    ]
-    found = choose_pair([*factors, *update])
-    assert (found["cell"], found["l2"], found["map"]) == ("c", "on", "umap")
-    assert [side["representation"] for side in found["sides"]] == ["factors", "delta"]
-    assert found["sides"][1]["same_work"] == {"dimensions": 0.9, "pca": 0.5, "umap": 0.6}
-    assert choose_pair([*factors, *update[:2]])["map"] == "pca"
-    assert choose_pair(factors) is None and choose_pair(update) is None
-    del factors[2]["same_work"]["dimensions"]  # its LoRAs do not differ
-    assert choose_pair([*factors, *update])["cell"] == "b"
+def test_the_readmes_picture_is_drawn_from_the_explorers_data(study, content, tmp_path):
+    draw = runpy.run_path(str(Path(__file__).parents[2] / "docs/images/draw_maps.py"))["main"]
+    draw(study / "explorer.json", tmp_path / "maps.svg")
+    text = (tmp_path / "maps.svg").read_text(encoding="utf-8")
+    for side in content["pair"]["sides"]:
+        assert f"same work: {100 * side['same_work']['dimensions']:.0f} %" in text, side
 
 
 def test_a_map_of_one_value_and_many_spaces():

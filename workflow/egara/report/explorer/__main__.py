@@ -43,7 +43,7 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
         kept = choose(points.shape[1], spaces, len(points))
         if len(kept) < points.shape[1]:
             shown = (folder, name, len(kept), points.shape[1])
-            logger("explorer").info("%s, %s: %d of %d components, more have no room on the page", *shown)
+            logger("explorer").info("%s, %s: %d of %d components fit on the page", *shown)
         maps[name] = {"components": kept, **quantise(points[:, [number - 1 for number in kept]])}
         same_work[name] = round(share_of_hits(nearest_drawn(points), index["work"]), 5)
         variance = folder / f"{name}.variance.tsv"

@@ -6,7 +6,7 @@ import numpy as np
 
 STEPS = 32767
 NEIGHBOURS = 5
-# Characters of coordinates and neighbours that a page may hold; beyond, only the published components stay.
+# Most characters of coordinates on a page; beyond it, only the published components are kept.
 BUDGET = 4_000_000
 FEW = (1, 2, 3, 4, 5, 6, 41, 42)
 
