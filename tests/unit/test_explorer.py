@@ -227,6 +227,7 @@ def test_a_browser_shows_every_lora_and_who_is_near(study, content, page, browse
         choice = {key: space[key] for key in ("cell", "representation", "l2")}
         shown = seen(browser, page, **choice, map="pca", x=3, y=2, colour="work", lora=f"{work} / {name}")
         assert len(shown.maps["single"]) == len(content["loras"])
+        assert [values for tag, values in shown.tags if tag == "details"] == [{"class": "single", "open": ""}]
         _, expected = neighbours_of(study, space)
         assert shown.lists[-1] == expected[place].tolist()
         assert marked(shown.maps["single"], "focus") == {place}

@@ -211,6 +211,7 @@ function recall() {
   const view = Object.fromEntries(new URLSearchParams(query));
   if (view.colour) choices.colour.value = view.colour === "work" ? "work" : "author";
   state.focus = loras.findIndex((lora) => lora.name === view.lora);
+  if (view.representation) root.querySelector(".single").open = true; // a link to one of all maps
   return view;
 }
 
