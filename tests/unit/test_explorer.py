@@ -4,9 +4,11 @@ import base64
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import quote, urlencode
 
 import numpy as np
@@ -84,7 +86,7 @@ def test_neighbours_are_those_of_the_whole_vectors(study, content):
 def test_labels_have_the_colours_and_methods_the_names_of_the_figures(content):
     from matplotlib.colors import to_rgb
 
-    from egara.figures.style import METHODS, author_colours
+    from egara.figures.style import METHODS, author_colours, work_markers
 
     for place, label in enumerate(("author", "work")):
         colours = author_colours([lora[place] for lora in content["loras"]])
@@ -92,6 +94,31 @@ def test_labels_have_the_colours_and_methods_the_names_of_the_figures(content):
         for name, colour in content["colours"][label].items():
             assert to_rgb(colour) == pytest.approx(colours[name], abs=1 / 255)
     assert content["words"]["map"] == METHODS
+    works = [work for _, work, _ in content["loras"]]
+    assert content["markers"]["work"] == work_markers(works) and len(set(content["markers"]["work"].values())) > 1
+
+
+def test_shares_of_the_same_work_are_those_of_scikit_learn(study, content):
+    from sklearn.neighbors import NearestNeighbors
+
+    works = np.array([work for _, work, _ in content["loras"]])
+    for space in content["spaces"]:
+        place = study / "projections" / space["cell"] / f"{space['representation']}_l2~{space['l2']}"
+        for name in space["maps"]:
+            points = pd.read_csv(place / f"{name}.tsv", sep="\t")[["c01", "c02"]].to_numpy()
+            found = NearestNeighbors(n_neighbors=1).fit(points).kneighbors(return_distance=False)[:, 0]
+            assert space["same_work"][name] == pytest.approx((works[found] == works).mean(), abs=1e-5), name
+        nearest_work = works[neighbours_of(study, space)[1][:, 0]]
+        assert space["same_work"]["dimensions"] == pytest.approx((nearest_work == works).mean(), abs=1e-5)
+    assert content["chance"]["work"] == pytest.approx(2 / 23, abs=1e-5)
+
+
+def test_the_readmes_picture_is_drawn_from_the_explorers_data(study, content, tmp_path):
+    draw = runpy.run_path(str(Path(__file__).parents[2] / "docs/images/draw_maps.py"))["main"]
+    draw(study / "explorer.json", tmp_path / "maps.svg")
+    text = (tmp_path / "maps.svg").read_text(encoding="utf-8")
+    for side in content["pair"]["sides"]:
+        assert f"same work: {100 * side['same_work']['dimensions']:.0f} %" in text, side
 
 
 def test_a_map_of_one_value_and_many_spaces():
@@ -136,21 +163,25 @@ def test_spaces_must_hold_the_same_loras(study, tmp_path):
 
 
 class Shown(HTMLParser):
-    """Points, list items, texts and elements of the page as the browser made it."""
+    """Points of each map, list items below the maps, texts and elements of the page as the browser made it."""
 
     def __init__(self, text):
         super().__init__()
-        self.points, self.items, self.tags, self.text, self.quiet = [], [], [], [], 0
+        self.maps, self.lists, self.tags, self.text, self.quiet = {}, [], [], [], 0
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
         self.tags.append((tag, values))
         self.quiet += tag in ("script", "style")
+        if "data-map" in values:
+            self.points = self.maps.setdefault(values["data-map"], [])
         if "point" in values.get("class", "").split():
             self.points.append(values)
+        if "found" in values.get("class", "").split():
+            self.lists.append([])
         if tag == "li" and "data-lora" in values:
-            self.items.append(int(values["data-lora"]))
+            self.lists[-1].append(int(values["data-lora"]))
 
     def handle_endtag(self, tag):
         self.quiet -= tag in ("script", "style")
@@ -179,6 +210,10 @@ def address(page, **view):
     return f"{page.as_uri()}#explore?{urlencode(view, quote_via=quote)}"
 
 
+def marked(points, kind):
+    return {int(point["data-lora"]) for point in points if kind in point["class"].split()}
+
+
 def seen(browser, page, **view):
     ran = subprocess.run([*browser, "--dump-dom", address(page, **view)], capture_output=True, text=True, timeout=120)
     assert ran.returncode == 0, ran.stderr[-2000:]
@@ -191,18 +226,17 @@ def test_a_browser_shows_every_lora_and_who_is_near(study, content, page, browse
     for space in content["spaces"]:
         choice = {key: space[key] for key in ("cell", "representation", "l2")}
         shown = seen(browser, page, **choice, map="pca", x=3, y=2, colour="work", lora=f"{work} / {name}")
-        assert len(shown.points) == len(content["loras"])
+        assert len(shown.maps["single"]) == len(content["loras"])
+        assert [values for tag, values in shown.tags if tag == "details"] == [{"class": "single", "open": ""}]
         _, expected = neighbours_of(study, space)
-        assert shown.items == expected[place].tolist()
-        focus = [point for point in shown.points if "focus" in point["class"].split()]
-        assert [int(point["data-lora"]) for point in focus] == [place]
-        near = {int(point["data-lora"]) for point in shown.points if "near" in point["class"].split()}
-        assert near == set(expected[place].tolist())
+        assert shown.lists[-1] == expected[place].tolist()
+        assert marked(shown.maps["single"], "focus") == {place}
+        assert marked(shown.maps["single"], "near") == set(expected[place].tolist())
         stored = space["maps"]["pca"]
         across, up = (unpack(stored["data"], "i2").reshape(len(stored["scale"]), -1)[number - 1] for number in (3, 2))
         where = {
             int(point["data-lora"]): [float(v) for v in re.findall(r"-?[\d.]+", point["transform"])]
-            for point in shown.points
+            for point in shown.maps["single"]
         }
         drawn = np.array([where[row] for row in range(len(where))])
         assert np.corrcoef(drawn[:, 0], across)[0, 1] > 0.9999 and np.corrcoef(drawn[:, 1], -up)[0, 1] > 0.9999
@@ -210,8 +244,32 @@ def test_a_browser_shows_every_lora_and_who_is_near(study, content, page, browse
 
 def test_names_are_text_whatever_they_hold(page, browser):
     shown = seen(browser, page)
-    assert HOSTILE in shown.text and not [tag for tag, _ in shown.tags if tag == "b"]
-    assert len(shown.points) == len(WORKS) * 3
+    assert HOSTILE in shown.text
+    assert [tag for tag, _ in shown.tags].count("b") == 1  # the title of the caption
+    assert list(map(len, shown.maps.values())) == [len(WORKS) * 3] * 3
+
+
+def test_a_lora_is_highlighted_in_both_maps_of_the_pair_with_the_neighbours_of_each(study, content, page, browser):
+    place = 4
+    _, work, name = content["loras"][place]
+    shown = seen(browser, page, lora=f"{work} / {name}")
+    for number, side in enumerate(("factors", "delta")):
+        pair = {**content["pair"], "representation": side}
+        expected = neighbours_of(study, pair)[1][place].tolist()
+        assert marked(shown.maps[side], "focus") == {place}, side
+        assert marked(shown.maps[side], "near") == set(expected), side
+        assert shown.lists[number] == expected, side
+    assert shown.maps["factors"] != shown.maps["delta"]
+
+
+def test_without_factors_the_page_opens_with_the_single_map(study, page, browser, tmp_path):
+    spaces = sorted(str(path) for path in study.glob("projections/*/delta*"))
+    main(["--spaces", *spaces, "--vectors", str(study / "spaces"), "--output", str(tmp_path / "e.json")])
+    report(["--corpus", "x", "--explorer", str(tmp_path / "e.json"), "--output", str(tmp_path / "r.html")])
+    assert json.loads((tmp_path / "e.json").read_text())["pair"] is None
+    shown = seen(browser, tmp_path / "r.html")
+    assert {name: len(points) for name, points in shown.maps.items()} == {"single": len(WORKS) * 3}
+    assert "details" not in [tag for tag, _ in shown.tags]
 
 
 def test_the_page_asks_nobody_outside(page):
@@ -227,7 +285,7 @@ def test_a_screenshot_has_coloured_points(page, browser, tmp_path, width):
     folder = os.environ.get("EGARA_TEST_OUTPUT", tmp_path)
     picture = f"{folder}/explorer-{width}.png"
     where = address(page, representation="delta", lora="pen-a / 01")
-    command = [*browser, f"--window-size={width},1100", "--hide-scrollbars", f"--screenshot={picture}", where]
+    command = [*browser, f"--window-size={width},1700", "--hide-scrollbars", f"--screenshot={picture}", where]
     assert subprocess.run(command, capture_output=True, timeout=120).returncode == 0
     pixels = np.array(Image.open(picture).convert("RGB")).astype(int)
     colourful = (pixels.max(axis=2) - pixels.min(axis=2) > 100).sum()

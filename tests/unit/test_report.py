@@ -280,7 +280,7 @@ def test_cells_of_the_study_are_the_facts(study):
 def test_an_author_whom_the_base_has_seen_is_named():
     base = {"provenance": {"trained_on": [{"creator": "Ann"}, {"creator": "Ben"}]}}
     assert "None of them is under study" in report.describe_training(base, {"Cas"})
-    assert "Ben stands under study too" in report.describe_training(base, {"Ben", "Cas"})
+    assert "Ben: also under study" in report.describe_training(base, {"Ben", "Cas"})
     assert report.describe_training({"provenance": None}, {"Ann"}) == ""
 
 

@@ -3,6 +3,8 @@
 Needs everything that it shows. Makes report.html, and what only it reads: config.json and explorer.json.
 """
 
+from egara.report.page import TEMPLATES
+
 
 rule write_config:
     """Keep the checked settings of this run, defaults filled in."""
@@ -75,7 +77,7 @@ rule write_report:
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         groups=["<results>/volumes/groups.tsv"] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
-        parts=[own(f"workflow/egara/report/explorer/explorer.{ending}") for ending in ("css", "html", "js")],
+        templates=[own(f"workflow/egara/report/templates/{name}") for name in TEMPLATES],
     output:
         "<results>/report.html",
     log:

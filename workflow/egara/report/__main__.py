@@ -12,17 +12,17 @@ from egara.io.json import read_json
 from egara.io.progress import logger, parser
 from egara.vocabulary import AXES
 
-# Bytes of figures on the page; what lies beyond is named by its file.
+# Bytes of figures on the page; figures beyond it are named by their files.
 FIGURE_BUDGET = 5 * 2**20
 SECTIONS = {
-    "answer": "Answer", "explore": "The map", "limits": "What this shows, and what not",
+    "answer": "Answer", "explore": "The map", "limits": "What this shows, and what it does not",
     "material": "Works, faces and sets", "run": "What was run",
     "scores": "Scores", "figures": "Figures", "base": "Base model", "sheets": "Faces", "licences": "Licences",
 }  # fmt: skip
 
 
 def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, str]]:
-    """What the run consists of, as pairs of name and value."""
+    """Describe the run in pairs of name and value."""
     facts = []
     if (verdict := tables.get("verdict")) is not None:
         cells = verdict[list(AXES)].drop_duplicates().to_dict("records")
@@ -38,7 +38,7 @@ def list_facts(tables: dict, base: dict, seed: int | None) -> list[tuple[str, st
 
 
 def describe_training(base: dict, studied: set[str]) -> str:
-    """Say whom the base model was trained on, and whether `studied` authors are among them; nothing if it is silent."""
+    """Say on whose drawings the base model was trained, and whether `studied` authors are among them; "" if unknown."""
     provenance = base.get("provenance") or {}
     kits = [kit for kit in provenance.get("trained_on") or [] if isinstance(kit, dict) and "creator" in kit]
     if not kits:
@@ -47,12 +47,12 @@ def describe_training(base: dict, studied: set[str]) -> str:
     amounts = [f"{provenance[key]:,} {key}" for key in ("heads", "pictures", "steps") if key in provenance]
     detail = f" ({', '.join(amounts)})" if amounts else ""
     if both := sorted(studied & set(names)):
-        remark = f"{', '.join(both)} stands under study too: the base has seen what it is asked about."
+        remark = f"{', '.join(both)}: also under study, so the base has seen drawings that it is asked about."
     else:
         remark = "None of them is under study."
     return (
         f"Trained{detail} on drawings by {', '.join(names)}. {remark} The embedded face detector, where used, was "
-        "trained on artists set aside in the same way."
+        "trained on held-out artists, too."
     )
 
 
@@ -61,9 +61,11 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.prog = "python -m egara.report"
     arguments.add_argument("--corpus", required=True, help="name of the corpus")
-    arguments.add_argument("--tables", nargs="*", default=[], help="tables of egara.tables, known by name (.tsv)")
+    arguments.add_argument("--tables", nargs="*", default=[], help="tables of egara.tables, recognised by name (.tsv)")
     arguments.add_argument("--figures", nargs="*", default=[], help="figures of egara.figures, in order (.svg)")
-    arguments.add_argument("--skipped", nargs="*", default=[], help="{stage}/{work}.skipped.tsv, what was left out")
+    arguments.add_argument(
+        "--skipped", nargs="*", default=[], help="tables of what was left out, {stage}/{work}.skipped.tsv"
+    )
     arguments.add_argument("--config", help="checked configuration of the run (.json)")
     arguments.add_argument("--base", help="description of the base model (.json)")
     arguments.add_argument("--samples", help="sample sheet of the base model (.png)")

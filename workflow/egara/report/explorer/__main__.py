@@ -1,6 +1,7 @@
 """Gather all maps of a study in one short file: coordinates, nearest LoRAs and, if asked, strips of faces.
 
-The report puts it on its page, where a person chooses cell, representation, L2 and map, and asks a point who is near.
+The report puts it on its page, where a person chooses cell, representation, L2 and projection, and points at a LoRA to
+see its nearest neighbours.
 """
 
 import json
@@ -14,7 +15,8 @@ from egara.io.errors import EgaraError, run
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.report.explorer.faces import read_sheets
-from egara.report.explorer.points import choose, describe_neighbours, quantise
+from egara.report.explorer.pair import chance, choose_pair, nearest_drawn, share_of_hits
+from egara.report.explorer.points import choose, describe_neighbours, find_nearest, quantise
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.weights.geometry import normalise_and_center, read_maps, read_vectors
 
@@ -33,7 +35,7 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
     """
     representation, _, l2 = folder.name.partition("_l2~")
     gram, index = read_vectors(vectors / f"{representation}.gram.npy", vectors / f"{representation}.tsv")
-    maps = {}
+    maps, same_work = {}, {}
     for name in names:
         path = folder / f"{name}.tsv"
         if not path.is_file():
@@ -42,30 +44,34 @@ def describe_space(folder: Path, vectors: Path, names: list[str], spaces: int) -
         kept = choose(points.shape[1], spaces, len(points))
         if len(kept) < points.shape[1]:
             shown = (folder, name, len(kept), points.shape[1])
-            logger("explorer").info("%s, %s: %d of %d components, more have no room on the page", *shown)
+            logger("explorer").info("%s, %s: %d of %d components fit on the page", *shown)
         maps[name] = {"components": kept, **quantise(points[:, [number - 1 for number in kept]])}
+        same_work[name] = round(share_of_hits(nearest_drawn(points), index["work"]), 5)
         variance = folder / f"{name}.variance.tsv"
         if variance.is_file():
             ratios = read_tsv(variance, ["component", "ratio"])["ratio"].tolist()
             if all(map(math.isfinite, ratios)):
                 maps[name]["ratios"] = [round(ratios[number - 1], 5) for number in kept]
     if not maps:
-        raise EgaraError(f"{folder}: no map there; expected one of {', '.join(f'{name}.tsv' for name in names)}")
+        raise EgaraError(f"{folder}: no map found; expected one of {', '.join(f'{name}.tsv' for name in names)}")
     try:
         distances = cosine_distances(normalise_and_center(gram, l2 == "on"))
     except NoDirections as reason:
         logger("explorer").warning("%s: no neighbours, %s", folder, reason)
         distances = np.zeros((len(index), 0))
+    nearest = find_nearest(distances)
+    if nearest.size:
+        same_work["dimensions"] = round(share_of_hits(nearest, index["work"]), 5)
     found = {"cell": folder.parent.name, "representation": representation, "l2": l2, "maps": maps}
     rows = index[["author", "work", "set"]].to_numpy().tolist()
-    return found | {"neighbours": describe_neighbours(distances)}, rows
+    return found | {"same_work": same_work, "neighbours": describe_neighbours(distances, nearest)}, rows
 
 
 def main(argv: list[str] | None = None) -> None:
     """Read maps, Gram matrices and, if asked, faces, and write the file."""
     arguments = parser(__doc__)
     arguments.add_argument("--spaces", required=True, nargs="+", help="folders <cell>/<representation>_l2~<l2> of maps")
-    arguments.add_argument("--maps", nargs="+", default=MAPS, choices=MAPS, help="maps to show, where they are there")
+    arguments.add_argument("--maps", nargs="+", default=MAPS, choices=MAPS, help="maps to show, where they exist")
     arguments.add_argument("--vectors", required=True, help="folder with <cell>/<representation>.gram.npy and .tsv")
     arguments.add_argument("--sets", nargs="*", default=[], help="tables of sets of the works, to show faces (.tsv)")
     arguments.add_argument("--crops", nargs="*", default=[], help="folders of the works' faces, in the same order")
@@ -76,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     from matplotlib.colors import to_hex
 
     from egara.cells import describe_cell
-    from egara.figures.style import METHODS, author_colours
+    from egara.figures.style import METHODS, author_colours, work_markers
     from egara.weights.representations import label_of
 
     spaces, loras = [], None
@@ -95,13 +101,22 @@ def main(argv: list[str] | None = None) -> None:
         "representation": {space["representation"]: label_of(space["representation"]) for space in spaces},
         "map": METHODS,
     }
-    # The figures' colours, so that an author has one colour on the whole page.
+    # The figures' colours and markers, so that an author or work looks the same on the whole page.
+    labels = {label: [row[place] for row in loras] for place, label in enumerate(("author", "work"))}
     colours = {
-        label: {name: to_hex(colour) for name, colour in author_colours([row[place] for row in loras]).items()}
-        for place, label in enumerate(("author", "work"))
+        label: {name: to_hex(colour) for name, colour in author_colours(names).items()}
+        for label, names in labels.items()
     }
-    faces = read_sheets(options.sets, options.crops, chosen)
-    content = {"loras": loras, "spaces": spaces, "words": words, "colours": colours, "faces": faces}
+    content = {
+        "loras": loras,
+        "spaces": spaces,
+        "pair": choose_pair(spaces),
+        "chance": {label: round(chance(names), 5) for label, names in labels.items()},
+        "words": words,
+        "colours": colours,
+        "markers": {label: work_markers(names) for label, names in labels.items()},
+        "faces": read_sheets(options.sets, options.crops, chosen),
+    }
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     write_text(options.output, text)
     logger("explorer").info(

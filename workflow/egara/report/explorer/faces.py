@@ -1,4 +1,4 @@
-"""Strips of faces: one sheet of thumbnails a work, and for each LoRA where its first faces stand on it."""
+"""Strips of faces: one sheet of thumbnails per work, and the places of each LoRA's first faces on it."""
 
 import base64
 import io
@@ -19,7 +19,9 @@ def make_sheet(sets: "pd.DataFrame", folder: Path, chosen: list[str]) -> dict[st
 
     Returns
     -------
-    sheet, a JPEG as data address; side and columns of the sheet's thumbnails; strips, numbers of thumbnails by set.
+    sheet : JPEG as data URI.
+    side, columns : of the sheet's thumbnails, pixels and number per row.
+    strips : numbers of thumbnails by set.
     """
     from PIL import Image
 

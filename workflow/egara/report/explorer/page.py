@@ -1,23 +1,29 @@
-"""The explorer as parts of a page: style, markup, script, and its data, safe inside an element that runs nothing."""
+"""The explorer's data, ready for the page: safe inside an element that runs nothing."""
 
+import json
 from pathlib import Path
 
 from egara.io.errors import EgaraError
 
-FOLDER = Path(__file__).parent
-PARTS = {"style": "explorer.css", "markup": "explorer.html", "script": "explorer.js"}
 
+def read_explorer(path: str | Path) -> dict[str, object]:
+    """Read the file that `egara.report.explorer` writes.
 
-def read_explorer(path: str | Path) -> dict[str, str]:
-    """Return style, markup, script and the data of the file at `path`, in which no `<` is left that could end them.
+    Returns
+    -------
+    data : its text as `Markup`, in which no `<` is left that could end its element.
+    content : the same as a dictionary.
 
     Raises
     ------
-    EgaraError : no such file.
+    EgaraError : no such file, or something else inside.
     """
+    from markupsafe import Markup
+
     try:
         data = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = json.loads(data)
+        content["spaces"], content["loras"], content["words"]  # noqa: B018
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise EgaraError(f"{path}: cannot be read ({error}); expected what egara.report.explorer writes") from error
-    parts = {name: (FOLDER / file).read_text(encoding="utf-8") for name, file in PARTS.items()}
-    return parts | {"data": data.replace("<", "\\u003c")}
+    return {"data": Markup(data.replace("<", "\\u003c")), "content": content}
