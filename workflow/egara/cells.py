@@ -45,6 +45,14 @@ def parse_cell(text: str) -> dict[str, int | float | str]:
     return cell
 
 
+def describe_cell(cell: str) -> str:
+    """Name a cell of the training grid in words."""
+    parts = parse_cell(cell)
+    same = parts["rank"] == parts["alpha"]
+    rank = f"rank = alpha = {parts['rank']}" if same else f"rank {parts['rank']}, alpha {parts['alpha']}"
+    return f"{parts['init']} A · {rank} · {parts['resolution']} px · token {parts['token']}"
+
+
 def list_cells(grid: dict) -> list[str]:
     """Return the names of all cells of a grid, in a fixed order."""
     ranks = grid["rank"]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.cells import describe_cell
 from egara.figures.strengths import draw_strengths
-from egara.figures.style import describe_cell, save, set_theme, undrawable
+from egara.figures.style import save, set_theme, undrawable
 from egara.io.errors import EgaraError, counted, run
 from egara.io.files import read_tsv
 from egara.io.progress import bar, logger, parser

@@ -74,7 +74,9 @@ def main(argv: list[str] | None = None) -> None:
         raise EgaraError(f"{len(options.sets)} tables of sets and {len(options.crops)} folders; expected one each")
     from matplotlib.colors import to_hex
 
-    from egara.figures.style import METHODS, author_colours, describe_cell
+    from egara.cells import describe_cell
+    from egara.figures.style import author_colours
+    from egara.vocabulary import PROJECTIONS
     from egara.weights.words import in_words
 
     spaces, loras = [], None
@@ -91,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     words = {
         "cell": {space["cell"]: describe_cell(space["cell"]) for space in spaces},
         "representation": {space["representation"]: in_words(space["representation"]) for space in spaces},
-        "map": METHODS,
+        "map": PROJECTIONS,
     }
     # The figures' colours, so that an author has one colour on the whole page.
     colours = {
