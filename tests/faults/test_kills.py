@@ -18,7 +18,7 @@ STAGES = (
     "egara.loras.encoding.captions", "egara.loras", "egara.loras.training.losses", "egara.weights",
     "egara.weights.layer_grams",
     "egara.projections", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
-    "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.report.explorer", "egara.report",
+    "egara.tables.grid", "egara.tables.verdict", "egara.figures", "egara.report.explorer", "egara.report",
 )  # fmt: skip
 TIMES = 4  # kills a stage at most; a job may end before its kill
 

@@ -15,9 +15,7 @@ from test_report import Page
 from egara import clusters
 from egara import projections as maps
 from egara.feasibility import least_p, plan_study
-from egara.figures import clusters as draw_clusters
-from egara.figures import components, distances, incremental, overview
-from egara.figures import layers as draw_layers
+from egara.figures import __main__ as figures
 from egara.report import __main__ as report
 from egara.report.explorer import __main__ as explorer
 from egara.scores import __main__ as scores
@@ -138,7 +136,7 @@ def compare(case, root, plan):
     pairs = {}
     for name in ["ipca", "pca", *(["umap"] if plan.umap else [])]:
         path = root / "projections" / place / f"{name}.tsv"
-        variance = [] if name == "umap" else ["--variance", str(path.with_suffix(".variance.tsv"))]
+        variance = ["--variance", str(path.with_suffix(".variance.tsv"))]
         maps.main([*files, "--map", name, "--l2", case.l2, "--seed", "0", "--output", str(path), *variance])
         pairs[name] = f"{name}={path}"
     linear = [pairs["ipca"], pairs["pca"]]
@@ -161,38 +159,21 @@ def compare(case, root, plan):
     table(controls, *files, "--study", CELL, "--l2", case.l2, *some)
     table(verdict, "--neighbours", f"{root}/tables/neighbours.tsv", "--nulls", nulls)
 
-    def figure(kind, name, *arguments):
-        kind.main([*arguments, "--output", f"{root}/figures/{name}.svg"])
+    def figure(name, *arguments):
+        figures.main([name, *arguments, "--output", f"{root}/figures/{name}.svg"])
 
+    projected = {}
     for name in ("ipca", "pca"):
         path = root / "projections" / place / name
-        figure(
-            components, name, "--map", f"{path}.tsv", "--variance", f"{path}.variance.tsv", *setting, "--method", name
-        )
-    variances = [f"{root}/projections/{place}/{name}.variance.tsv" for name in ("ipca", "pca")]
-    both = [
-        "--ipca",
-        f"{root}/projections/{place}/ipca.tsv",
-        "--pca",
-        f"{root}/projections/{place}/pca.tsv",
-        "--variance",
-        *variances,
-    ]
-    figure(incremental, "incremental", *files, *both, *setting)
-    named = [f"delta={path}" for path in files[1::2]]
-    figure(distances, "distances", "--gram", named[0], "--index", named[1], "--cell", CELL, "--l2", case.l2)
-    figure(overview, "overview", "--neighbours", f"{root}/tables/neighbours.tsv")
-    figure(draw_layers, "layers", "--layers", f"{root}/layers.tsv", *setting)
+        projected[name] = [f"--{name}", f"{path}.tsv", f"--{name}-variance", f"{path}.variance.tsv"]
+        figure(name, *projected[name], *setting)
+    figure("incremental", *files, *projected["ipca"], *projected["pca"], *setting)
+    figure("distances", *files, "--cell", CELL, "--l2", case.l2)
+    figure("overview", "--neighbours", f"{root}/tables/neighbours.tsv")
+    figure("layers", "--layers", f"{root}/layers.tsv", *setting)
     if plan.umap:
-        figure(
-            draw_clusters,
-            "umap",
-            "--map",
-            f"{root}/projections/{place}/umap.tsv",
-            "--clusters",
-            str(clustered),
-            *setting,
-        )
+        points = f"{root}/projections/{place}/umap.tsv"
+        figure("umap", "--umap", points, "--clusters", str(clustered), *setting)
     explorer.main(
         ["--spaces", str(root / "projections" / place), "--vectors", str(root / "spaces")]
         + ["--output", str(root / "explorer.json")]

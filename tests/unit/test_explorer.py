@@ -86,14 +86,15 @@ def test_neighbours_are_those_of_the_whole_vectors(study, content):
 def test_labels_have_the_colours_and_methods_the_names_of_the_figures(content):
     from matplotlib.colors import to_rgb
 
-    from egara.figures.style import METHODS, author_colours, work_markers
+    from egara.figures.style import author_colours, work_markers
+    from egara.vocabulary import PROJECTIONS
 
     for place, label in enumerate(("author", "work")):
         colours = author_colours([lora[place] for lora in content["loras"]])
         assert list(content["colours"][label]) == list(colours)
         for name, colour in content["colours"][label].items():
             assert to_rgb(colour) == pytest.approx(colours[name], abs=1 / 255)
-    assert content["words"]["map"] == METHODS
+    assert content["words"]["map"] == PROJECTIONS
     works = [work for _, work, _ in content["loras"]]
     assert content["markers"]["work"] == work_markers(works) and len(set(content["markers"]["work"].values())) > 1
 

@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from small_study import INDEPENDENT, WORKS, build
 
-from egara.figures import clusters, components, distances, overview, style
+from egara.figures import __main__ as figures
+from egara.figures import clusters, components, distances, style
+from egara.figures.registry import load_figures
 from egara.io.errors import EgaraError
 from egara.report.images import read_figure
 from egara.tables import neighbours
+from egara.vocabulary import MARKERS
 
-SETTING = ["--cell", INDEPENDENT, "--representation", "delta", "--l2", "on"]
+SPACE = ["--cell", INDEPENDENT, "--representation", "delta", "--l2", "on"]
 
 
 @pytest.fixture(scope="module")
@@ -27,30 +30,39 @@ def place(study, folder, name="delta"):
     return study / folder / INDEPENDENT / f"{name}_l2~on"
 
 
-def draw_components(study, *output):
-    maps = place(study, "projections")
-    components.main(
-        ["--map", str(maps / "pca.tsv"), "--variance", str(maps / "pca.variance.tsv"), "--method", "pca", *SETTING]
-        + ["--output", *map(str, output)]
-    )
+def plot_pca(study, *output):
+    points = place(study, "projections") / "pca.tsv"
+    files = ["--pca", str(points), "--pca-variance", str(points.with_suffix(".variance.tsv"))]
+    figures.main(["pca", *files, *SPACE, "--output", *map(str, output)])
 
 
-def draw_clusters(study, output):
-    maps, found = place(study, "projections") / "pca.tsv", place(study, "clusters") / "hdbscan.tsv"
-    clusters.main(["--map", str(maps), "--clusters", str(found), "--name", "pca", *SETTING, "--output", str(output)])
+def plot_umap(study, output, found=None):
+    """With the coordinates and the clusters of exact PCA under UMAP's name: both are two columns or more."""
+    table = pd.read_csv(found or place(study, "clusters") / "hdbscan.tsv", sep="\t", dtype=str)
+    renamed = output.with_suffix(".clusters.tsv")
+    table[table["map"] == "pca"].assign(map="umap").to_csv(renamed, sep="\t", index=False)
+    files = ["--umap", str(place(study, "projections") / "pca.tsv"), "--clusters", str(renamed)]
+    figures.main(["umap", *files, *SPACE, "--output", str(output)])
 
 
-def draw_distances(study, output):
-    files = {name: study / "spaces" / INDEPENDENT / f"{name}.gram.npy" for name in ("factors", "delta")}
-    grams = [f"{name}={path}" for name, path in files.items()]
-    indexes = [pair.replace(".gram.npy", ".tsv") for pair in grams]
-    distances.main(
-        ["--gram", *grams, "--index", *indexes, "--cell", INDEPENDENT, "--l2", "on", "--output", str(output)]
-    )
+def plot_incremental(study, output):
+    folder = place(study, "projections", "factors")
+    files = [word for name in ("ipca", "pca") for word in (f"--{name}", str(folder / f"{name}.tsv"))]
+    files += [word for name in ("ipca", "pca") for word in (f"--{name}-variance", str(folder / f"{name}.variance.tsv"))]
+    gram = study / "spaces" / INDEPENDENT / "factors.gram.npy"
+    files += ["--gram", str(gram), "--index", str(gram).replace(".gram.npy", ".tsv")]
+    scope = ["--cell", INDEPENDENT, "--representation", "factors", "--l2", "on"]
+    figures.main(["incremental", *files, *scope, "--output", str(output)])
 
 
-def draw_overview(study, output):
-    overview.main(["--neighbours", str(study / "neighbours.tsv"), "--output", str(output)])
+def plot_distances(study, output):
+    grams = [str(study / "spaces" / INDEPENDENT / f"{name}.gram.npy") for name in ("factors", "delta")]
+    files = ["--gram", *grams, "--index", *(path.replace(".gram.npy", ".tsv") for path in grams)]
+    figures.main(["distances", *files, "--cell", INDEPENDENT, "--l2", "on", "off", "--output", str(output)])
+
+
+def plot_overview(study, output):
+    figures.main(["overview", "--neighbours", str(study / "neighbours.tsv"), "--output", str(output)])
 
 
 def texts(path):
@@ -73,20 +85,21 @@ def test_incremental_components_are_compared_with_exact_ones():
     assert alike == pytest.approx(np.zeros(6), abs=1e-9) and inside == pytest.approx([0, 0, 0, 1, 1, 1], abs=1e-9)
 
 
-@pytest.mark.parametrize("draw", [draw_components, draw_clusters, draw_distances, draw_overview])
-def test_a_second_run_gives_the_same_file(study, tmp_path, draw):
+@pytest.mark.parametrize("plot", [plot_pca, plot_umap, plot_incremental, plot_distances, plot_overview])
+def test_a_second_run_gives_the_same_file(study, tmp_path, plot):
     first, second = tmp_path / "a.svg", tmp_path / "b.svg"
-    draw(study, first)
-    draw(study, second)
+    plot(study, first)
+    plot(study, second)
     assert first.read_bytes() == second.read_bytes()
     shown = read_figure(first)
-    assert shown.kind == draw.__name__.removeprefix("draw_")
-    assert len(shown.caption) > 40 and shown.title and shown.width > 300
+    assert shown.kind == plot.__name__.removeprefix("plot_")
+    assert len(shown.caption) > 40
+    assert shown.title and shown.width > 300
     assert not any(f"{word}>" in first.read_text() for word in ("dc:date", "dc:creator"))
 
 
 def test_components_say_which_they_are_and_how_much_they_hold(study, tmp_path):
-    draw_components(study, tmp_path / "a.svg", tmp_path / "a.png")
+    plot_pca(study, tmp_path / "a.svg", tmp_path / "a.png")
     ratios = pd.read_csv(place(study, "projections") / "pca.variance.tsv", sep="\t")["ratio"]
     shown = texts(tmp_path / "a.svg")
     assert "Components 1 and 2" in shown
@@ -129,16 +142,34 @@ def test_outline_holds_its_points_even_if_there_is_only_one():
             assert (sides(point) == sides(corners.mean(axis=0))).all()
 
 
-def test_clusters_of_another_map_are_refused(study, tmp_path):
-    table = pd.read_csv(place(study, "clusters") / "hdbscan.tsv", sep="\t")
+def test_clusters_of_another_projection_are_refused(study, tmp_path):
+    table = pd.read_csv(place(study, "clusters") / "hdbscan.tsv", sep="\t", dtype=str)
     table.iloc[::-1].to_csv(tmp_path / "h.tsv", sep="\t", index=False)
-    maps = place(study, "projections") / "pca.tsv"
-    with pytest.raises(EgaraError, match="are not the map's LoRAs"):
-        clusters.main(
-            ["--map", str(maps), "--clusters", str(tmp_path / "h.tsv"), "--name", "pca", *SETTING]
-            + ["--output", str(tmp_path / "a.svg")]
-        )
+    with pytest.raises(EgaraError, match="are not the projection's LoRAs"):
+        plot_umap(study, tmp_path / "a.svg", tmp_path / "h.tsv")
     assert not (tmp_path / "a.svg").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["pca", "--pca", "a.tsv", *SPACE], "figure pca: --pca-variance is missing; expected --pca --pca-variance"),
+        (["losses", "--losses", "a.tsv", "--gram", "g.npy", "--cell", "x"], "figure losses: --gram is not read"),
+        (["losses", "--losses", "a.tsv", "b.tsv", "--cell", "x"], "figure losses: 2 files for --losses; expected one"),
+        (["umap", "--umap", "a.tsv", "--clusters", "b.tsv"], "one per space; expected --cell, --representation, --l2"),
+    ],
+)
+def test_files_that_a_figure_does_not_read_are_one_line(tmp_path, given, said):
+    with pytest.raises(EgaraError, match=said):
+        figures.main([*given, "--output", str(tmp_path / "a.svg")])
+
+
+def test_every_figure_says_what_to_look_for_and_has_its_own_place():
+    registered = load_figures()
+    assert {"overview", "layers", "distances", "ipca", "pca", "incremental", "umap", "losses"} <= set(registered)
+    assert len({entry.order for entry in registered.values()}) == len(registered)
+    for entry in registered.values():
+        assert len(entry.remark.split()) > 8, entry.name
 
 
 def test_pairs_are_sorted_by_what_they_share():
@@ -150,7 +181,7 @@ def test_pairs_are_sorted_by_what_they_share():
 
 
 def test_overview_shows_chance_and_marks_what_is_not_sure(study, tmp_path):
-    draw_overview(study, tmp_path / "a.svg")
+    plot_overview(study, tmp_path / "a.svg")
     shown = texts(tmp_path / "a.svg")
     assert {"Work", "Author, other works only", "Author, all neighbours", "chance", "factors", "delta"} <= set(shown)
 
@@ -161,9 +192,9 @@ def test_names_that_no_font_has_are_noticed():
     assert style.undrawable(["a\U000f0000b"]) == "\U000f0000"
 
 
-def test_a_form_that_nobody_knows_writes_nothing(study, tmp_path):
+def test_an_unknown_format_writes_nothing(study, tmp_path):
     with pytest.raises(EgaraError, match="expected .svg or .png"):
-        draw_components(study, tmp_path / "a.svg", tmp_path / "a.pdf")
+        plot_pca(study, tmp_path / "a.svg", tmp_path / "a.pdf")
     assert not list(tmp_path.iterdir())
 
 
@@ -178,7 +209,7 @@ def test_every_point_has_the_colour_of_its_author_and_the_marker_of_its_work():
     from matplotlib.figure import Figure
     from matplotlib.markers import MarkerStyle
 
-    works = [f"w{place}" for place in range(len(style.MARKERS))]
+    works = [f"w{place}" for place in range(len(MARKERS))]
     index = pd.DataFrame({"work": np.repeat(works, 3), "author": np.repeat(["a", "b"], 18)})
     points = np.random.default_rng(0).normal(size=(len(index), 2))
     hollow = np.arange(len(index)) % 3 == 2

@@ -6,6 +6,7 @@ import pytest
 from sd15 import sd15_unet_config
 from small_study import INDEPENDENT, WORKS, train
 
+from egara.figures import __main__ as figures
 from egara.figures import layers as figure
 from egara.io.errors import EgaraError
 from egara.loras.files import read_layout
@@ -166,10 +167,10 @@ def test_command_table_and_figure(tmp_path):
         "--l2",
         "on",
     ]
-    figure.main([*drawn, "--output", str(tmp_path / "a.svg")])
-    figure.main([*drawn, "--output", str(tmp_path / "b.svg")])
+    figures.main(["layers", *drawn, "--output", str(tmp_path / "a.svg")])
+    figures.main(["layers", *drawn, "--output", str(tmp_path / "b.svg")])
     svg = (tmp_path / "a.svg").read_text()
-    assert svg == (tmp_path / "b.svg").read_text() and "Top-1 minus chance" in svg and "work (chance" in svg
+    assert svg == (tmp_path / "b.svg").read_text() and "Top-1 minus chance" in svg and "Work (chance" in svg
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 
+from egara.figures import __main__ as figures
 from egara.figures import losses as figure
+from egara.figures.style import set_theme
 from egara.io.errors import EgaraError
 from egara.loras.training import losses
 from egara.report.images import read_figure
@@ -47,7 +49,7 @@ def gather(folder, output, sets=2):
 
 
 def draw(table, *outputs):
-    figure.main(["--losses", str(table), "--cell", CELL, "--output", *map(str, outputs)])
+    figures.main(["losses", "--losses", str(table), "--cell", CELL, "--output", *map(str, outputs)])
 
 
 def test_every_loss_of_every_lora_stands_in_the_table(tmp_path):
@@ -154,7 +156,7 @@ def test_the_figure_names_works_and_says_how_it_is_smoothed(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     shown = read_figure(tmp_path / "a.svg")
     assert "6 LoRAs of 3 works by 2 authors" in shown.caption
-    assert "mean of 12 steps in a row, windows do not overlap" in shown.caption
+    assert "mean of 12 steps in a row; windows do not overlap" in shown.caption
     text = (tmp_path / "a.svg").read_text(encoding="utf-8")
     assert all(f">{name}<" in text for name in ("007", "pen-a", "pen-b", "横槍 メンゴ", "median of a work"))
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
@@ -163,13 +165,13 @@ def test_the_figure_names_works_and_says_how_it_is_smoothed(tmp_path):
 def test_a_lora_that_leaves_the_others_does_not_flatten_them():
     from matplotlib import pyplot
 
-    figure.set_theme()
+    set_theme()
     tables = [long_table(100, 1, lambda ends: 1 + 0 * ends).assign(set=f"{number:02d}") for number in range(4)]
     calm, _ = figure.average_windows(pd.concat(tables))
     tables[3] = tables[3].assign(loss=tables[3]["loss"] * np.linspace(1, 500, 100))
     wild, _ = figure.average_windows(pd.concat(tables))
     for means, scale in ((calm, "linear"), (wild, "log")):
-        drawn = figure.draw_losses(means, ("a", "b"))
+        drawn = figure.plot_losses(means)
         assert drawn.axes[0].get_yscale() == scale
         pyplot.close(drawn)
 
@@ -187,5 +189,5 @@ def test_a_cell_without_losses_has_a_figure_that_says_so(tmp_path):
         make_lora(tmp_path / "loras" / work / "00.safetensors", author, work, "00", None)
     gather(tmp_path / "loras", tmp_path / "losses.tsv", sets=1)
     draw(tmp_path / "losses.tsv", tmp_path / "a.svg")
-    assert "carry no losses" in (tmp_path / "a.svg").read_text()
+    assert "hold no losses" in (tmp_path / "a.svg").read_text()
     assert "another trainer" in read_figure(tmp_path / "a.svg").caption

@@ -99,7 +99,7 @@ def test_controls_train_their_own_few_and_nothing_else(changed):
     changed.change("machine:", "controls: {kinds: [token, disjoint, same], sets: 2}\nmachine:")
     jobs = changed.planned()
     assert jobs["train_controls"] == jobs["draw_control_sets"] == jobs["encode_control_faces"] == 3 * 4
-    assert not {"train_loras", "draw_sets", "encode_faces", "map_exactly", "score", "tabulate_grid"} & set(jobs)
+    assert not {"train_loras", "draw_sets", "encode_faces", "project", "score", "tabulate_grid"} & set(jobs)
     changed.change("disjoint, same], sets: 2", "same], sets: 2")
     changed.snakemake("results/tiny/tables/controls.tsv")
     table = pd.read_csv(changed.folder / "results/tiny/tables/controls.tsv", sep="\t")
@@ -123,38 +123,37 @@ def test_a_new_resolution_encodes_and_trains_its_own_cell(changed):
 def test_l2_and_representation_train_nothing(changed):
     changed.change("l2: [true]", "l2: [true, false]")
     jobs = changed.planned()
-    assert jobs["map_exactly"] == 2
+    assert jobs["project"] == 5  # IncrementalPCA of the factors; PCA and UMAP of both
     assert not {"train_loras", "compute_gram", "compute_layer_grams"} & set(jobs)
     changed.change("l2: [true, false]", "l2: [true]\nrepresentations: [delta]")
     jobs = changed.planned()
-    assert set(jobs) and not {"train_loras", "compute_gram", "compute_layer_grams", "map_exactly", "score"} & set(jobs)
+    assert set(jobs) and not {"train_loras", "compute_gram", "compute_layer_grams", "project", "score"} & set(jobs)
 
 
 def test_more_permutations_only_score_again(changed):
     changed.change("permutations: 19", "permutations: 29")
     jobs = changed.planned()
     assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
-    drawn = {"draw_components", "draw_clusters", "draw_distances"}
-    assert not {"compute_gram", "compute_layer_grams", "map_exactly", "cluster_maps"} & set(jobs)
-    assert not drawn & set(jobs)
+    assert not {"compute_gram", "compute_layer_grams", "project", "cluster_maps"} & set(jobs)
+    assert jobs["plot"] == 2  # of layers, and the overview
 
 
 def test_incremental_pca_reads_the_vectors_where_asked(changed):
     changed.change("neighbours: 3", "neighbours: 3, incremental: vectors")
     jobs = changed.planned(f"results/tiny/projections/{CELL}/factors_l2~on/ipca.tsv")
-    assert jobs == {"flatten_loras": 1, "map_incrementally": 1}
+    assert jobs == {"flatten_loras": 1, "project": 1}
 
 
 def test_layers_are_scored_from_loras_that_are_there(changed):
     results = changed.folder / "results" / "tiny"
     table = pd.read_csv(results / "tables" / "layers.tsv", sep="\t")
     assert set(table["representation"]) == {"delta"} and table["chance"].notna().any()
-    assert (results / "figures" / CELL / "layers_delta_l2~on.svg").is_file()
+    assert (results / "figures" / CELL / "delta_l2~on" / "layers.svg").is_file()
     assert "Where in the network" in (results / "report.html").read_text()
     changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
     jobs = changed.planned()
-    assert jobs["compute_layer_grams"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["draw_layers"]
-    assert not {"train_loras", "encode_faces", "draw_sets", "compute_gram", "map_exactly"} & set(jobs)
+    assert jobs["compute_layer_grams"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["plot"]
+    assert not {"train_loras", "encode_faces", "draw_sets", "compute_gram", "project"} & set(jobs)
 
 
 def test_changed_logic_reruns_its_stage_and_what_follows(changed):
@@ -162,7 +161,7 @@ def test_changed_logic_reruns_its_stage_and_what_follows(changed):
     path.write_text(path.read_text() + "\nADDED = 1\n")
     jobs = changed.planned()
     assert jobs["score"] == 2
-    assert not {"train_loras", "map_exactly", "detect_faces"} & set(jobs)
+    assert not {"train_loras", "project", "detect_faces"} & set(jobs)
 
 
 def test_another_machine_trains_nothing_anew(changed):
@@ -248,10 +247,10 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
     ):
         assert said.count(f"egara: {line}") == 1, said
     jobs = changed.planned()
-    assert jobs["cluster_maps"] == jobs["map_exactly"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
-    assert not {"map_neighbourhoods", "draw_clusters"} & set(jobs)
+    assert jobs["cluster_maps"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
+    assert jobs["project"] == 3  # no UMAP
     (changed.folder / "config/few.csv").write_text("author\twork\tvolumes\nAda\tA-1\tvolumes/A-1\n")
     assert "egara: one LoRA per cell: there is nothing to compare" in changed.snakemake("-n")
     jobs = changed.planned()
-    assert jobs["train_loras"] == jobs["draw_losses"] == jobs["tabulate_works"] == jobs["write_report"] == 1
-    assert not {"compute_gram", "map_exactly", "score", "tabulate_verdict", "gather_maps", "draw_overview"} & set(jobs)
+    assert jobs["train_loras"] == jobs["plot"] == jobs["tabulate_works"] == jobs["write_report"] == 1
+    assert not {"compute_gram", "project", "score", "tabulate_verdict", "gather_maps"} & set(jobs)

@@ -137,14 +137,12 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--min-dist", type=float, default=0.1, help="UMAP: least distance between points")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="projection to write: author, work, set, c01, c02, … (.tsv)")
-    arguments.add_argument("--variance", help="table to write: component, variance, ratio (.tsv); not for UMAP")
+    arguments.add_argument("--variance", help="table to write: component, variance, ratio (.tsv)")
     options = arguments.parse_args(argv)
     if min(options.components, options.batch) < 1 or options.n_neighbors < 2:
         arguments.error("--components and --batch must be at least 1, --n-neighbors at least 2")
     if options.matrix and options.map != "ipca":
         arguments.error("--matrix goes with --map ipca")
-    if options.variance and options.map == "umap":
-        arguments.error("--variance does not go with --map umap")
 
     import pandas as pd
 

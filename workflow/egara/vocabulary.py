@@ -85,6 +85,9 @@ HYPOTHESES = {
     "work": Hypothesis("work", "Work", "The work?", "the work", "works"),
 }  # fmt: skip
 
+# What verdict, figures of layers and the report's answer ask, in their order: the hypotheses that a user cares about.
+QUESTIONS = ("work", "author_across_works")
+
 # Values of columns in the order of rows, published ways first, and in words.
 L2 = {"on": "L2 on", "off": "L2 off"}
 PROJECTIONS = {"ipca": "IncrementalPCA", "pca": "exact PCA", "umap": "UMAP"}

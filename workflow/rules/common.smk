@@ -101,7 +101,7 @@ wildcard_constraints:
     representation="|".join(dict.fromkeys([*REPRESENTATIONS, "norms"])),
     l2="on|off",
     resolution="[0-9]+",
-    map="|".join(PROJECTIONS),
+    projection="|".join(PROJECTIONS),
 
 
 def as_json(value):
@@ -231,22 +231,49 @@ def of_spaces(pattern):
     return collect(pattern, cell=CELLS, representation=REPRESENTATIONS, l2=L2, allow_missing=True)
 
 
-def figures_of(wildcards):
-    """Return the report's figures: factors in the papers' IncrementalPCA, everything else in exact PCA, all in UMAP; losses."""
-    spaces = of_spaces("<results>/figures/{cell}/{representation}_l2~{l2}/")
-    distances = collect("<results>/figures/{cell}/distances_l2~{l2}.svg", cell=CELLS, l2=L2, allow_missing=True)
-    linear = [f"{folder}{'ipca' if 'factors_l2' in folder else 'pca'}.svg" for folder in spaces]
-    linear += [f"{folder}incremental.svg" for folder in spaces if Path(folder).name.partition("_l2~")[0] in FLAT]
-    umap = [f"{folder}umap.svg" for folder in spaces] if PLAN.umap else []
-    losses = collect("<results>/figures/{cell}/losses.svg", cell=CELLS, allow_missing=True)
-    if not PLAN.compared:
-        return losses
-    layers = collect(
-        "<results>/figures/{cell}/layers_{representation}_l2~{l2}.svg",
-        cell=CELLS,
-        representation=LAYERS,
-        l2=L2,
-        allow_missing=True,
-    )
-    overview = "<results>/figures/overview.svg"
-    return [overview, *layers, *distances, *linear, *umap, *losses]
+def with_inputs(kinds):
+    """Return the representations for which all these kinds of input are made."""
+    names = list(dict.fromkeys([*REPRESENTATIONS, *LAYERS]))
+    made = {"layers": LAYERS, "ipca": FLAT, "ipca_variance": FLAT}
+    return [name for name in names if all(name in made.get(kind, REPRESENTATIONS) for kind in kinds)]
+
+
+def scope_of(wildcards):
+    """Return what a figure shows: cell, representation and L2 of a space, the cell of a cell, nothing of the study."""
+    parts = re.fullmatch("(?P<cell>[^/]+)/((?P<representation>.+)_l2~(?P<l2>on|off)/)?|", wildcards.scope)
+    return {key: value for key, value in parts.groupdict().items() if value}
+
+
+def inputs_of_figure(wildcards):
+    """Return the files of each kind that a figure is plotted from: those within its scope."""
+    kinds = FIGURES[wildcards.figure].inputs
+    chosen = {"cell": CELLS, "representation": with_inputs(kinds), "l2": L2} | scope_of(wildcards)
+    return {kind: collect(FIGURE_INPUTS[kind], **chosen, allow_missing=True) for kind in kinds}
+
+
+def options_of_figure(wildcards, input):
+    """Return the flags of a figure's command: its files by kind, and its scope."""
+    given = {kind: input[kind] for kind in FIGURES[wildcards.figure].inputs} | {"l2": L2} | scope_of(wildcards)
+    return [
+        part
+        for name, values in given.items()
+        for part in (flag(name), *([values] if isinstance(values, str) else values))
+    ]
+
+
+def can_plot(figure):
+    """Return whether the study has a figure's inputs: one LoRA has losses only, and a few LoRAs have no UMAP."""
+    kinds = set(figure.inputs)
+    return bool(with_inputs(kinds)) and (PLAN.compared or kinds <= {"losses"}) and (PLAN.umap or "umap" not in kinds)
+
+
+def planned_figures(wildcards):
+    """Return the figures of the report in its order, one of two that stand for each other."""
+    paths = []
+    for name, figure in FIGURES.items():
+        better = with_inputs(FIGURES[figure.unless].inputs) if figure.unless else []
+        names = [found for found in with_inputs(figure.inputs) if found not in better]
+        scope = {"space": f"{SPACE}/", "cell": "{cell}/", "study": ""}[figure.per]
+        if can_plot(figure):
+            paths += collect(f"<results>/figures/{scope}{name}.svg", cell=CELLS, representation=names, l2=L2)
+    return paths

@@ -1,104 +1,50 @@
 """Project the points: IncrementalPCA as published, exact PCA, UMAP.
 
-Needs a Gram matrix and its index. Makes projections/{cell}/{representation}_l2~{l2}/{map}.tsv.
+Needs a Gram matrix and its index. Makes projections/{cell}/{representation}_l2~{l2}/{projection}.tsv, and the variance
+of the principal components: those of the projection, or those that UMAP starts from.
 """
 
+# What each projection is told besides the number of components.
+PROJECTION_OPTIONS = {
+    "ipca": ["--batch", SETTINGS["maps"]["batch"]],
+    "pca": [],
+    "umap": ["--n-neighbors", SETTINGS["maps"]["neighbours"], "--min-dist", SETTINGS["maps"]["min_dist"]],
+}
 
-rule map_incrementally:
-    """Run the papers' IncrementalPCA in batches: on coordinates with the vectors' inner products, or on the vectors."""
+
+rule project:
+    """Project the points of a space by IncrementalPCA, exact PCA or UMAP."""
     input:
         gram="<results>/spaces/{cell}/{representation}.gram.npy",
         index="<results>/spaces/{cell}/{representation}.tsv",
-        matrix=["<results>/spaces/{cell}/{representation}.npy"] if MATRIX else [],
+        matrix=lambda wildcards: (
+            ["<results>/spaces/{cell}/{representation}.npy"] if MATRIX and wildcards.projection == "ipca" else []
+        ),
     output:
-        map="<results>/projections/{cell}/{representation}_l2~{l2}/ipca.tsv",
-        variance="<results>/projections/{cell}/{representation}_l2~{l2}/ipca.variance.tsv",
+        points="<results>/projections/{cell}/{representation}_l2~{l2}/{projection}.tsv",
+        variance="<results>/projections/{cell}/{representation}_l2~{l2}/{projection}.variance.tsv",
     log:
-        "<logs>/projections/{cell}/{representation}_l2~{l2}/ipca.log",
+        "<logs>/projections/{cell}/{representation}_l2~{l2}/{projection}.log",
     benchmark:
-        "<results>/benchmarks/projections/{cell}/{representation}_l2~{l2}/ipca.tsv"
+        "<results>/benchmarks/projections/{cell}/{representation}_l2~{l2}/{projection}.tsv"
     conda:
         "../../envs/tables.yaml"
     params:
         components=SETTINGS["maps"]["components"],
-        batch=SETTINGS["maps"]["batch"],
-        matrix=lambda wildcards, input: ["--matrix", *input.matrix] if MATRIX else [],
+        options=lambda wildcards: PROJECTION_OPTIONS[wildcards.projection],
+        matrix=lambda wildcards, input: ["--matrix", *input.matrix] if input.matrix else [],
         seed=SEED,
         code=fingerprint("egara.projections"),
     shell:
         "python -m egara.projections"
-        " --map ipca"
+        " --map {wildcards.projection}"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " {params.matrix:q}"
         " --l2 {wildcards.l2}"
         " --components {params.components:q}"
-        " --batch {params.batch:q}"
+        " {params.options:q}"
         " --seed {params.seed:q}"
-        " --output {output.map:q}"
+        " --output {output.points:q}"
         " --variance {output.variance:q}"
-        " 2> {log:q}"
-
-
-rule map_exactly:
-    """Take the exact principal components from the Gram matrix."""
-    input:
-        gram="<results>/spaces/{cell}/{representation}.gram.npy",
-        index="<results>/spaces/{cell}/{representation}.tsv",
-    output:
-        map="<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv",
-        variance="<results>/projections/{cell}/{representation}_l2~{l2}/pca.variance.tsv",
-    log:
-        "<logs>/projections/{cell}/{representation}_l2~{l2}/pca.log",
-    benchmark:
-        "<results>/benchmarks/projections/{cell}/{representation}_l2~{l2}/pca.tsv"
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        components=SETTINGS["maps"]["components"],
-        seed=SEED,
-        code=fingerprint("egara.projections"),
-    shell:
-        "python -m egara.projections"
-        " --map pca"
-        " --gram {input.gram:q}"
-        " --index {input.index:q}"
-        " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
-        " --seed {params.seed:q}"
-        " --output {output.map:q}"
-        " --variance {output.variance:q}"
-        " 2> {log:q}"
-
-
-rule map_neighbourhoods:
-    """Lay the points out in the plane by UMAP on their exact principal components."""
-    input:
-        gram="<results>/spaces/{cell}/{representation}.gram.npy",
-        index="<results>/spaces/{cell}/{representation}.tsv",
-    output:
-        "<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv",
-    log:
-        "<logs>/projections/{cell}/{representation}_l2~{l2}/umap.log",
-    benchmark:
-        "<results>/benchmarks/projections/{cell}/{representation}_l2~{l2}/umap.tsv"
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        components=SETTINGS["maps"]["components"],
-        neighbours=SETTINGS["maps"]["neighbours"],
-        min_dist=SETTINGS["maps"]["min_dist"],
-        seed=SEED,
-        code=fingerprint("egara.projections"),
-    shell:
-        "python -m egara.projections"
-        " --map umap"
-        " --gram {input.gram:q}"
-        " --index {input.index:q}"
-        " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
-        " --n-neighbors {params.neighbours:q}"
-        " --min-dist {params.min_dist:q}"
-        " --seed {params.seed:q}"
-        " --output {output:q}"
         " 2> {log:q}"

@@ -1,24 +1,9 @@
 """The report: tables, figures and an explorer of all maps on one page.
 
-Needs everything that it shows. Makes report.html, and what only it reads: config.json and explorer.json.
+Needs everything that it shows. Makes report.html, config.json (the checked settings) and explorer.json (its map).
 """
 
 from egara.report.page import TEMPLATES
-
-
-rule write_config:
-    """Keep the checked settings of this run, defaults filled in."""
-    output:
-        "<results>/config.json",
-    log:
-        "<logs>/config.log",
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        settings=verbatim(as_json(SETTINGS)),
-    shell:
-        "printf '%s\\n' {params.settings:q} > {output:q} 2> {log:q}"
-
 
 TABLES = ["works", "environment", "overlap"]
 TABLES += ["detector"] if CASTS else []
@@ -69,9 +54,8 @@ rule write_report:
     """Put everything on one self-contained page."""
     input:
         tables=collect("<results>/tables/{table}.tsv", table=TABLES, allow_missing=True),
-        figures=figures_of,
+        figures=planned_figures,
         skipped=of_works("<results>/pages/{work}.skipped.tsv") + of_works("<results>/faces/{work}.skipped.tsv"),
-        config="<results>/config.json",
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
@@ -79,7 +63,8 @@ rule write_report:
         explorer="<results>/explorer.json" if PLAN.compared else [],
         templates=[own(f"workflow/egara/report/templates/{name}") for name in TEMPLATES],
     output:
-        "<results>/report.html",
+        page="<results>/report.html",
+        config="<results>/config.json",
     log:
         "<logs>/report.log",
     benchmark:
@@ -88,7 +73,8 @@ rule write_report:
         "../../envs/tables.yaml"
     params:
         corpus=CORPUS,
-        benchmarks=lambda wildcards, output: str(Path(output[0]).parent / "benchmarks"),
+        settings=verbatim(as_json(SETTINGS)),
+        benchmarks=lambda wildcards, output: str(Path(output.page).parent / "benchmarks"),
         sheets=lambda wildcards, input: (
             ["--show-faces", "--sheets", *input.sheets] if SETTINGS["report"]["show_faces"] else []
         ),
@@ -97,12 +83,13 @@ rule write_report:
         seed=SEED,
         code=fingerprint("egara.report"),
     shell:
+        "printf '%s\\n' {params.settings:q} > {output.config:q} 2> {log:q}; "
         "python -m egara.report"
         " --corpus {params.corpus:q}"
         " --tables {input.tables:q}"
         " --figures {input.figures:q}"
         " --skipped {input.skipped:q}"
-        " --config {input.config:q}"
+        " --config {output.config:q}"
         " --base {input.base:q}"
         " --samples {input.samples:q}"
         " {params.sheets:q}"
@@ -110,5 +97,5 @@ rule write_report:
         " {params.explorer:q}"
         " --benchmarks {params.benchmarks:q}"
         " --seed {params.seed:q}"
-        " --output {output:q}"
-        " 2> {log:q}"
+        " --output {output.page:q}"
+        " 2>> {log:q}"

@@ -1,40 +1,78 @@
-"""A two-dimensional map with the outlines of HDBSCAN's clusters; LoRAs that HDBSCAN leaves out are hollow."""
+"""UMAP with the outlines of HDBSCAN's clusters; LoRAs in no cluster are hollow."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.figures.components import EQUAL, scatter
-from egara.figures.style import METHODS, add_legend, add_title, describe_setting, save, set_theme, strip, undrawable
-from egara.io.errors import EgaraError, counted, run
-from egara.io.progress import logger, parser
+from egara.figures.registry import Plot, Request, figure
+from egara.figures.style import add_legend, strip, warn_of_boxes
+from egara.io.errors import EgaraError, counted
 from egara.io.tables import read_tsv
+from egara.vocabulary import PROJECTIONS
 from egara.weights.geometry import read_maps
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-PADDING = 0.022  # of the wider side of the map
+PADDING = 0.022  # of the wider side of the projection
+
+
+@figure(
+    "umap", title="UMAP and clusters of HDBSCAN", inputs=("umap", "clusters"), per="space", order=50,
+    remark="For a first look only: UMAP makes groups from noise, too.",
+)  # fmt: skip
+def plot_umap(request: Request) -> Plot:
+    """Scatter UMAP's coordinates and outline the clusters that HDBSCAN finds in them."""
+    path = request.file("umap")
+    points, index = read_maps([f"map={path}"])["map"]
+    if points.shape[1] < 2:
+        raise EgaraError(f"{path}: one coordinate per LoRA; a scatter plot needs two")
+    clusters = read_clusters(request.file("clusters"), request.name, index)
+    warn_of_boxes([*index["author"], *index["work"]])
+    found, noise = len(set(clusters.tolist()) - {-1}), float(np.mean(clusters == -1))
+    clustered = (
+        f"Outlines: {counted(found, 'cluster')} of HDBSCAN; hollow: the {100 * noise:.0f} % of LoRAs in no cluster."
+        if found
+        else "HDBSCAN finds no cluster, so all are hollow."
+    )
+    caption = (
+        f"{PROJECTIONS[request.name]} of {counted(len(index), 'LoRA')} of {counted(index['work'].nunique(), 'work')}. "
+        f"{clustered} Colour: author; marker: work. Distances between groups have no scale."
+    )
+    if not points.any():
+        caption = f"{EQUAL.format(count=len(index))}. {caption}"
+    return Plot(plot_clusters(points[:, :2], index, clusters), caption)
 
 
 def read_clusters(path: str, name: str, index: "pd.DataFrame") -> np.ndarray:
-    """Read the clusters (n,) int of the map `name`, checked against the rows of the map.
+    """Read the clusters in the projection `name`, int of shape (n_loras,), -1 for noise.
 
     Raises
     ------
-    EgaraError : no row of this map, or rows of other LoRAs.
+    EgaraError : no row of this projection, or other LoRAs than in `index`.
     """
     keys = ["author", "work", "set"]
     table = read_tsv(path, ["map", *keys, "cluster"], text=["map", *keys])
     table = table[table["map"] == name].reset_index(drop=True)
     if not table[keys].equals(index[keys].reset_index(drop=True)):
-        raise EgaraError(f"{path}: its rows of the map {name} are not the map's LoRAs, in the same order")
+        raise EgaraError(f"{path}: rows of {name} are not the projection's LoRAs in the same order")
     return table["cluster"].to_numpy(dtype=int)
 
 
 def outline(points: np.ndarray, padding: float) -> np.ndarray:
-    """Corners (m, 2) of the convex hull of circles of radius `padding` around points (n, 2)."""
+    """Return the corners of the convex hull of circles around points.
+
+    Parameters
+    ----------
+    points : of shape (n_points, 2).
+    padding : radius of the circles.
+
+    Returns
+    -------
+    Corners, of shape (n_corners, 2).
+    """
     from scipy.spatial import ConvexHull
 
     turns = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -43,8 +81,8 @@ def outline(points: np.ndarray, padding: float) -> np.ndarray:
     return corners[ConvexHull(corners).vertices]
 
 
-def draw_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarray, title: tuple[str, str]) -> "Figure":
-    """Draw a map (n, 2) with its clusters (n,), -1 for noise, under a title of two lines."""
+def plot_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarray) -> "Figure":
+    """Plot points of shape (n_loras, 2) and their clusters, of shape (n_loras,), -1 for noise."""
     from matplotlib import patheffects, pyplot
     from matplotlib.lines import Line2D
     from matplotlib.patches import Polygon
@@ -64,52 +102,8 @@ def draw_clusters(points: np.ndarray, index: "pd.DataFrame", clusters: np.ndarra
     axes.set(xlabel="UMAP 1", ylabel="UMAP 2")
     axes.margins(0.07)
     strip(axes)
-    add_title(figure, *title)
     noise = Line2D(
         [], [], linestyle="none", marker="o", markerfacecolor="none", color="0.3", markersize=5, label="hollow: noise"
     )
     add_legend(figure, list(zip(index["author"], index["work"], strict=True)), [noise])
     return figure
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read a map and its clusters and draw them."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--map", required=True, help="coordinates, two a LoRA (.tsv)")
-    arguments.add_argument("--clusters", required=True, help="clusters (hdbscan.tsv)")
-    arguments.add_argument("--name", default="umap", help="which map of the clusters")
-    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
-    arguments.add_argument("--representation", required=True, help="how a LoRA became a point, for the title")
-    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="L2 setting, for the title")
-    arguments.add_argument("--output", required=True, nargs="+", help="figures to write (.svg, .png)")
-    options = arguments.parse_args(argv)
-    points, index = read_maps([f"map={options.map}"])["map"]
-    if points.shape[1] < 2:
-        raise EgaraError(f"{options.map}: one coordinate a LoRA; a scatter plot needs two")
-    clusters = read_clusters(options.clusters, options.name, index)
-    set_theme()
-    log = logger("figures")
-    if boxes := undrawable([*index["author"], *index["work"]]):
-        log.warning("no installed font has %s; SVG viewers may find one, a PNG shows boxes", boxes)
-    setting = describe_setting(options.cell, options.representation, options.l2)
-    method = METHODS.get(options.name, options.name)
-    found, noise = len(set(clusters.tolist()) - {-1}), float(np.mean(clusters == -1))
-    clustered = (
-        f"outlines: {counted(found, 'cluster')} of HDBSCAN, hollow: the {100 * noise:.0f} % that it leaves out"
-        if found
-        else "HDBSCAN finds no cluster and leaves all out, so all are hollow"
-    )
-    caption = (
-        f"{method} of {counted(len(index), 'LoRA')} of {counted(index['work'].nunique(), 'work')}; {clustered}; "
-        "colour: author, marker: work. Gaps between far groups have no scale."
-    )
-    if not points.any():
-        caption = f"{EQUAL.format(count=len(index))}. {caption}"
-    title = f"{method} and HDBSCAN: {setting}"
-    figure = draw_clusters(points[:, :2], index, clusters, (f"{method} and clusters of HDBSCAN", setting))
-    save(figure, options.output, title, caption, ["clusters", options.name, setting])
-    log.info("%d clusters, noise %.2f: %s", found, noise, options.output[0])
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,14 +1,17 @@
-"""Distributions of cosine distances: within a work, between works of an author, between authors."""
+"""Distributions of cosine distances: within one work, between works of one author, between authors."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
-from egara.io.errors import EgaraError, run
-from egara.io.progress import logger, parser
+from egara.figures.registry import Plot, Request, figure
+from egara.figures.style import palette
+from egara.io.errors import EgaraError
+from egara.io.progress import logger
 from egara.scores.chance import noise_distance
 from egara.scores.distances import NoDirections, cosine_distances
+from egara.vocabulary import L2
 from egara.weights.geometry import normalise_and_center, read_vectors
 from egara.weights.representations import label_of
 
@@ -17,10 +20,46 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("same work", "same author, other work", "other author")
+MOST = 4  # panels in one row
+Pairs = dict[str, np.ndarray]  # distances by kind of pair
 
 
-def sort_pairs(distances: np.ndarray, index: "pd.DataFrame") -> dict[str, np.ndarray]:
-    """Distances of all pairs of LoRAs by kind of pair; kinds without a pair are left out."""
+@figure(
+    "distances", title="Cosine distances", inputs=("gram", "index"), per="cell", order=20,
+    remark="If the labels mean nothing, the three distributions are the same.",
+)  # fmt: skip
+def plot_cell(request: Request) -> Plot:
+    """Plot the distances in every representation of a cell and under every L2 setting."""
+    grams, indexes = request.files["gram"], request.files["index"]
+    if len(grams) != len(indexes):
+        raise EgaraError(f"figure distances: {len(grams)} Gram matrices, {len(indexes)} indexes; expected one each")
+    if not request.l2:
+        raise EgaraError("figure distances: no L2 setting; expected --l2 on, --l2 off, or both")
+    panels, without, count = {}, [], 0
+    for path, index_path in zip(grams, indexes, strict=True):
+        gram, index = read_vectors(path, index_path)
+        count = len(index)
+        name = label_of(Path(path).name.removesuffix(".gram.npy"))
+        for l2 in request.l2:
+            panel = f"{name} · {L2[l2]}"
+            try:
+                panels[panel] = sort_pairs(cosine_distances(normalise_and_center(gram, l2 == "on")), index)
+            except NoDirections as reason:
+                logger("figures").warning("%s: no distances: %s", panel, reason)
+                without.append(panel)
+    if not panels:
+        return Plot(None, f"The {count} LoRAs do not differ, so no distance is defined.")
+    caption = (
+        f"Cosine distances of all pairs of {count} LoRAs, each kind of pair with the same area. Dashed: the mean "
+        f"distance of independent directions, 1 + 1/(n − 1) = {noise_distance(count):.4f}."
+    )
+    if without:
+        caption += f" Not plotted, because the LoRAs do not differ: {', '.join(without)}."
+    return Plot(plot_distances(panels, count), caption)
+
+
+def sort_pairs(distances: np.ndarray, index: "pd.DataFrame") -> Pairs:
+    """Return the distances of all pairs of LoRAs by kind of pair; a kind without a pair is left out."""
     first, second = np.triu_indices(len(distances), 1)
     works, authors = index["work"].to_numpy(), index["author"].to_numpy()
     work, author = works[first] == works[second], authors[first] == authors[second]
@@ -29,80 +68,35 @@ def sort_pairs(distances: np.ndarray, index: "pd.DataFrame") -> dict[str, np.nda
     return {kind: values for kind, values in found.items() if len(values)}
 
 
-def draw_distances(pairs: dict[str, dict[str, np.ndarray]], count: int, title: tuple[str, str]) -> "Figure":
-    """Draw one panel a representation, each kind of pair with area 1, and the line at 1 + 1 / (count - 1).
-
-    `title` is what is drawn, and the setting.
-    """
+def plot_distances(panels: dict[str, Pairs], count: int) -> "Figure":
+    """Plot one panel for each entry, each kind of pair with area 1, and a line at 1 + 1 / (count - 1)."""
     import seaborn
     from matplotlib import pyplot
     from matplotlib.patches import Patch
 
-    blue, orange, green = palette(3)[:3]
+    blue, orange, green = palette(3)
     colours = dict(zip(KINDS, (green, orange, blue), strict=True))
-    figure, panels = pyplot.subplots(
-        1, len(pairs), figsize=(4.4 * len(pairs), 3.4), squeeze=False, layout="constrained"
+    columns = next(size for size in (len(panels), MOST, 3, 2) if size <= MOST)
+    rows = -(-len(panels) // columns)
+    drawn, grid = pyplot.subplots(
+        rows, columns, figsize=(max(3.7 * columns, 6.0), 2.7 * rows + 0.9), squeeze=False, layout="constrained"
     )
-    for axes, (name, kinds) in zip(panels[0], pairs.items(), strict=True):
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    for axes, (name, kinds) in zip(grid.flat, panels.items(), strict=False):
         values = np.concatenate(list(kinds.values()))
         bins = np.linspace(values.min(), values.max(), 41) if np.ptp(values) > 0 else 10
         for kind, part in kinds.items():
             seaborn.histplot(
-                x=part,
-                bins=bins,
-                stat="density",
-                element="step",
-                color=colours[kind],
-                alpha=0.25,
-                linewidth=1.1,
+                x=part, bins=bins, stat="density", element="step", color=colours[kind], alpha=0.25, linewidth=1.1,
                 ax=axes,
-            )
+            )  # fmt: skip
         axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
-        axes.set_title(label_of(name))
+        axes.set_title(name)
         axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
-    add_title(figure, *title)
     handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]
-    line = pyplot.Line2D([], [], color="0.2", linewidth=0.9, dashes=(4, 3), label=f"noise: {noise_distance(count):.4f}")
-    shown = [handle for handle in handles if any(handle.get_label() in kinds for kinds in pairs.values())]
-    figure.legend(handles=[*shown, line], loc="outside lower center", ncols=4, fontsize=8)
-    return figure
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read Gram matrices and draw the distances in them."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--gram", required=True, nargs="+", metavar="NAME=NPY", help="Gram matrix by representation")
-    arguments.add_argument("--index", required=True, nargs="+", metavar="NAME=TSV", help="index by representation")
-    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
-    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
-    arguments.add_argument("--output", required=True, nargs="+", help="figures to write (.svg, .png)")
-    options = arguments.parse_args(argv)
-    grams, indexes = (dict(pair.partition("=")[::2] for pair in pairs) for pairs in (options.gram, options.index))
-    if grams.keys() != indexes.keys() or not all([*grams, *grams.values(), *indexes.values()]):
-        raise EgaraError("--gram and --index: expected NAME=FILE, the same names in both")
-    pairs, without, count, log = {}, [], 0, logger("figures")
-    for name, path in grams.items():
-        gram, index = read_vectors(path, indexes[name])
-        count = len(index)
-        try:
-            pairs[name] = sort_pairs(cosine_distances(normalise_and_center(gram, options.l2 == "on")), index)
-        except NoDirections as reason:
-            log.warning("%s: no distances, %s", name, reason)
-            without.append(label_of(name))
-    set_theme()
-    setting = describe_setting(options.cell, "", options.l2).removeprefix(" · ")
-    caption = (
-        f"Cosine distances of all pairs of {count} LoRAs, each kind of pair with the same area; dashed: the mean that "
-        f"independent directions give, 1 + 1/(n − 1) = {noise_distance(count):.4f}."
-    )
-    if without:
-        caption += f" Not drawn, because the LoRAs do not differ: {', '.join(without)}."
-    name = ("Cosine distances", setting)
-    words = f"The {count} LoRAs do not differ, so that no distance is defined."
-    figure = draw_distances(pairs, count, name) if pairs else draw_words(words, name)
-    save(figure, options.output, f"Distances: {setting}", caption if pairs else words, ["distances", setting])
-    log.info("distances of %d LoRAs: %s", count, options.output[0])
-
-
-if __name__ == "__main__":
-    run(main)
+    label = f"independent directions: {noise_distance(count):.4f}"
+    line = pyplot.Line2D([], [], color="0.2", linewidth=0.9, dashes=(4, 3), label=label)
+    shown = [handle for handle in handles if any(handle.get_label() in kinds for kinds in panels.values())]
+    drawn.legend(handles=[*shown, line], loc="outside lower center", ncols=4 if columns > 1 else 2, fontsize=8)
+    return drawn

@@ -1,7 +1,7 @@
 """What all figures share: theme, colours of authors, markers of works, the legend, and how a figure is saved.
 
-Text in an SVG stays text, so that names in any script are drawn by the viewer's fonts and can be searched. Title,
-caption and kind stand in the file's metadata, where the report reads them.
+Text in an SVG stays text, so that the viewer's fonts draw names in any script and a reader can search them. Title,
+caption and name of a figure are in the file's metadata, where the report reads them.
 """
 
 import re
@@ -9,24 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.cells import describe_cell
 from egara.io.atomic import replacing
 from egara.io.errors import EgaraError
-from egara.weights.representations import label_of
+from egara.io.progress import logger
+from egara.vocabulary import COLOURS, MARKERS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Filled shapes that stay apart at 5 points; works beyond the twelfth start again.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "h", "<", ">", "d")
 EAST_ASIAN_FONTS = (
     "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "Source Han Sans JP", "Hiragino Sans", "Yu Gothic", "MS Gothic",
     "Noto Serif CJK JP", "Droid Sans Fallback", "WenQuanYi Zen Hei",
-)  # fmt: skip
-# Waskom's palette "colorblind" in seaborn, which takes a second to import: most figures need no more of it.
-COLOURS = (
-    "#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"
 )  # fmt: skip
 # Small print with ticks, as seaborn's context "paper" and style "ticks" have it, and lighter frames.
 THEME = {
@@ -44,7 +38,6 @@ THEME = {
         "color": "0.15", "labelsize": 8, "major.size": 4.8, "major.width": 1.0, "minor.size": 3.2, "minor.width": 0.8
     }.items()
 }  # fmt: skip
-METHODS = {"ipca": "IncrementalPCA", "pca": "exact PCA", "umap": "UMAP"}
 
 
 def set_theme() -> None:
@@ -61,18 +54,18 @@ def set_theme() -> None:
 
 
 def palette(count: int) -> list[tuple[float, float, float]]:
-    """Colours that colour-blind people can tell apart (ten), or hues of one lightness where more are asked for."""
+    """Return `count` colours: up to ten that colour-blind people can tell apart, beyond that hues of one lightness."""
     from matplotlib.colors import to_rgb
 
     if count <= len(COLOURS):
-        return [to_rgb(colour) for colour in COLOURS]
+        return [to_rgb(colour) for colour in COLOURS[:count]]
     import seaborn
 
     return seaborn.husl_palette(count, l=0.5)
 
 
 def undrawable(texts: Sequence[str]) -> str:
-    """Return the characters that no font of the theme has: a PNG would show boxes there, an SVG viewer may not."""
+    """Return the characters that no font of the theme has: a PNG shows boxes there, an SVG viewer may find a font."""
     import matplotlib
     from matplotlib import font_manager
 
@@ -82,17 +75,20 @@ def undrawable(texts: Sequence[str]) -> str:
     return "".join(sorted({c for text in texts for c in text if ord(c) not in known and not c.isspace()}))
 
 
+def warn_of_boxes(texts: Sequence[str]) -> None:
+    """Log a warning if no font of the theme has some character of `texts`."""
+    if boxes := undrawable(texts):
+        logger("figures").warning("no installed font has %s; SVG viewers may find one, a PNG shows boxes", boxes)
+
+
 def author_colours(authors: Sequence[str]) -> dict[str, tuple[float, float, float]]:
-    """Colour of each author, in sorted order, from a palette that colour-blind people can tell apart (ten colours)."""
+    """Return the colour of each author, in sorted order."""
     names = sorted(set(authors))
-    colours = palette(len(names))
-    # The eighth and ninth colours of the palette, grey and yellow, come last: they are faint on white.
-    order = [0, 1, 2, 3, 4, 9, 6, 5, 7, 8] if len(names) <= 10 else range(len(names))
-    return {name: colours[place] for name, place in zip(names, order, strict=False)}
+    return dict(zip(names, palette(len(names)), strict=True))
 
 
 def work_markers(works: Sequence[str]) -> dict[str, str]:
-    """Marker of each work, in the order of first appearance in sorted names."""
+    """Return the marker of each work, in sorted order."""
     return {work: MARKERS[place % len(MARKERS)] for place, work in enumerate(sorted(set(works)))}
 
 
@@ -127,13 +123,13 @@ def add_legend(figure: "Figure", pairs: Sequence[tuple[str, str]], extra: Sequen
             text.set_x(-18)
 
 
-def add_title(figure: "Figure", method: str, setting: str) -> None:
-    """Put two lines above the panels: what is drawn, and the setting."""
-    figure.suptitle(f"{method}\n{setting}", x=0.01, ha="left", fontsize=9, color="0.25", linespacing=1.5)
+def add_title(figure: "Figure", *lines: str) -> None:
+    """Put lines above the panels: what is plotted, and the setting; empty ones are left out."""
+    figure.suptitle("\n".join(filter(None, lines)), x=0.01, ha="left", fontsize=9, color="0.25", linespacing=1.5)
 
 
-def draw_words(words: str, title: tuple[str, str]) -> "Figure":
-    """Say in place of a figure why there is nothing to draw; `title` is what would be drawn, and the setting."""
+def plot_words(words: str) -> "Figure":
+    """Say in place of a plot why there is none."""
     from textwrap import fill
 
     from matplotlib import pyplot
@@ -141,7 +137,6 @@ def draw_words(words: str, title: tuple[str, str]) -> "Figure":
     figure, axes = pyplot.subplots(figsize=(6.0, 1.6), layout="constrained")
     axes.text(0, 0.5, fill(words, 90), va="center", parse_math=False)
     axes.set_axis_off()
-    add_title(figure, *title)
     return figure
 
 
@@ -150,13 +145,8 @@ def strip(axes: "Axes") -> None:
     axes.set(xticks=[], yticks=[])
 
 
-def describe_setting(cell: str, representation: str, l2: str) -> str:
-    """Name a cell, a representation and L2 in words."""
-    return f"{label_of(representation)} · {describe_cell(cell)} · L2 {l2}"
-
-
 def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str, keywords: Sequence[str]) -> None:
-    """Save a figure as .svg or .png with its title, caption and keywords (kind first), the same bytes every time.
+    """Save a figure as .svg or .png with its title, caption and keywords (its name first), the same bytes every time.
 
     Raises
     ------
@@ -166,7 +156,7 @@ def save(figure: "Figure", paths: Sequence[str | Path], title: str, caption: str
 
     for path in map(Path, paths):
         if path.suffix not in (".svg", ".png"):
-            raise EgaraError(f"{path}: unknown form of a figure; expected .svg or .png")
+            raise EgaraError(f"{path}: unknown format of a figure; expected .svg or .png")
     for path in map(Path, paths):
         with replacing(path) as part:
             if path.suffix == ".png":

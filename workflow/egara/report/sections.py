@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from egara.figures.registry import load_figures
 from egara.report.images import Image
 from egara.tables.layout import Group, Layout, count, fixed
 from egara.tables.show import lay_out
@@ -20,20 +21,6 @@ TITLES = {
     "verdict": "The verdict, corrected for the number of settings", "pairs": "One kit, one author, two authors",
     "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",
 }  # fmt: skip
-FIGURES = {
-    "layers": ("Where in the network", "A LoRA changes many layers; not all of them take part in a style."),
-    "distances": ("Distributions of distances", "If labels mean nothing, all three kinds of pairs lie on one another."),
-    "components": (
-        "Components 1–2 and 41–42 (the paper's Figures 2–5)",
-        "IncrementalPCA of the factors is the published map; exact PCA stands beside it.",
-    ),
-    "incremental": ("IncrementalPCA beside exact PCA", "How much the published projection forgets."),
-    "clusters": ("UMAP and clusters", "Seen from afar only: UMAP makes groups from noise, too."),
-    "losses": (
-        "Losses while training",
-        "A line that still falls at the end was cut short; one that leaves the others needs a look.",
-    ),
-}
 
 
 class Shown(dict):
@@ -84,16 +71,20 @@ def score_tables(tables: dict[str, "pd.DataFrame"]) -> dict[str, dict[str, objec
 
 
 def figure_groups(figures: list[Image], most: int = 8) -> list[dict[str, object]]:
-    """Sort figures by kind in the order of the page; beyond `most` of a kind they go behind a fold."""
-    groups = []
-    for kind, (title, remark) in FIGURES.items():
-        found = [figure for figure in figures if figure.kind == kind]
-        if found:
-            groups.append(
-                {"id": f"figures-{kind}", "title": title, "remark": remark, "shown": found[:most], "more": found[most:]}
-            )
-    rest = [figure for figure in figures if figure.kind not in FIGURES and figure.kind != "overview"]
-    if rest:
+    """Sort figures into sections by their registered titles and order; beyond `most` of a section they are folded.
+
+    The overview is left out: it has its own place on the page.
+    """
+    sections: dict[str, dict[str, object]] = {}
+    known = load_figures()
+    for name, entry in known.items():
+        if found := [figure for figure in figures if figure.kind == name != "overview"]:
+            new = {"id": f"figures-{name}", "title": entry.title, "remark": entry.remark, "shown": []}
+            sections.setdefault(entry.title, new)["shown"] += found
+    groups = [
+        section | {"shown": section["shown"][:most], "more": section["shown"][most:]} for section in sections.values()
+    ]
+    if rest := [figure for figure in figures if figure.kind not in known]:
         groups.append({"id": "figures-more", "title": "More figures", "remark": "", "shown": rest, "more": []})
     return groups
 

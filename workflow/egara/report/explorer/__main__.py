@@ -82,7 +82,8 @@ def main(argv: list[str] | None = None) -> None:
     from matplotlib.colors import to_hex
 
     from egara.cells import describe_cell
-    from egara.figures.style import METHODS, author_colours, work_markers
+    from egara.figures.style import author_colours, work_markers
+    from egara.vocabulary import PROJECTIONS
     from egara.weights.representations import label_of
 
     spaces, loras = [], None
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     words = {
         "cell": {space["cell"]: describe_cell(space["cell"]) for space in spaces},
         "representation": {space["representation"]: label_of(space["representation"]) for space in spaces},
-        "map": METHODS,
+        "map": PROJECTIONS,
     }
     # The figures' colours and markers, so that an author or work looks the same on the whole page.
     labels = {label: [row[place] for row in loras] for place, label in enumerate(("author", "work"))}
