@@ -18,14 +18,6 @@ rule write_config:
         "printf '%s\\n' {params.settings:q} > {output:q} 2> {log:q}"
 
 
-TABLES = ["works", "environment", "overlap"]
-TABLES += ["detector"] if CASTS else []
-if PLAN.compared:
-    TABLES += ["cosine", "neighbours", "methods", "controls", "grid", "clusters", "verdict"]
-    TABLES += ["pairs"] if CASTS else []
-    TABLES += ["layers"] if LAYERS else []
-
-
 rule gather_maps:
     """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
     input:
@@ -73,7 +65,7 @@ rule write_report:
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
-        groups=["<results>/volumes/groups.tsv"] if CASTS else [],
+        casts=[literal(SETTINGS["casts"])] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
         parts=[own(f"workflow/egara/report/explorer/explorer.{ending}") for ending in ("css", "html", "js")],
     output:
@@ -91,7 +83,7 @@ rule write_report:
             ["--show-faces", "--sheets", *input.sheets] if SETTINGS["report"]["show_faces"] else []
         ),
         explorer=lambda wildcards, input: ["--explorer", input.explorer] if PLAN.compared else [],
-        groups=lambda wildcards, input: ["--groups", *input.groups] if CASTS else [],
+        casts=lambda wildcards, input: ["--casts", *input.casts] if CASTS else [],
         seed=SEED,
         code=fingerprint("egara.report"),
     shell:
@@ -104,7 +96,7 @@ rule write_report:
         " --base {input.base:q}"
         " --samples {input.samples:q}"
         " {params.sheets:q}"
-        " {params.groups:q}"
+        " {params.casts:q}"
         " {params.explorer:q}"
         " --benchmarks {params.benchmarks:q}"
         " --seed {params.seed:q}"
