@@ -20,8 +20,7 @@ from egara.report import __main__ as report
 from egara.report.explorer import __main__ as explorer
 from egara.scores import __main__ as scores
 from egara.scores import layers
-from egara.scores.permutations import exchange
-from egara.scores.permutations import least_p as least_of
+from egara.scores.permutations import min_attainable_p, permute_units
 from egara.settings import complete_config
 from egara.tables import clusters as cluster_table
 from egara.tables import controls, cosine, grid, methods, neighbours, overlap, verdict
@@ -248,9 +247,10 @@ def test_numbers_of_a_plan_fit_the_study_and_a_whole_study_has_no_remarks():
 @pytest.mark.parametrize("sizes", [(2, 2), (3, 1), (3, 8), (2, 2, 2), (1, 1, 4)])
 def test_the_least_p_of_a_plan_is_that_of_the_scores(sizes):
     owners = np.repeat(np.arange(len(sizes)), sizes)
-    exact = exchange(owners, 10_000, np.random.default_rng(0))
-    assert exact.exact and least_p(list(sizes), 10_000, True) == pytest.approx(least_of(owners, exact))
+    every = permute_units(owners, 10_000, np.random.default_rng(0))
+    assert every.exhaustive and least_p(list(sizes), 10_000, True) == pytest.approx(min_attainable_p(owners, every))
     drawn = [
-        least_of(owners, exchange(owners, 2, np.random.default_rng(seed))._replace(exact=False)) for seed in range(400)
+        min_attainable_p(owners, permute_units(owners, 2, np.random.default_rng(seed))._replace(exhaustive=False))
+        for seed in range(400)
     ]
     assert least_p(list(sizes), 2, False) == pytest.approx(np.mean(drawn), abs=0.06)

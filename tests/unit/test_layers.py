@@ -11,7 +11,7 @@ from egara.figures import layers as figure
 from egara.io.errors import EgaraError
 from egara.loras.files import read_layout
 from egara.scores import layers
-from egara.scores.hypotheses import describe_level
+from egara.scores.hypotheses import make_hypothesis
 from egara.scores.labels import codes
 from egara.tables import layers as tables
 from egara.tables import show
@@ -80,7 +80,7 @@ def layers_with(hands, seed=0, width=30):
 
 
 def scored(grams, l2=("on",), permutations=199):
-    levels = {name: describe_level(name, AUTHORS, OWNERS, permutations, 0) for name in layers.LEVELS}
+    levels = {name: make_hypothesis(name, AUTHORS, OWNERS, permutations, 0) for name in layers.LEVELS}
     return layers.score_layers(grams, OWNERS, levels, list(l2), 0)
 
 

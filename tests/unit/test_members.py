@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from egara.scores.classifiers import judge, make_folds
-from egara.scores.hypotheses import describe_level, judge_level, score_variance
+from egara.scores.hypotheses import make_hypothesis, score_classifiers, score_variance
 from egara.scores.labels import codes
-from egara.scores.variance import chance_of_work, drawn_shares, permute_within, shares
+from egara.scores.variance import bootstrap_shares, chance_of_work, permute_within, shares
 from egara.weights.geometry import centre, normalise_and_center
 
 AUTHORS = codes(list("aaaaaaabbbbbbbbbbcccc"))
@@ -96,7 +96,7 @@ def test_variance_is_the_nested_decomposition(vectors):
     assert found.work == pytest.approx(((by_work - by_author) ** 2).sum() / total)
     assert found.set == pytest.approx(((points - by_work) ** 2).sum() / total)
     assert sum(found) == pytest.approx(1.0)
-    once = drawn_shares(products, AUTHORS, WORKS, np.ones((1, 7)))
+    once = bootstrap_shares(products, AUTHORS, WORKS, np.ones((1, 7)))
     assert once[0] == pytest.approx([found.author, found.work])
 
 
@@ -108,17 +108,17 @@ def test_works_counted_twice_are_works_twice(vectors):
     _, works = np.unique(copies, return_inverse=True)
     author = shares(points @ points.T, AUTHORS[kept], works)
     # Copies of one work have one mean, so that nothing is lost between them.
-    found = drawn_shares(vectors @ vectors.T, AUTHORS, WORKS, draws[None].astype(float))[0]
+    found = bootstrap_shares(vectors @ vectors.T, AUTHORS, WORKS, draws[None].astype(float))[0]
     assert found == pytest.approx([author.author, author.work])
 
 
 def test_chance_of_work_is_the_mean_over_permutations(vectors):
-    from egara.scores.variance import explained
+    from egara.scores.variance import between_group_ss
 
     products = vectors @ vectors.T
     drawn = permute_within(WORKS, AUTHORS, 4000, np.random.default_rng(0))
     assert all(np.array_equal(np.sort(row[AUTHORS == 1]), np.sort(WORKS[AUTHORS == 1])) for row in drawn[:5])
-    null = explained(products, drawn) / np.trace(products) - shares(products, AUTHORS, WORKS).author
+    null = between_group_ss(products, drawn) / np.trace(products) - shares(products, AUTHORS, WORKS).author
     assert null.mean() == pytest.approx(chance_of_work(products, AUTHORS, WORKS), abs=5 * null.std() / 4000**0.5)
 
 
@@ -133,8 +133,8 @@ def rows_of(level, of_author, of_work, seed=0, permutations=199):
     lengths = np.sqrt(np.diag(products))
     distances = 1 - products / np.outer(lengths, lengths)
     np.fill_diagonal(distances, 0.0)
-    described = describe_level(level, authors, works, permutations, seed)
-    rows = judge_level(distances, works, described, seed)
+    described = make_hypothesis(level, authors, works, permutations, seed)
+    rows = score_classifiers(distances, works, described, seed)
     rows += score_variance(products, authors, works, level, described, seed)
     return {row["metric"]: row for row in rows}
 

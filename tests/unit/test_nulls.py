@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from egara.scores.adjust import holm
 
 from egara.io.errors import EgaraError
-from egara.scores.adjust import holm
 from egara.scores.multiple_testing import Null, correct, read_nulls, write_nulls
-from egara.scores.permutations import exchange, least_p, p_value, permute
+from egara.scores.permutations import min_attainable_p, p_value, permute, permute_units
 
 
 def settings(generator, count=20, shared=0.9, permutations=199):
@@ -51,7 +51,7 @@ def test_eleven_works_and_many_settings_can_pass():
 def test_the_score_is_not_the_tables_rounded_one(tmp_path):
     """287 of 330 LoRAs is 0.869696970 in a table, more than 287 / 330: with it no relabelling would reach the score."""
     values = np.array([287 / 330, 0.5, 0.6, 0.4])
-    level = SimpleNamespace(labels=np.array([0, 1]), relabelled=np.zeros((4, 2), int), exact=True)
+    level = SimpleNamespace(labels=np.array([0, 1]), permuted=np.zeros((4, 2), int), exhaustive=True)
     write_nulls(tmp_path / "n.npz", {"work": (287 / 330, values, level)})
     assert correct([read_nulls(tmp_path / "n.npz")["work"]]) == pytest.approx(0.25)
     assert correct([Null(0.869696970, values, True, "same")]) == 0, "what a rounded score would do"
@@ -67,8 +67,8 @@ def test_other_loras_are_a_family_of_their_own():
 
 def test_files_keep_every_level(tmp_path):
     labels = np.array([0, 1, 1])
-    level = SimpleNamespace(labels=labels, relabelled=np.array([[0, 1, 1], [1, 0, 1]]), exact=True)
-    other = SimpleNamespace(labels=labels, relabelled=np.array([[1, 0, 1], [1, 1, 0]]), exact=False)
+    level = SimpleNamespace(labels=labels, permuted=np.array([[0, 1, 1], [1, 0, 1]]), exhaustive=True)
+    other = SimpleNamespace(labels=labels, permuted=np.array([[1, 0, 1], [1, 1, 0]]), exhaustive=False)
     values = np.array([0.1, 1 / 3])
     write_nulls(tmp_path / "n.npz", {"work": (0.25, values, level), "author": (1 / 3, values[::-1], other)})
     found = read_nulls(tmp_path / "n.npz")
@@ -78,7 +78,7 @@ def test_files_keep_every_level(tmp_path):
         and found["work"].observed == 0.25
         and not found["author"].exact
     )
-    assert found["work"].relabelled != found["author"].relabelled
+    assert found["work"].permuted != found["author"].permuted
     assert found["work"].least == 0.5 and found["author"].least == pytest.approx(1 / 3)
     (tmp_path / "n.npz").write_bytes(b"PK")
     with pytest.raises(EgaraError, match="null distributions"):
@@ -98,8 +98,8 @@ def test_files_keep_every_level(tmp_path):
 )
 def test_the_least_p_is_that_of_a_perfect_score(authors, least):
     labels = np.array([ord(name) - ord("a") for name in authors])
-    null = exchange(labels, 1000, np.random.default_rng(0))
-    assert null.exact and least_p(labels, null) == pytest.approx(least)
+    null = permute_units(labels, 1000, np.random.default_rng(0))
+    assert null.exhaustive and min_attainable_p(labels, null) == pytest.approx(least)
     if least < 1.0:  # what a score would be that is 1 for the true parting only
         same = labels[:, None] == labels
         perfect = np.array([((row[:, None] == row) == same).mean() for row in null.labels])
@@ -108,4 +108,4 @@ def test_the_least_p_is_that_of_a_perfect_score(authors, least):
 
 def test_the_least_p_of_drawn_labels_counts_the_true_one():
     labels = np.arange(40) % 8
-    assert least_p(labels, permute(labels, 99, np.random.default_rng(0))) == pytest.approx(0.01)
+    assert min_attainable_p(labels, permute(labels, 99, np.random.default_rng(0))) == pytest.approx(0.01)

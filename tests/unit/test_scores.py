@@ -6,15 +6,15 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from egara.scores.chance import expected_topk_accuracy, noise_distance
 
 from egara.io.errors import EgaraError
 from egara.scores.__main__ import main
-from egara.scores.chance import chance_of_hit, noise_distance
 from egara.scores.distances import NoDirections, cosine_distances, count_pairs, null_of_labels, pairs_of_labels
-from egara.scores.hypotheses import LEVELS, describe_level, score_level
+from egara.scores.hypotheses import LEVELS, make_hypothesis, score_distances
 from egara.scores.labels import codes
-from egara.scores.neighbours import hits, nearest
-from egara.scores.permutations import exchange, p_value, permute
+from egara.scores.neighbours import nearest, topk_hits
+from egara.scores.permutations import p_value, permute, permute_units
 from egara.weights.geometry import normalise_and_center
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
@@ -23,8 +23,8 @@ CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
 def score(vectors, authors, works, level="author", permutations=199, seed=0, l2=True):
     authors, works = codes(authors), codes(works)
     distances = cosine_distances(normalise_and_center(vectors @ vectors.T, l2))
-    described = describe_level(level, authors, works, permutations, seed)
-    return {row["metric"]: row for row in score_level(distances, works, described, seed)}
+    described = make_hypothesis(level, authors, works, permutations, seed)
+    return {row["metric"]: row for row in score_distances(distances, works, described, seed)}
 
 
 def study(works_of=(3, 8), sets=30):
@@ -51,15 +51,15 @@ def drawn(authors, works, of_author, of_work, seed=0, width=200):
 
 def test_chance_of_the_papers_corpus():
     same = np.repeat([89, 239], [90, 240])
-    assert chance_of_hit(same, 329, 1).mean() == pytest.approx(0.602, abs=5e-4)
-    assert chance_of_hit(same, 329, 5).mean() == pytest.approx(0.943, abs=5e-4)
+    assert expected_topk_accuracy(same, 329, 1).mean() == pytest.approx(0.602, abs=5e-4)
+    assert expected_topk_accuracy(same, 329, 5).mean() == pytest.approx(0.943, abs=5e-4)
 
 
 def test_chance_is_what_drawing_gives():
     for same, candidates, count in [(2, 7, 3), (0, 4, 2), (4, 4, 1), (1, 3, 5), (0, 0, 1)]:
         marks = [True] * same + [False] * (candidates - same)
         draws = list(itertools.combinations(marks, min(count, candidates)))
-        assert chance_of_hit(same, candidates, count) == pytest.approx(np.mean([any(draw) for draw in draws]))
+        assert expected_topk_accuracy(same, candidates, count) == pytest.approx(np.mean([any(draw) for draw in draws]))
 
 
 def test_centred_vectors_of_one_length_are_further_than_one_apart():
@@ -127,19 +127,19 @@ def test_small_studies_are_enumerated():
 
 
 def test_enumeration_lists_each_assignment_once():
-    labels, exact = exchange(np.array([0, 0, 1, 2]), 12, np.random.default_rng(0))
-    assert exact and len(labels) == 12 and len(np.unique(labels, axis=0)) == 12
+    labels, exhaustive = permute_units(np.array([0, 0, 1, 2]), 12, np.random.default_rng(0))
+    assert exhaustive and len(labels) == 12 and len(np.unique(labels, axis=0)) == 12
     assert (np.sort(labels, axis=1) == [0, 0, 1, 2]).all()
-    sampled, exact = exchange(np.array([0, 0, 1, 2]), 11, np.random.default_rng(0))
-    assert not exact and sampled.shape == (11, 4) and (np.sort(sampled, axis=1) == [0, 0, 1, 2]).all()
+    sampled, exhaustive = permute_units(np.array([0, 0, 1, 2]), 11, np.random.default_rng(0))
+    assert not exhaustive and sampled.shape == (11, 4) and (np.sort(sampled, axis=1) == [0, 0, 1, 2]).all()
 
 
 def test_p_values_count_ties_and_themselves():
     null = np.array([0.1, 0.2, 0.3, np.nan])
-    assert p_value(null, 0.2, exact=False) == pytest.approx(3 / 4)
-    assert p_value(null, 0.2, exact=True) == pytest.approx(2 / 3)
-    assert p_value(null, 0.1, exact=False, low=True) == pytest.approx(2 / 4)
-    assert math.isnan(p_value(null, math.nan, exact=False))
+    assert p_value(null, 0.2, exhaustive=False) == pytest.approx(3 / 4)
+    assert p_value(null, 0.2, exhaustive=True) == pytest.approx(2 / 3)
+    assert p_value(null, 0.1, exhaustive=False, low=True) == pytest.approx(2 / 4)
+    assert math.isnan(p_value(null, math.nan, exhaustive=False))
 
 
 def test_authors_with_one_work_are_candidates_but_not_counted():
@@ -157,7 +157,7 @@ def test_vectorised_nulls_equal_scoring_one_by_one():
     eligible = works[:, None] != works[None, :]
     labels = permute(authors, 7, np.random.default_rng(1)).labels
     null = null_of_labels(distances, eligible, labels, count_pairs(eligible, labels))
-    found = hits(nearest(distances, eligible), labels, 5)
+    found = topk_hits(nearest(distances, eligible), labels, 5)
     for number, row in enumerate(labels):
         means = pairs_of_labels(distances, eligible, row, works).means()
         same = row[:, None] == row[None, :]
@@ -174,7 +174,7 @@ def test_neighbours_are_eligible_and_may_be_few():
     eligible = np.array([[False, True, True], [False, False, True], [False, False, False]])
     assert nearest(distances, eligible, 4).tolist() == [[1, 2, -1, -1], [2, -1, -1, -1], [-1] * 4]
     # A missing neighbour, written -1, is not the last LoRA.
-    assert hits(nearest(distances, eligible, 4), np.array([0, 1, 0]), 4).tolist() == [True, False, False]
+    assert topk_hits(nearest(distances, eligible, 4), np.array([0, 1, 0]), 4).tolist() == [True, False, False]
 
 
 def test_intervals_hold_the_value_and_widen_with_works_that_differ():
@@ -206,7 +206,7 @@ def test_vectors_without_direction(caplog):
     with pytest.raises(NoDirections, match="do not differ"):
         cosine_distances(np.zeros((3, 3)))
     with pytest.raises(EgaraError, match="second author"):
-        describe_level("author_across_works", np.array([0, 1]), np.array([0, 0]), 9, 0)
+        make_hypothesis("author_across_works", np.array([0, 1]), np.array([0, 0]), 9, 0)
 
 
 def test_the_command_writes_every_score_once(tmp_path):

@@ -7,13 +7,13 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
+from egara.scores.adjust import benjamini_hochberg
+from egara.scores.chance import expected_topk_accuracy
 from small_study import INDEPENDENT, SHARED, WORKS, build
 
 from egara.io.errors import EgaraError
 from egara.report import answer
 from egara.report.account import sentences
-from egara.scores.adjust import benjamini_hochberg
-from egara.scores.chance import chance_of_hit
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
 from egara.tables import (
@@ -128,7 +128,7 @@ def test_chance_of_the_published_corpus_comes_from_its_works():
     assert sorted(sizes) == [90, 240] == sorted(neighbours.PUBLISHED_SIZES)
     for count, known in ((1, 0.602), (5, 0.943)):
         chance = (
-            sizes * [float(chance_of_hit(size - 1, sizes.sum() - 1, count)) for size in sizes]
+            sizes * [float(expected_topk_accuracy(size - 1, sizes.sum() - 1, count)) for size in sizes]
         ).sum() / sizes.sum()
         assert chance == pytest.approx(known, abs=5e-4)
         published = pd.read_csv(pytest_root() / PUBLISHED / "neighbours.tsv", sep="\t")[f"top{count}"]

@@ -11,7 +11,7 @@ from egara.io.errors import EgaraError
 from egara.io.tables import read_tsv
 from egara.loras.files import Factors
 from egara.scores.distances import cosine_distances
-from egara.scores.hypotheses import describe_level, score_level
+from egara.scores.hypotheses import make_hypothesis, score_distances
 from egara.scores.labels import codes
 from egara.weights import products
 from egara.weights import vectors as matrices
@@ -144,8 +144,8 @@ def test_the_same_files_show_their_work_to_delta_but_not_to_factors(tmp_path):
     for name in ("factors", "delta"):
         gram, index = call(tmp_path / "l", name, tmp_path, works, sets)
         author, work = codes(index["author"]), codes(index["work"])
-        level = describe_level("work", author, work, 199, 0)
-        rows = score_level(cosine_distances(normalise_and_center(gram, True)), work, level, 0)
+        level = make_hypothesis("work", author, work, 199, 0)
+        rows = score_distances(cosine_distances(normalise_and_center(gram, True)), work, level, 0)
         top[name] = {row["metric"]: row for row in rows}
     assert top["delta"]["top1"]["value"] > 0.9
     assert top["delta"]["cosine_difference"]["p"] == pytest.approx(1 / 200)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from egara.io.errors import counted
 from egara.projections import LEAST_UMAP
 from egara.scores.labels import nothing_to_tell
-from egara.tables.layout import SIGNIFICANT
-from egara.works import Work
+from egara.vocabulary import ACROSS_SERIES, SIGNIFICANT
+from egara.works import Work, series_of
 
 QUESTIONS = {
     "work": "whether the weights carry the work",
@@ -30,6 +30,7 @@ class Plan:
     compared : whether there are two LoRAs to compare; without, no vectors, maps, clusters and scores are made.
     umap : whether there are enough LoRAs for UMAP.
     components, batch, neighbours : of the maps, as this many LoRAs allow.
+    series : whether some author has several series, so that the author can be asked about over other series.
     silent : why a level of scores cannot be asked, by level; levels that can be asked are left out.
     remarks : all of it in lines for a person, with the keys of the configuration.
     """
@@ -40,6 +41,7 @@ class Plan:
     components: int
     batch: int
     neighbours: int
+    series: bool = False
     silent: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
@@ -58,6 +60,7 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
         components=max(1, min(maps["components"], count - 1)),
         batch=min(maps["batch"], count),
         neighbours=max(2, min(maps["neighbours"], count - 1)),
+        series=any(work.series for work in works) and not _no_other_series(works),
         silent=silent,
     )
     if not plan.compared:
@@ -66,8 +69,35 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
             "report shows the material and the losses"
         )
     else:
-        plan.remarks.extend([*_on_labels(settings, works, plan), *_on_maps(settings, plan)])
+        plan.remarks.extend([*_on_labels(settings, works, plan), *_on_series(works), *_on_maps(settings, plan)])
     return plan
+
+
+def _no_other_series(works: list[Work]) -> str:
+    """Say why authors cannot be compared over other series, or nothing where they can."""
+    series = series_of(works)
+    owners = {series[work.work]: work.author for work in works}
+    if len(set(owners.values())) < 2:
+        return "one author"
+    if len(owners) == len(works):
+        return "no series has two works"  # other series are other works
+    return "no author has two series" if len(set(owners.values())) == len(owners) else ""
+
+
+def _on_series(works: list[Work]) -> list[str]:
+    named = [work for work in works if work.series]
+    authors = {
+        name: sorted({work.author for work in named if work.series == name})
+        for name in dict.fromkeys(work.series for work in named)
+    }
+    lines = [
+        f"series {name!r} has works by {' and '.join(owners)}; they count as a series of each"
+        for name, owners in authors.items()
+        if len(owners) > 1
+    ]
+    if named and (reason := _no_other_series(works)):
+        lines.append(f"{reason}: it cannot be told whether the weights carry {ACROSS_SERIES.claim}")
+    return lines
 
 
 def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:

@@ -1,4 +1,4 @@
-"""The works table: the one file that a user writes, a row a work."""
+"""The works table: the one file that a user writes, one row per work."""
 
 import re
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ COLUMNS = ("author", "work", "volumes")
 OPTIONAL = ("series",)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 LONGEST = 100
-# Files beside a work's own: `x.tsv` and `x.skipped.tsv` of a work x, its boxes, sheets and logs.
+# Endings of files next to a work's own: `x.tsv` and `x.skipped.tsv` of a work x, its boxes, sheets and logs.
 ENDINGS = ("skipped", "boxes", "detector", "tsv", "png", "log", "safetensors")
 
 
@@ -127,6 +127,31 @@ def look_alikes(works: list[Work]) -> list[str]:
                 f"{difference}; they count as {plural}"
             )
     return lines
+
+
+def series_of(works: list[Work]) -> dict[str, str]:
+    """Return the series of each work; a work without one is a series of its own, named as the work.
+
+    Works of two authors are never of one series here, though a name may say so: then the author's follows it.
+
+    Raises
+    ------
+    EgaraError : a work without a series has the name of another's series, and may be meant as part of it.
+    """
+    authors: dict[str, set[str]] = {}
+    for work in works:
+        authors.setdefault(work.series, set()).add(work.author)
+    if odd := next((work for work in works if not work.series and work.work in authors), None):
+        raise EgaraError(
+            f"work {odd.work} (row {odd.row}): no series, but {odd.work} is the series of another work; expected "
+            f"{odd.work} as its series, too, or another name"
+        )
+    return {
+        work.work: (f"{work.series} ({work.author})" if len(authors[work.series]) > 1 else work.series)
+        if work.series
+        else work.work
+        for work in works
+    }
 
 
 def _in_rows(rows: list[int]) -> str:

@@ -1,10 +1,10 @@
-"""Cluster the maps with HDBSCAN.
+"""Cluster the projections with HDBSCAN.
 
 Needs projections/{cell}/{representation}_l2~{l2}/. Makes clusters/{cell}/{representation}_l2~{l2}/hdbscan.tsv.
 """
 
 
-rule cluster_maps:
+rule cluster:
     """Cluster exact PCA coordinates, and UMAP's where there are enough LoRAs for it."""
     input:
         unpack(clustered_maps),

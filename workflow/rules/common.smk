@@ -33,6 +33,9 @@ from egara.sets import set_name
 from egara.vocabulary import AXES, PROJECTIONS
 from egara.weights import representations
 from egara.works import look_alikes, read_works
+from egara.registry import discover
+from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
+from egara.works import look_alikes, read_works, series_of
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
@@ -53,6 +56,7 @@ try:
         literal(path)
     BASE_FILES = [literal(path) for path in local_files(Path(SETTINGS["base"]))]
     VOLUMES = {work: [literal(path) for path in paths] for work, paths in VOLUMES.items()}
+    SERIES = series_of(list(WORKS.values()))
     AUTHORS = list(dict.fromkeys(work.author for work in WORKS.values()))
     for token in SETTINGS["grid"]["token"]:
         for work in WORKS.values():
@@ -109,6 +113,16 @@ def as_json(value):
     return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
+def as_list(files):
+    """Return the files of a rule's named input as a list, also where there is one."""
+    return [files] if isinstance(files, str) else list(files)
+
+
+def space_of(wildcards):
+    """Return the folder name of a space in a cell."""
+    return f"{wildcards.representation}_l2~{wildcards.l2}"
+
+
 def own(path):
     """Return a file of the project, by its path in the checkout."""
     return literal(project_path(CHECKOUT, path))
@@ -119,11 +133,6 @@ def volumes_of(wildcards):
     if CASTS:
         return f"<results>/volumes/{wildcards.work}"
     return VOLUMES[wildcards.work]
-
-
-def kits_of_casts():
-    """Return each composed work and its drawing kit."""
-    return [(work, cast["style"]) for work, cast in CASTS.items()]
 
 
 def caption_of(token, name):
@@ -277,3 +286,49 @@ def planned_figures(wildcards):
         if can_plot(figure):
             paths += collect(f"<results>/figures/{scope}{name}.svg", cell=CELLS, representation=names, l2=L2)
     return paths
+
+
+def groups_inputs(wildcards):
+    """Return what tells the groups of LoRAs apart: the clusters, or all distances and the series of each work."""
+    if wildcards.groups == "clusters":
+        return {"clusters": f"<results>/clusters/{wildcards.cell}/{space_of(wildcards)}/hdbscan.tsv"}
+    stem = f"<results>/spaces/{wildcards.cell}/{wildcards.representation}"
+    return {"gram": f"{stem}.gram.npy", "index": f"{stem}.tsv"}
+
+
+discover("egara.tables")
+TABLES = table_names(
+    {
+        "composed": bool(CASTS),
+        "compared": PLAN.compared,
+        "layers": PLAN.compared and bool(LAYERS),
+        "series": PLAN.compared and PLAN.series,
+    }
+)
+# Files of each kind that tables are made from, `egara.tables.registry.KINDS`.
+TABLE_INPUTS = {
+    "pages": of_works("<results>/pages/{work}.tsv"),
+    "skipped": of_works("<results>/pages/{work}.skipped.tsv"),
+    "faces": of_works("<results>/faces/{work}.tsv"),
+    "faces-skipped": of_works("<results>/faces/{work}.skipped.tsv"),
+    "detector": of_works("<results>/faces/{work}.detector.tsv"),
+    "sets": of_works("<results>/sets/{work}.tsv"),
+    "base": ["<results>/base/base.json"],
+    "scores": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+    "nulls": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
+    "clusters": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/clusters.tsv"),
+    "series": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/series.tsv") if PLAN.series else [],
+    "layers": collect(
+        "<results>/scores/{cell}/{representation}.layers.tsv", cell=CELLS, representation=LAYERS, allow_missing=True
+    ),
+    "controls": ["<results>/scores/controls.tsv"],
+}
+
+
+def table_inputs(wildcards):
+    """Return the files that a table is made from, by kind."""
+    found = {kind: [] for kind in REGISTERED_TABLES[wildcards.table].kinds}
+    for given in REGISTERED_TABLES[wildcards.table].inputs:
+        kind, _, name = given.partition("/")
+        found[kind] += [own(f"resources/published/{name}.tsv")] if name else TABLE_INPUTS[kind]
+    return {kind.replace("-", "_"): files for kind, files in found.items()}

@@ -1,7 +1,7 @@
-"""Train what shows of what a score is made: a cell's twins with another token, disjoint sets, or one set and many seeds.
+"""Train controls, twins of a cell: another token, disjoint sets, or one set and many seeds.
 
 Needs faces/{work}.tsv, the crops and base/base.json. Makes sets/{draw}/{work}.tsv, their latents, the controls' LoRAs
-and tables/controls.tsv.
+and scores/controls.tsv.
 """
 
 
@@ -43,17 +43,15 @@ use rule train_loras as train_controls with:
         cell="|".join(map(re.escape, CONTROL_CELLS)) or "none",
 
 
-rule tabulate_controls:
-    """Tabulate what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
+rule score_controls:
+    """Score what must fail: shuffled labels, norms, the token, sets without a common face, seeds alone."""
     input:
         gram=control_vectors("<results>/spaces/{cell}/{representation}.gram.npy"),
         index=control_vectors("<results>/spaces/{cell}/{representation}.tsv"),
     output:
-        report("<results>/tables/controls.tsv", caption="../report/controls.rst", category="Tables"),
-        "<results>/tables/controls.md",
-        "<results>/tables/controls.tex",
+        "<results>/scores/controls.tsv",
     log:
-        "<logs>/tables/controls.log",
+        "<logs>/scores/controls.log",
     priority: 1  # takes longer than others of its stage
     conda:
         "../../envs/tables.yaml"
@@ -63,9 +61,9 @@ rule tabulate_controls:
         study=CELLS,
         permutations=SETTINGS["scores"]["permutations"],
         seed=SEED,
-        code=fingerprint("egara.tables.controls"),
+        code=fingerprint("egara.scores.controls"),
     shell:
-        "python -m egara.tables.controls"
+        "python -m egara.scores.controls"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " --study {params.study:q}"

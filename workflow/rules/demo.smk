@@ -1,7 +1,7 @@
 """Compose the demo's volumes from openly licensed drawings.
 
-Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes,
-volumes/groups.tsv and volumes/attributions.tsv.
+Needs nothing but the table of casts. Makes volumes/{work}/*.cbz, their true face boxes and
+volumes/attributions.tsv.
 """
 
 
@@ -35,24 +35,8 @@ rule compose_volumes:
         " 2> {log:q}"
 
 
-rule list_groups:
-    """Say which works are casts of one drawing kit."""
-    input:
-        lambda wildcards: literal(SETTINGS["casts"]) if CASTS else [],
-    output:
-        "<results>/volumes/groups.tsv",
-    log:
-        "<logs>/volumes/groups.log",
-    conda:
-        "../../envs/tables.yaml"
-    params:
-        groups=verbatim("".join(f"{work}\t{group}\n" for work, group in [("work", "group"), *kits_of_casts()])),
-    shell:
-        "printf %s {params.groups:q} > {output:q} 2> {log:q}"
-
-
 rule list_attributions:
-    """List creator and licence of every drawing kit, evaluated or set aside."""
+    """List creator and licence of every drawing kit, evaluated or held out."""
     output:
         "<results>/volumes/attributions.tsv",
     log:

@@ -5,13 +5,6 @@ Needs everything that it shows. Makes report.html, config.json (the checked sett
 
 from egara.report.page import TEMPLATES
 
-TABLES = ["works", "environment", "overlap"]
-TABLES += ["detector"] if CASTS else []
-if PLAN.compared:
-    TABLES += ["cosine", "neighbours", "methods", "controls", "grid", "clusters", "verdict"]
-    TABLES += ["pairs"] if CASTS else []
-    TABLES += ["layers"] if LAYERS else []
-
 
 rule gather_maps:
     """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
@@ -59,7 +52,7 @@ rule write_report:
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
         sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
-        groups=["<results>/volumes/groups.tsv"] if CASTS else [],
+        casts=[literal(SETTINGS["casts"])] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
         templates=[own(f"workflow/egara/report/templates/{name}") for name in TEMPLATES],
     output:
@@ -79,7 +72,7 @@ rule write_report:
             ["--show-faces", "--sheets", *input.sheets] if SETTINGS["report"]["show_faces"] else []
         ),
         explorer=lambda wildcards, input: ["--explorer", input.explorer] if PLAN.compared else [],
-        groups=lambda wildcards, input: ["--groups", *input.groups] if CASTS else [],
+        casts=lambda wildcards, input: ["--casts", *input.casts] if CASTS else [],
         seed=SEED,
         code=fingerprint("egara.report"),
     shell:
@@ -93,7 +86,7 @@ rule write_report:
         " --base {input.base:q}"
         " --samples {input.samples:q}"
         " {params.sheets:q}"
-        " {params.groups:q}"
+        " {params.casts:q}"
         " {params.explorer:q}"
         " --benchmarks {params.benchmarks:q}"
         " --seed {params.seed:q}"

@@ -1,7 +1,8 @@
-"""Score distances and neighbours, each beside its chance level and a permutation p-value.
+"""Score the points: what the weights carry, each score with its chance level and a permutation p-value.
 
-Needs a Gram matrix and its linear maps. Makes scores/{cell}/{representation}_l2~{l2}/: scores.tsv and
-nulls.npz; from the Gram matrices of layers, scores/{cell}/{representation}.layers.tsv.
+Needs Gram matrices, their projections and clusters. Makes scores/{cell}/{representation}_l2~{l2}/: scores.tsv with
+nulls.npz, clusters.tsv and, where works belong to series, series.tsv; from the Gram matrices of layers,
+scores/{cell}/{representation}.layers.tsv.
 """
 
 
@@ -37,6 +38,37 @@ rule score:
         " --seed {params.seed:q}"
         " --output {output.scores:q}"
         " --nulls {output.nulls:q}"
+        " 2> {log:q}"
+
+
+rule score_groups:
+    """Compare groups of LoRAs with works and authors: HDBSCAN's clusters, or the series of the works table."""
+    input:
+        unpack(groups_inputs),
+    output:
+        "<results>/scores/{cell}/{representation}_l2~{l2}/{groups}.tsv",
+    log:
+        "<logs>/scores/{cell}/{representation}_l2~{l2}.{groups}.log",
+    wildcard_constraints:
+        groups="clusters|series",
+    conda:
+        "../../envs/tables.yaml"
+    params:
+        files=lambda wildcards, input: [word for kind, file in input.items() for word in (f"--{kind}", file)],
+        series=lambda wildcards: ["--series", as_json(SERIES)] if wildcards.groups == "series" else [],
+        permutations=SETTINGS["scores"]["permutations"],
+        seed=SEED,
+        code=lambda wildcards: fingerprint(f"egara.scores.{wildcards.groups}"),
+    shell:
+        "python -m egara.scores.{wildcards.groups}"
+        " {params.files:q}"
+        " {params.series:q}"
+        " --cell {wildcards.cell}"
+        " --representation {wildcards.representation}"
+        " --l2 {wildcards.l2}"
+        " --permutations {params.permutations:q}"
+        " --seed {params.seed:q}"
+        " --output {output:q}"
         " 2> {log:q}"
 
 

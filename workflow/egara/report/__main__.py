@@ -71,26 +71,26 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--samples", help="sample sheet of the base model (.png)")
     arguments.add_argument("--sheets", nargs="*", default=[], help="contact sheets, faces/{work}.png")
     arguments.add_argument("--show-faces", action="store_true", help="show the contact sheets; else they stay private")
-    arguments.add_argument("--groups", help="drawing kit of each work: work, group (.tsv)")
+    arguments.add_argument("--casts", help="table of casts, where volumes are composed from drawing kits")
     arguments.add_argument("--explorer", help="maps to explore, from egara.report.explorer (.json)")
     arguments.add_argument("--benchmarks", help="folder of Snakemake's benchmark files")
     arguments.add_argument("--seed", type=int, help="study seed")
     arguments.add_argument("--output", required=True, help="page to write (.html)")
     options = arguments.parse_args(argv)
 
+    from egara.demo.casts import read_casts
     from egara.io.atomic import write_text
     from egara.report import account, answer, sections
     from egara.report.explorer.page import read_explorer
     from egara.report.images import read_figure, read_picture, within
     from egara.report.page import render
     from egara.report.timings import read_benchmarks
-    from egara.tables.pairs import read_groups
     from egara.tables.show import read_table
 
     log = logger("report")
     tables = dict(read_table(path) for path in options.tables)
     base = read_json(options.base, "a description of the base model") if options.base else {}
-    groups = read_groups(options.groups) if options.groups else {}
+    groups = {work: cast["style"] for work, cast in read_casts(options.casts, []).items()} if options.casts else {}
     config = read_json(options.config, "a configuration") if options.config else None
     figures, left_out = within([read_figure(path) for path in options.figures], FIGURE_BUDGET)
     sheets = [

@@ -61,7 +61,7 @@ def score_tables(tables: dict[str, "pd.DataFrame"]) -> dict[str, dict[str, objec
     for kind, table in tables.items():
         layout = lay_out(kind, table, whole=False)
         if kind in ("cosine", "neighbours"):
-            notes = [note for note in layout.notes if "stand in the report" not in note]
+            notes = [note for note in layout.notes if "the report has the others" not in note]
             shown[kind] = html_table(kind, Layout(layout.title, layout.head, layout.groups, notes))
             if layout.count < len(table):
                 shown[f"{kind}_whole"] = html_table(f"{kind}-whole", lay_out(kind, table))

@@ -17,7 +17,7 @@ class NoDirections(EgaraError):
 
 
 def cosine_distances(gram: np.ndarray) -> np.ndarray:
-    """Cosine distances (n, n), 1 - cosine, from inner products (n, n); 0 on the diagonal.
+    """Cosine distances, 1 - cosine, from inner products, both of shape (n_loras, n_loras); 0 on the diagonal.
 
     A vector that is zero (a LoRA at the mean of all) has no direction; as in scikit-learn it is at distance 1 from all.
 
@@ -40,8 +40,20 @@ def cosine_distances(gram: np.ndarray) -> np.ndarray:
     return distances
 
 
+def noise_distance(count: int) -> float:
+    """Mean cosine distance of `count` vectors of one length after centring: 1 + 1 / (count - 1), whatever they are.
+
+    They sum to zero, so the cosines over all ordered pairs sum to -count. The published means of 1.0029 to 1.0030
+    are this number for 330.
+    """
+    return 1.0 + 1.0 / (count - 1)
+
+
 class Pairs(NamedTuple):
-    """Sums of distances and numbers of ordered pairs, (…, works): work w against LoRAs of its label or of others."""
+    """Sums of distances and numbers of ordered pairs of each work's LoRAs with LoRAs of their label, or of another.
+
+    All of shape (…, n_works).
+    """
 
     intra: np.ndarray
     intra_count: np.ndarray
@@ -49,7 +61,7 @@ class Pairs(NamedTuple):
     inter_count: np.ndarray
 
     def means(self, weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
-        """Mean distances over all pairs, and inter minus intra; `weights` (…, works) counts works several times."""
+        """Mean distances over all pairs, and inter minus intra; `weights` (…, n_works) counts works several times."""
         weights = np.ones(self.intra.shape[-1]) if weights is None else weights
         with np.errstate(invalid="ignore", divide="ignore"):
             intra = (self.intra * weights).sum(-1) / (self.intra_count * weights).sum(-1)
@@ -62,9 +74,8 @@ def pairs_of_labels(distances: np.ndarray, eligible: np.ndarray, labels: np.ndar
 
     Parameters
     ----------
-    distances, eligible : (n, n) distances, and which pairs count (bool, diagonal off).
-    labels : (n,) int.
-    works : (n,) int, 0 … W - 1.
+    distances, eligible : distances, and which pairs count (bool, diagonal off), both of shape (n_loras, n_loras).
+    labels, works : codes of shape (n_loras,).
     """
     same = eligible & (labels[:, None] == labels[None, :])
     other = eligible & ~same
@@ -75,28 +86,31 @@ def pairs_of_labels(distances: np.ndarray, eligible: np.ndarray, labels: np.ndar
     return Pairs(by_work(distances * same), by_work(same), by_work(distances * other), by_work(other))
 
 
-def count_pairs(eligible: np.ndarray, relabelled: np.ndarray) -> np.ndarray:
-    """Number of eligible ordered pairs of one label, for labellings (count, n): (count,)."""
-    return _sum_pairs(eligible.astype(np.float32), relabelled, np.float32)  # whole numbers below 2^24 are exact
+def count_pairs(eligible: np.ndarray, permuted: np.ndarray) -> np.ndarray:
+    """Count the eligible ordered pairs of one label, for labellings of shape (n_permutations, n_loras)."""
+    return _sum_pairs(eligible.astype(np.float32), permuted, np.float32)  # whole numbers below 2^24 are exact
 
 
 def null_of_labels(
-    distances: np.ndarray, eligible: np.ndarray, relabelled: np.ndarray, pairs: np.ndarray
+    distances: np.ndarray, eligible: np.ndarray, permuted: np.ndarray, pairs: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Mean distances, as `Pairs.means` gives them, for many labellings (count, n) at once: each is (count,).
+    """Mean distances, as `Pairs.means` gives them, for many labellings at once.
 
-    `pairs` (count,) are the numbers that `count_pairs` gives, which no distance changes.
+    Parameters
+    ----------
+    permuted : labellings of shape (n_permutations, n_loras).
+    pairs : what `count_pairs` gives for them, of shape (n_permutations,); no distance changes it.
     """
     weighted = distances * eligible
-    intra = _sum_pairs(weighted, relabelled, np.float64)
+    intra = _sum_pairs(weighted, permuted, np.float64)
     inter, others = weighted.sum() - intra, float(eligible.sum()) - pairs
     return Pairs(*(sums[:, None] for sums in (intra, pairs, inter, others))).means()
 
 
-def _sum_pairs(values: np.ndarray, relabelled: np.ndarray, kind: type) -> np.ndarray:
-    """Sum values (n, n) over pairs of one label: one-hot rows times the values, not `count` masks of n x n."""
-    sums = np.zeros(len(relabelled))
-    for label in np.unique(relabelled):
-        chosen = (relabelled == label).astype(kind)  # (count, n)
+def _sum_pairs(values: np.ndarray, permuted: np.ndarray, kind: type) -> np.ndarray:
+    """Sum values over pairs of one label: one-hot rows times the values, not one mask of n x n per labelling."""
+    sums = np.zeros(len(permuted))
+    for label in np.unique(permuted):
+        chosen = (permuted == label).astype(kind)  # (n_permutations, n_loras)
         sums += np.einsum("ij,ij->i", chosen @ values, chosen)
     return sums

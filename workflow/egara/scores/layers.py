@@ -13,11 +13,12 @@ from egara.cells import parse_cell
 from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
-from egara.scores.adjust import benjamini_hochberg
+from egara.scores.arguments import add_cell, add_permutations
 from egara.scores.distances import NoDirections, cosine_distances
-from egara.scores.hypotheses import Level, describe_level, score_hits
+from egara.scores.hypotheses import Hypothesis, make_hypothesis, score_topk
 from egara.scores.labels import codes
-from egara.vocabulary import AXES, SIGNIFICANT
+from egara.scores.multiple_testing import benjamini_hochberg
+from egara.vocabulary import AXES, QUESTIONS, SIGNIFICANT
 from egara.weights.geometry import normalise_and_center
 from egara.weights.layer_grams import read_layer_grams
 from egara.weights.layer_names import group_of, place_of
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-LEVELS = ("work", "author_across_works")
 ALL = "all layers"
 COLUMNS = [
     *AXES, "representation", "l2", "what", "name", "position", "kind", "level", "metric", "value", "chance", "p", "q",
@@ -36,16 +36,20 @@ COLUMNS = [
 
 
 def score_layers(
-    grams: "Iterable[tuple[str, np.ndarray]]", works: np.ndarray, levels: dict[str, Level], l2: list[str], seed: int
+    grams: "Iterable[tuple[str, np.ndarray]]",
+    works: np.ndarray,
+    hypotheses: dict[str, Hypothesis],
+    l2: list[str],
+    seed: int,
 ) -> "pd.DataFrame":
-    """Score layers, given one after another as name and Gram matrix (n, n), and their sums.
+    """Score layers, given one after another as name and Gram matrix of shape (n_loras, n_loras), and their sums.
 
     Returns
     -------
-    One row a layer or sum, L2 and level: `what` (layer, position, kind, group, all), name, position and kind; Top-1
-    with its chance, p, interval and n as `egara.scores.hypotheses` gives them; q, p after Benjamini & Hochberg over all
-    of one `what`, L2 and level; `share`, its part of the summed squared lengths of all LoRAs. A layer that is the same
-    in all LoRAs, or zero in one where L2 asks for its direction, has no value.
+    One row per layer or sum, L2 and hypothesis: `what` (layer, position, kind, group, all), name, position and kind;
+    Top-1 with its chance, p, interval and n as `egara.scores.hypotheses` gives them; q, p after Benjamini & Hochberg
+    over all of one `what`, L2 and hypothesis; `share`, its part of the summed squared lengths of all LoRAs. A layer
+    that is the same in all LoRAs, or zero in one where L2 asks for its direction, has no value.
     """
     import pandas as pd
 
@@ -54,10 +58,10 @@ def score_layers(
     def add(what: str, name: str, gram: np.ndarray, position: str = "", kind: str = "") -> None:
         size = float(np.trace(gram))
         for setting in l2:
-            scored = _score(gram, works, levels, setting == "on", seed)
-            for level, row in scored.items():
+            scored = _score(gram, works, hypotheses, setting == "on", seed)
+            for hypothesis, row in scored.items():
                 labels = {"what": what, "name": name, "position": position, "kind": kind, "l2": setting}
-                rows.append({**labels, "level": level, **row, "share": size})
+                rows.append({**labels, "level": hypothesis, **row, "share": size})
 
     for name, gram in grams:
         place = place_of(name)
@@ -81,17 +85,19 @@ def score_layers(
     return table
 
 
-def _score(gram: np.ndarray, works: np.ndarray, levels: dict[str, Level], l2: bool, seed: int) -> dict[str, dict]:
+def _score(
+    gram: np.ndarray, works: np.ndarray, hypotheses: dict[str, Hypothesis], l2: bool, seed: int
+) -> dict[str, dict]:
     try:
         if l2 and not np.diag(gram).all():
             raise NoDirections
         distances = cosine_distances(normalise_and_center(gram, l2))
     except NoDirections:
         empty = dict.fromkeys(("value", "chance", "p", "low", "high", "null_mean"), math.nan)
-        return {name: {"metric": "top1", **empty, "n": 0} for name in levels}
+        return {name: {"metric": "top1", **empty, "n": 0} for name in hypotheses}
     found = {}
-    for name, level in levels.items():
-        (found[name],) = score_hits(distances, works, level, seed, metrics=("top1",))
+    for name, hypothesis in hypotheses.items():
+        (found[name],) = score_topk(distances, works, hypothesis, seed, metrics=("top1",))
         del found[name]["majority"], found[name]["note"]
     return found
 
@@ -100,19 +106,15 @@ def main(argv: list[str] | None = None) -> None:
     """Read Gram matrices of layers and write their scores."""
     arguments = parser(__doc__)
     arguments.add_argument("--grams", required=True, help="Gram matrices of layers (.npz)")
-    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
-    arguments.add_argument("--representation", required=True, help="name of the representation, for the table")
+    add_cell(arguments)
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings")
-    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
-    arguments.add_argument("--seed", type=int, required=True, help="study seed")
+    add_permutations(arguments)
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)
-    if options.permutations < 1:
-        arguments.error("--permutations must be at least 1")
     cell = parse_cell(options.cell)
     found = read_layer_grams(options.grams)
     authors, works = codes(found.authors), codes(found.works)
-    levels = {name: describe_level(name, authors, works, options.permutations, options.seed) for name in LEVELS}
+    hypotheses = {name: make_hypothesis(name, authors, works, options.permutations, options.seed) for name in QUESTIONS}
     with bar(len(found.layers), "layer") as watched:
 
         def watch() -> "Iterable[tuple[str, np.ndarray]]":
@@ -120,15 +122,15 @@ def main(argv: list[str] | None = None) -> None:
                 yield pair
                 watched.update(1)
 
-        table = score_layers(watch(), works, levels, options.l2, options.seed)
+        table = score_layers(watch(), works, hypotheses, options.l2, options.seed)
     table = table.assign(**{key: cell[key] for key in AXES}, representation=options.representation)
     write_tsv(options.output, table[COLUMNS])
-    for level in LEVELS:
-        part = table[(table["what"] == "layer") & (table["level"] == level) & (table["l2"] == options.l2[0])]
+    for name in QUESTIONS:
+        part = table[(table["what"] == "layer") & (table["level"] == name) & (table["l2"] == options.l2[0])]
         tested = int(part["value"].notna().sum())
         without = f"; {len(part) - tested} layers have no score" if tested < len(part) else ""
-        sure = int((part["q"] < SIGNIFICANT).sum())
-        logger("scores").info("%s: %d of %d layers with q below 0.05%s", level, sure, tested, without)
+        significant = int((part["q"] < SIGNIFICANT).sum())
+        logger("scores").info("%s: %d of %d layers with q below %g%s", name, significant, tested, SIGNIFICANT, without)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,26 @@ import numpy as np
 TIE = 1e-12
 
 
-class Relabellings(NamedTuple):
-    """Labels under the null (count, items) int; `exact` when they are all possible ones, the true one among them."""
+class Permutations(NamedTuple):
+    """Permuted labels of shape (n_permutations, n_items).
+
+    `exhaustive` when they are all possible ones, the true one among them.
+    """
 
     labels: np.ndarray
-    exact: bool
+    exhaustive: bool
 
 
-def permute(labels: np.ndarray, count: int, generator: np.random.Generator) -> Relabellings:
-    """Permute labels (items,) over items, `count` times."""
+def permute(labels: np.ndarray, count: int, generator: np.random.Generator) -> Permutations:
+    """Permute labels of shape (n_items,) `count` times."""
     rows = np.broadcast_to(np.asarray(labels), (count, len(labels)))
-    return Relabellings(generator.permuted(rows, axis=1), False)
+    return Permutations(generator.permuted(rows, axis=1), False)
 
 
-def exchange(labels: np.ndarray, count: int, generator: np.random.Generator) -> Relabellings:
-    """Exchange labels (works,) among works: all distinct assignments if at most `count`, else `count` drawn ones.
+def permute_units(labels: np.ndarray, count: int, generator: np.random.Generator) -> Permutations:
+    """Permute the labels of units, works or series: all distinct assignments if at most `count`, else `count` drawn.
 
-    This is how authors are relabelled. The LoRAs of a work share a pool of faces and so are not exchangeable one by
+    This is how authors are permuted. The LoRAs of a work share a pool of faces and so are not exchangeable one by
     one; works are.
     """
     labels = np.asarray(labels)
@@ -35,7 +38,7 @@ def exchange(labels: np.ndarray, count: int, generator: np.random.Generator) -> 
     distinct = math.factorial(len(labels)) // math.prod(math.factorial(size) for size in sizes.values())
     if distinct > count:
         return permute(labels, count, generator)
-    return Relabellings(np.array(list(_assignments(dict(sorted(sizes.items())), len(labels)))), True)
+    return Permutations(np.array(list(_assignments(dict(sorted(sizes.items())), len(labels)))), True)
 
 
 def _assignments(left: dict[int, int], length: int) -> Iterator[list[int]]:
@@ -49,27 +52,35 @@ def _assignments(left: dict[int, int], length: int) -> Iterator[list[int]]:
                 yield [label, *rest]
 
 
-def least_p(labels: np.ndarray, null: Relabellings) -> float:
-    """The smallest p that relabellings of labels (items,) int can give.
+def min_attainable_p(labels: np.ndarray, null: Permutations) -> float:
+    """Return the smallest p that permutations of labels of shape (n_items,) can give.
 
-    Scores depend on who shares a label, so relabellings that part the items as the true labels do score the same.
+    Scores depend on who shares a label, so permutations that part the items as the true labels do score the same.
     """
     true = np.asarray(labels)
     pairs = np.sort(null.labels * (int(true.max()) + 1) + true, axis=1)
-    kinds = 1 + np.count_nonzero(np.diff(pairs, axis=1), axis=1)  # one a label where both part the items alike
+    kinds = 1 + np.count_nonzero(np.diff(pairs, axis=1), axis=1)  # one per label where both part the items alike
     equal = int(np.count_nonzero(kinds == len(np.unique(true))))
-    return equal / len(kinds) if null.exact else (1 + equal) / (1 + len(kinds))
+    return p_from_counts(equal, len(kinds), null.exhaustive)
 
 
-def p_value(null: np.ndarray, observed: float, exact: bool, low: bool = False) -> float:
-    """One-sided p: the share of nulls at least as extreme, upwards, or downwards if `low`.
+def p_from_counts(extreme: int, count: int, exhaustive: bool) -> float:
+    """Return p where `extreme` of `count` permutations score at least as extremely as the true labels.
 
-    (1 + extreme) / (1 + drawn) for drawn relabellings (Phipson & Smyth 2010), the plain share for a full list, which
-    holds the true labels itself. Nulls without a value do not count; NaN where nothing can be compared.
+    (1 + extreme) / (1 + count) for drawn permutations (Phipson & Smyth 2010), the plain share for an exhaustive list,
+    which holds the true labels itself.
+    """
+    return extreme / count if exhaustive else (1 + extreme) / (1 + count)
+
+
+def p_value(null: np.ndarray, observed: float, exhaustive: bool, low: bool = False) -> float:
+    """One-sided p: the share of nulls at least as extreme, upwards, or downwards if `low`, as `p_from_counts` has it.
+
+    Nulls without a value do not count; NaN where nothing can be compared.
     """
     null = null[np.isfinite(null)]
     if not len(null) or not np.isfinite(observed):
         return math.nan
     sign = -1.0 if low else 1.0
     extreme = int(np.count_nonzero(sign * null >= sign * observed - TIE))
-    return extreme / len(null) if exact else (1 + extreme) / (1 + len(null))
+    return p_from_counts(extreme, len(null), exhaustive)

@@ -20,12 +20,17 @@ class Shares(NamedTuple):
     set: float
 
 
-def explained(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Sum of squares of the labels' means for labellings (p, n): (p,).
+def between_group_ss(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Sum of squares between groups: what the labels' means explain.
 
     Parameters
     ----------
-    products : (n, n) centred inner products.
+    products : centred inner products of shape (n_loras, n_loras).
+    labels : labellings of shape (n_permutations, n_loras).
+
+    Returns
+    -------
+    Sums of shape (n_permutations,).
     """
     values = np.zeros(len(labels))
     for label in range(int(labels.max()) + 1):
@@ -36,9 +41,9 @@ def explained(products: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def shares(products: np.ndarray, authors: np.ndarray, works: np.ndarray) -> Shares:
-    """Decompose centred inner products (n, n) by codes (n,) of authors and works."""
+    """Decompose centred inner products of shape (n_loras, n_loras) by codes of authors and works."""
     total = float(np.trace(products))
-    author, work = (float(explained(products, codes[None])[0]) / total for codes in (authors, works))
+    author, work = (float(between_group_ss(products, codes[None])[0]) / total for codes in (authors, works))
     return Shares(author, work - author, 1.0 - work)
 
 
@@ -58,7 +63,7 @@ def chance_of_work(products: np.ndarray, authors: np.ndarray, works: np.ndarray)
 
 
 def permute_within(works: np.ndarray, authors: np.ndarray, count: int, generator: np.random.Generator) -> np.ndarray:
-    """Permute works over the LoRAs of each author, `count` times: (count, n)."""
+    """Permute works over the LoRAs of each author, `count` times: labels of shape (count, n_loras)."""
     labels = np.tile(works, (count, 1))
     for author in range(int(authors.max()) + 1):
         rows = np.flatnonzero(authors == author)
@@ -66,16 +71,25 @@ def permute_within(works: np.ndarray, authors: np.ndarray, count: int, generator
     return labels
 
 
-def drawn_shares(products: np.ndarray, authors: np.ndarray, works: np.ndarray, draws: np.ndarray) -> np.ndarray:
-    """Shares of author and work when works are counted `draws` (b, W) times each: (b, 2); NaN without variance."""
-    by_work = np.eye(int(works.max()) + 1)[works]  # (n, W)
+def bootstrap_shares(products: np.ndarray, authors: np.ndarray, works: np.ndarray, draws: np.ndarray) -> np.ndarray:
+    """Shares of author and work in bootstrap samples of works.
+
+    Parameters
+    ----------
+    draws : how often each work is drawn, of shape (n_bootstraps, n_works).
+
+    Returns
+    -------
+    Shares of shape (n_bootstraps, 2); NaN without variance.
+    """
+    by_work = np.eye(int(works.max()) + 1)[works]  # (n_loras, n_works)
     sums, sizes = by_work.T @ products @ by_work, by_work.sum(axis=0)
     squares = np.bincount(works, weights=np.diag(products))
-    owner = np.eye(int(authors.max()) + 1)[authors_by_work(authors, works)]  # (W, A)
+    owner = np.eye(int(authors.max()) + 1)[authors_by_work(authors, works)]  # (n_works, n_authors)
     mean = np.einsum("bi,ij,bj->b", draws, sums, draws) / (draws @ sizes)
     total = draws @ squares - mean
     between = draws @ (np.diag(sums) / sizes) - mean
-    weighted = draws[:, :, None] * owner  # (b, W, A)
+    weighted = draws[:, :, None] * owner  # (n_bootstraps, n_works, n_authors)
     of_author = np.einsum("bia,ij,bja->ba", weighted, sums, weighted, optimize=True)
     counts = np.einsum("bia,i->ba", weighted, sizes)
     author = (of_author / np.where(counts, counts, 1.0)).sum(axis=1) - mean

@@ -1,59 +1,27 @@
-"""Agreement of HDBSCAN's clusters with works and authors, beside chance."""
+"""How HDBSCAN's clusters agree with works and authors, compared with permuted labels."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.cells import parse_cell
-from egara.io.errors import EgaraError, counted, run
-from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
-from egara.scores.agreement import compare
-from egara.scores.hypotheses import LEVELS
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.pivot import CELL, place
-from egara.tables.writing import write_table
+from egara.tables.pivot import CELL, TEXT, nothing_to_tell, place
+from egara.tables.registry import table
+from egara.vocabulary import HYPOTHESES, Hypothesis
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ["map", "author", "work", "set", "cluster"]
-NAMES = {"work": "with works", "author": "with authors", "author_across_works": "works exchanged"}
-
-
-def compare_clusters(path: str | Path, permutations: int, seed: int) -> list[dict]:
-    """Compare the clusters in `<cell>/<representation>_l2~<on|off>/hdbscan.tsv` with works and authors.
-
-    Returns
-    -------
-    One row a map and level: cell, representation, l2, map, and what `egara.scores.agreement.compare` gives.
-
-    Raises
-    ------
-    EgaraError : no such table, or folders of other names.
-    """
-    path = Path(path)
-    representation, marker, l2 = path.parent.name.partition("_l2~")
-    if not marker or l2 not in ("on", "off"):
-        raise EgaraError(f"{path}: folder {path.parent.name}; expected one like delta_l2~on")
-    labels = {**parse_cell(path.parent.parent.name), "representation": representation, "l2": l2}
-    table = read_tsv(path, COLUMNS, text=["map", "author", "work", "set"])
-    rows = []
-    for name, part in table.groupby("map", sort=False):
-        clusters = part["cluster"].to_numpy(dtype=int)
-        rows += [{**labels, "map": name, **compare(clusters, part, level, permutations, seed)} for level in LEVELS]
-    return rows
-
-
-def cluster_table(paths: list[str], permutations: int, seed: int) -> "pd.DataFrame":
-    """All agreements one below the other, in the order of the settings."""
-    import pandas as pd
-
-    rows = [row for path in paths for row in compare_clusters(path, permutations, seed)]
-    return pd.DataFrame(sorted(rows, key=place))
+COLUMNS = [*CELL, "map", "level", "ami", "chance", "p", "noise", "clusters", "note"]
+TITLE = "Agreement of clusters with works and authors"
+NOTE = (
+    "AMI: adjusted mutual information, 1 for full agreement; noise: share of LoRAs that HDBSCAN leaves out, counted as "
+    "one more group. “Author, other works only”: the agreement with authors compared with what clusters of works give, "
+    "whoever drew them."
+)
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: one row a map, adjusted mutual information at each level beside chance."""
+    """Lay the table out: one row a map, adjusted mutual information under each hypothesis, with chance."""
     keys = [*CELL, "map"]
     rows = table.drop_duplicates(keys)[keys]
     head, same = settings(rows, keep=("representation", "map"))
@@ -63,18 +31,18 @@ def layout(table: "pd.DataFrame") -> Layout:
         "clusters": [fixed(v, 0) for v in any_level["clusters"]], "noise": [fixed(v, 2) for v in any_level["noise"]],
     }  # fmt: skip
     groups = [Group("", counts)]
-    for level, name in NAMES.items():
-        if level in by_level:
-            part = by_level[level]
+    for name, hypothesis in HYPOTHESES.items():
+        if name in by_level:
+            part = by_level[name]
             found = part.where(part["clusters"] > 0)  # noise alone agrees with nothing, by definition
             if not found["ami"].notna().any():
                 continue
             columns = {"AMI": [fixed(v) for v in found["ami"]], "chance": [fixed(v) for v in found["chance"]]}
             columns["p"] = [probability(v) for v in found["p"]]
             strong = significant(part["p"], "AMI") | significant(part["p"], "p")
-            if level == "author_across_works" and "author" in by_level:
-                del columns["AMI"]
-            groups.append(Group(name, columns, strong))
+            if name == "author_across_works" and "author" in by_level:
+                del columns["AMI"]  # that of `author`
+            groups.append(Group(_label(hypothesis), columns, strong))
     notes = [same] if same else []
     nothing, noisy = int((any_level["clusters"] == 0).sum()), any_level["noise"].mean()
     if len(rows):
@@ -82,35 +50,20 @@ def layout(table: "pd.DataFrame") -> Layout:
             f"HDBSCAN leaves out {100 * noisy:.0f} % of the LoRAs as noise, on average over the maps"
             + (f"; in {nothing} of {len(rows)} it finds no cluster." if nothing else ".")
         )
-    for level, name in NAMES.items():
-        if level in by_level and (
-            why := [n for n in dict.fromkeys(by_level[level]["note"]) if isinstance(n, str) and n]
-        ):
-            notes.append(f"{name[:1].upper()}{name[1:]}: nothing to tell, {', '.join(why)}.")
-    notes.append(
-        "AMI: adjusted mutual information, 1 for full agreement; noise: share of LoRAs that HDBSCAN leaves out, "
-        "counted as one more group. “Works exchanged”: the agreement with authors against what clusters of "
-        "works give, whoever drew them."
-    )
-    return Layout("Clusters against works and authors", head, groups, notes)
+    for name, hypothesis in HYPOTHESES.items():
+        if name in by_level and (why := [n for n in dict.fromkeys(by_level[name]["note"]) if isinstance(n, str) and n]):
+            notes.append(nothing_to_tell(_label(hypothesis), why))
+    return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read clusters, compare them with works and authors and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument(
-        "--clusters", required=True, nargs="+", help="<cell>/<representation>_l2~<on|off>/hdbscan.tsv"
-    )
-    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
-    arguments.add_argument("--seed", type=int, required=True, help="study seed")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    if options.permutations < 1:
-        arguments.error("--permutations must be at least 1")
-    table = cluster_table(options.clusters, options.permutations, options.seed)
-    write_table(options.output, table, layout(table))
-    logger("tables").info("clusters: %s: %s", counted(len(table), "row"), options.output[0])
+def _label(hypothesis: Hypothesis) -> str:
+    return hypothesis.label.removesuffix(", all neighbours")  # clusters have none
 
 
-if __name__ == "__main__":
-    run(main)
+@table("clusters", TITLE, NOTE, layout=layout, inputs=("clusters",), when="compared", text=("map",))
+def cluster_table(clusters: list[str]) -> "pd.DataFrame":
+    """All agreements one below the other, in the order of the settings; one row per map and hypothesis."""
+    import pandas as pd
+
+    rows = [row for path in clusters for row in read_tsv(path, COLUMNS, text=[*TEXT, "map"]).to_dict("records")]
+    return pd.DataFrame(sorted(rows, key=place))

@@ -1,15 +1,16 @@
-"""Table 3: mean cosine distances within and between authors and works, beside chance and the published values."""
+"""Table 3: mean cosine distances within and between authors and works, with chance and the published values."""
 
 from typing import TYPE_CHECKING
 
-from egara.io.errors import counted, run
-from egara.io.progress import logger, parser
-from egara.scores.chance import noise_distance
+from egara.scores.distances import noise_distance
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
-from egara.tables.pivot import LEVELS, add_published, read_scores, reasons, spread
-from egara.tables.writing import write_table
+from egara.tables.pivot import add_published, read_scores, reasons, spread
+from egara.tables.registry import table
+from egara.vocabulary import HYPOTHESES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 METRICS = ["cosine_intra", "cosine_inter", "cosine_difference"]
@@ -17,19 +18,20 @@ PUBLISHED = {
     "mean_intra": "published_intra", "mean_inter": "published_inter", "difference": "published_difference",
 }  # fmt: skip
 PUBLISHED_LORAS = 330
-
-
-def cosine_table(scores: "pd.DataFrame", published: str | None = None) -> "pd.DataFrame":
-    """One row a cell, representation, L2 and space: intra, inter and their difference at each level, and published."""
-    return add_published(spread(scores, METRICS), published, PUBLISHED)
+TITLE = "Cosine distances within and between labels"
+NOTE = (
+    "intra: mean distance between LoRAs of one label; inter: of two. chance: mean of all pairs, which both would be if "
+    "labels meant nothing. p: of inter − intra, one-sided, from permuted labels. Only “other works only” speaks of the "
+    "author: it leaves out pairs of one work."
+)
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: three levels side by side, p of inter - intra in bold below 0.05."""
+    """Lay the table out: hypotheses side by side, p of inter - intra in bold below 0.05."""
     head, same = settings(table)
     groups, notes = [], [same] if same else []
-    for level, name in LEVELS.items():
-        stem = f"{level}_cosine"
+    for name, hypothesis in HYPOTHESES.items():
+        stem = f"{name}_cosine"
         if f"{stem}_intra" not in table or not table[f"{stem}_intra"].notna().any():
             continue
         p = table[f"{stem}_difference_p"]
@@ -39,9 +41,9 @@ def layout(table: "pd.DataFrame") -> Layout:
             "chance": [fixed(v, 4) for v in table[f"{stem}_intra_chance"]],
             "p": [probability(v) for v in p],
         }
-        name = name.replace("neighbours", "pairs")
-        groups.append(Group(name, columns, significant(p, "p") | significant(p, "intra")))
-        if level == "author" and table["published_intra"].notna().any():
+        label = hypothesis.label.replace("neighbours", "pairs")
+        groups.append(Group(label, columns, significant(p, "p") | significant(p, "intra")))
+        if name == "author" and table["published_intra"].notna().any():
             columns = {
                 "intra": [fixed(v, 4) for v in table["published_intra"]],
                 "inter": [fixed(v, 4) for v in table["published_inter"]],
@@ -52,25 +54,12 @@ def layout(table: "pd.DataFrame") -> Layout:
                 f"directions give {noise_distance(PUBLISHED_LORAS):.4f} for both."
             )
     notes += reasons(table, "cosine_difference")
-    notes.append(
-        "intra: mean distance between LoRAs of one label; inter: of two. chance: mean of all pairs, which both would "
-        "be if labels meant nothing. p: of inter − intra, one-sided, by exchanging labels. "
-        "Only “other works only” speaks of the author: it leaves out pairs of one work."
-    )
-    return Layout("Cosine distances within and between labels", head, groups, notes)
+    return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read score files and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--scores", required=True, nargs="+", help="score files (.tsv)")
-    arguments.add_argument("--published", help="published values: rank, alpha, l2, mean_intra, … (.tsv)")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    table = cosine_table(read_scores(options.scores), options.published)
-    write_table(options.output, table, layout(table))
-    logger("tables").info("cosine: %s: %s", counted(len(table), "row"), options.output[0])
-
-
-if __name__ == "__main__":
-    run(main)
+@table(
+    "cosine", TITLE, NOTE, layout=layout, inputs=("scores", "published/cosine"), when="compared", number=3, short=True
+)
+def cosine_table(scores: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
+    """One row per cell, representation, L2 and space: intra, inter, inter - intra per hypothesis, and published."""
+    return add_published(spread(read_scores(scores), METRICS), published, PUBLISHED)

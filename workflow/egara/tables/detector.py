@@ -2,44 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from egara.io.errors import counted, run
-from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.tables.layout import Group, Layout, count, fixed
-from egara.tables.writing import write_table
+from egara.tables.registry import table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["work", "pages", "faces", "precision", "recall", "ap", "threshold", "detector"]
 ALL = "all works"
-
-
-def detector_table(paths: list[str]) -> "pd.DataFrame":
-    """One row per work, and one for all: precision and recall over all faces, average precision the mean over works."""
-    import pandas as pd
-
-    table = pd.concat([read_tsv(path, COLUMNS, text=["work", "detector"]) for path in paths], ignore_index=True)
-    totals = [_total(part) for _, part in table.groupby(["detector", "threshold"], sort=False)]
-    return pd.concat([table, pd.DataFrame(totals)], ignore_index=True)
-
-
-def _total(part: "pd.DataFrame") -> dict[str, object]:
-    """Pool a detector's works; the numbers of boxes follow from precision, recall and the number of faces."""
-    hits = (part["recall"].fillna(0.0) * part["faces"]).round()
-    found = hits[hits > 0] / part["precision"][hits > 0]
-    row = {"work": ALL, "pages": part["pages"].sum(), "faces": part["faces"].sum()}
-    # Where no box of a work hits, its number of boxes is unknown unless precision 1 says that there was none.
-    known = ((hits > 0) | (part["precision"] == 1.0)).all()
-    row["precision"] = hits.sum() / found.sum() if known and hits.sum() else float("nan")
-    row["recall"] = hits.sum() / row["faces"] if row["faces"] else float("nan")
-    row |= {"ap": part["ap"].mean(), "threshold": part["threshold"].iloc[0], "detector": part["detector"].iloc[0]}
-    if {"large", "recall_large", "min_pixels"} <= set(part.columns):
-        large = part["large"].sum()
-        recalled = (part["recall_large"].fillna(0.0) * part["large"]).sum()
-        row |= {"large": large, "recall_large": recalled / large if large else float("nan")}
-        row["min_pixels"] = part["min_pixels"].iloc[0]
-    return row
+TITLE = "The face detector on pages whose faces are known"
+NOTE = (
+    "A box finds a face if they overlap by half (IoU 0.5), one to one. AP: area under precision over recall; for all "
+    "works their mean."
+)
 
 
 def layout(table: "pd.DataFrame") -> Layout:
@@ -63,25 +39,34 @@ def layout(table: "pd.DataFrame") -> Layout:
         head["threshold"] = [f"{v:g}" for v in table["threshold"]]
     else:
         notes.insert(0, f"Detector {same['detector'].iloc[0]}, boxes of score {same['threshold'].iloc[0]:g} and above.")
-    notes.append(
-        "A box finds a face if they overlap by half (IoU 0.5), one to one. AP: area under precision over recall; "
-        "for all works their mean."
-    )
     whole = [row for row, work in enumerate(table["work"]) if work == ALL]
     strong = frozenset((row, column) for row in whole for column in columns)
-    return Layout("The face detector on pages whose faces are known", head, [Group("", columns, strong)], notes)
+    return Layout(TITLE, head, [Group("", columns, strong)], [*notes, NOTE])
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the evaluations and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--evaluations", required=True, nargs="+", help="one row a file, of egara.faces.evaluate")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    table = detector_table(options.evaluations)
-    write_table(options.output, table, layout(table))
-    logger("tables").info("detector: %s: %s", counted(len(table), "row"), options.output[0])
+@table("detector", TITLE, NOTE, layout=layout, inputs=("detector",), when="composed", text=("work", "detector"))
+def detector_table(detector: list[str]) -> "pd.DataFrame":
+    """One row per work, and one for all: precision and recall over all faces, average precision the mean over works."""
+    import pandas as pd
+
+    table = pd.concat([read_tsv(path, COLUMNS, text=["work", "detector"]) for path in detector], ignore_index=True)
+    totals = [_total(part) for _, part in table.groupby(["detector", "threshold"], sort=False)]
+    return pd.concat([table, pd.DataFrame(totals)], ignore_index=True)
 
 
-if __name__ == "__main__":
-    run(main)
+def _total(part: "pd.DataFrame") -> dict[str, object]:
+    """Pool a detector's works; the numbers of boxes follow from precision, recall and the number of faces."""
+    hits = (part["recall"].fillna(0.0) * part["faces"]).round()
+    found = hits[hits > 0] / part["precision"][hits > 0]
+    row = {"work": ALL, "pages": part["pages"].sum(), "faces": part["faces"].sum()}
+    # Where no box of a work hits, its number of boxes is unknown unless precision 1 says that there was none.
+    known = ((hits > 0) | (part["precision"] == 1.0)).all()
+    row["precision"] = hits.sum() / found.sum() if known and hits.sum() else float("nan")
+    row["recall"] = hits.sum() / row["faces"] if row["faces"] else float("nan")
+    row |= {"ap": part["ap"].mean(), "threshold": part["threshold"].iloc[0], "detector": part["detector"].iloc[0]}
+    if {"large", "recall_large", "min_pixels"} <= set(part.columns):
+        large = part["large"].sum()
+        recalled = (part["recall_large"].fillna(0.0) * part["large"]).sum()
+        row |= {"large": large, "recall_large": recalled / large if large else float("nan")}
+        row["min_pixels"] = part["min_pixels"].iloc[0]
+    return row

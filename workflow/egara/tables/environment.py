@@ -1,4 +1,4 @@
-"""Table 2: the machine and software of this run beside the published ones, and the base model by its hash."""
+"""Table 2: the machine and software of this run and the published ones, and the base model by its hash."""
 
 import os
 import platform
@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.cores import usable_cores
-from egara.io.errors import EgaraError, run
-from egara.io.progress import logger, parser
+from egara.io.errors import EgaraError
 from egara.io.tables import read_tsv
 from egara.tables.layout import NOTHING, Group, Layout
-from egara.tables.writing import write_table
+from egara.tables.registry import table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 # Packages whose version can change a number in a table, in the order of the stages.
@@ -77,7 +78,7 @@ def cores() -> str:
 
 
 def revision() -> str:
-    """Git revision of the project, `+` behind it where files differ; a dash outside a repository."""
+    """Git revision of the project, followed by `+` where files differ; a dash outside a repository."""
     found = _ask("git", "rev-parse", "--short=12", "HEAD")
     return f"{found}{'+' if _ask('git', 'status', '--porcelain', '--untracked-files=no') else ''}" if found else NOTHING
 
@@ -93,13 +94,39 @@ def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
     return found
 
 
-def environment_table(base: dict[str, object], published: str | None = None) -> "pd.DataFrame":
-    """One row an item: item, value of this run, published value (empty where the paper says nothing).
+TITLE = "Environment of this run"
+NOTE = "The machine that made this table; on a cluster LoRAs may have been trained on others."
+
+
+def layout(table: "pd.DataFrame") -> Layout:
+    """Lay the table out; a hash is cut to its first twelve digits."""
+    shown = [v[:12] + "…" if len(v) == 64 else v for v in table["value"].astype(str)]
+    columns = {"this run": shown}
+    notes = [NOTE]
+    if table["published"].fillna("").astype(bool).any():
+        columns["published"] = [v or NOTHING for v in table["published"].fillna("")]
+        notes.append("Published: Shimoide & Ito, table 2.")
+    return Layout(TITLE, {"item": table["item"].tolist()}, [Group("", columns)], notes)
+
+
+@table(
+    "environment", TITLE, NOTE, layout=layout, inputs=("base", "published/environment"), number=2,
+    text=("item", "value", "published"),
+)  # fmt: skip
+def environment_table(base: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
+    """One row per item: item, value of this run, published value (empty where the paper says nothing).
 
     Raises
     ------
     EgaraError : the description of the base model lacks its name or hash.
     """
+    from egara.loras.base.description import read_description
+
+    return list_environment(read_description(base[0]), *published)
+
+
+def list_environment(base: dict[str, object], published: str | None = None) -> "pd.DataFrame":
+    """Build the table from a description of the base model."""
     import pandas as pd
 
     if missing := {"base", "sha256"} - base.keys():
@@ -112,33 +139,3 @@ def environment_table(base: dict[str, object], published: str | None = None) -> 
         known = read_tsv(published, ["item", "value"], text=["item", "value"]).set_index("item")["value"].to_dict()
     rows = [{"item": item, "value": value, "published": known.get(item, "")} for item, value in values.items()]
     return pd.DataFrame(rows)
-
-
-def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out; a hash is cut to its first twelve digits."""
-    shown = [v[:12] + "…" if len(v) == 64 else v for v in table["value"].astype(str)]
-    columns = {"this run": shown}
-    notes = ["The machine that made this table; on a cluster LoRAs may have been trained on others."]
-    if table["published"].fillna("").astype(bool).any():
-        columns["published"] = [v or NOTHING for v in table["published"].fillna("")]
-        notes.append("Published: Shimoide & Ito, table 2.")
-    return Layout("Environment", {"item": table["item"].tolist()}, [Group("", columns)], notes)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Look at this machine and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--base", required=True, help="description of the base model (base.json)")
-    arguments.add_argument("--published", help="published environment: item, value (.tsv)")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-
-    from egara.loras.base.components import read_description
-
-    table = environment_table(read_description(options.base), options.published)
-    write_table(options.output, table, layout(table))
-    logger("tables").info("environment: %s", options.output[0])
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,16 +1,14 @@
-"""Where in the network work and author show: positions, kinds of layers and the best single ones, beside chance."""
+"""Where in the network work and author show: positions, kinds of layers and the best single ones, with chance."""
 
 import math
 from typing import TYPE_CHECKING
 
-from egara.io.errors import counted, run
-from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.scores.layers import COLUMNS
-from egara.tables.layout import NOTHING, SIGNIFICANT, Group, Layout, fixed, probability, settings
-from egara.tables.pivot import CELL, LEVELS, place
-from egara.tables.writing import write_table
-from egara.vocabulary import TEXT_AXES
+from egara.tables.layout import NOTHING, Group, Layout, fixed, probability, settings
+from egara.tables.pivot import CELL, place
+from egara.tables.registry import table
+from egara.vocabulary import HYPOTHESES, QUESTIONS, SIGNIFICANT, TEXT_AXES
 from egara.weights.layer_names import KINDS, place_of
 
 if TYPE_CHECKING:
@@ -18,15 +16,13 @@ if TYPE_CHECKING:
 
 TEXT = [*TEXT_AXES, "representation", "l2", "what", "name", "position", "kind", "level", "metric"]
 ORDER = ["all", "group", "position", "kind", "layer"]
-SHOWN = ("work", "author_across_works")
 BEST = 3
-
-
-def layer_table(paths: list[str]) -> "pd.DataFrame":
-    """Read score files of layers one below the other."""
-    import pandas as pd
-
-    return pd.concat([read_tsv(path, COLUMNS, text=TEXT) for path in paths], ignore_index=True)[COLUMNS]
+TITLE = "Where in the network"
+NOTE = (
+    f"Layers of one position, kind or group together, and the {BEST} single layers that gain most over chance under "
+    "either hypothesis. Top-1: 1-NN accuracy. share of size: of the summed squared lengths. q: p after Benjamini and "
+    "Hochberg, over single layers, and over positions, kinds and groups apart."
+)
 
 
 def layout(table: "pd.DataFrame") -> Layout:
@@ -34,15 +30,15 @@ def layout(table: "pd.DataFrame") -> Layout:
     keys = [*CELL, "what", "name"]
     rows = table.drop_duplicates(keys)[[*keys, "share"]]
     scores = {
-        level: table[table["level"] == level].set_index(keys)[["value", "chance", "q"]].reindex(
+        name: table[table["level"] == name].set_index(keys)[["value", "chance", "q"]].reindex(
             [tuple(row) for row in rows[keys].itertuples(index=False)]
         )
-        for level in SHOWN
+        for name in QUESTIONS
     }  # fmt: skip
     layers = (rows["what"] == "layer").to_numpy()
     best = set()
-    for level in SHOWN:
-        gain = (scores[level]["value"] - scores[level]["chance"]).to_numpy()
+    for name in QUESTIONS:
+        gain = (scores[name]["value"] - scores[name]["chance"]).to_numpy()
         for _, part in rows.assign(gain=gain, row=range(len(rows)))[layers].groupby(CELL):
             best |= set(part.nlargest(BEST, "gain")["row"])
     kept = [row for row in range(len(rows)) if not layers[row] or row in best]
@@ -52,35 +48,32 @@ def layout(table: "pd.DataFrame") -> Layout:
     head["where"] = rows["name"].tolist()
     columns = {"share of size": [f"{100 * v:.0f} %" if math.isfinite(v) else NOTHING for v in rows["share"]]}
     groups = [Group("", columns, muted=("share of size",))]
-    for level in SHOWN:
-        part = scores[level].iloc[kept]
+    for name in QUESTIONS:
+        part = scores[name].iloc[kept]
         if not part["value"].notna().any():
             continue
-        sure = [row for row, q in enumerate(part["q"]) if q < SIGNIFICANT]
+        below = [row for row, q in enumerate(part["q"]) if q < SIGNIFICANT]
         columns = {
             "Top-1": [fixed(v) for v in part["value"]],
             "chance": [fixed(v) for v in part["chance"]],
             "q": [probability(v) for v in part["q"]],
         }
-        groups.append(Group(LEVELS[level], columns, frozenset((row, c) for row in sure for c in ("Top-1", "q"))))
+        strong = frozenset((row, column) for row in below for column in ("Top-1", "q"))
+        groups.append(Group(HYPOTHESES[name].label, columns, strong))
     notes = [same] if same else []
     for _, part in table[table["what"] == "layer"].groupby(CELL, sort=False):
         found = []
-        for level in SHOWN:
-            every = part[part["level"] == level]
+        for name in QUESTIONS:
+            every = part[part["level"] == name]
             tested = every[every["q"].notna()]
-            sure, without = int((tested["q"] < SIGNIFICANT).sum()), len(every) - len(tested)
+            below, without = int((tested["q"] < SIGNIFICANT).sum()), len(every) - len(tested)
             found.append(
-                f"{LEVELS[level]} {sure} of {len(tested)}" + (f" ({without} have no score)" if without else "")
+                f"{HYPOTHESES[name].label} {below} of {len(tested)}"
+                + (f" ({without} have no score)" if without else "")
             )
         row = part.iloc[0]
         notes.append(f"Single layers with q below 0.05, rank {row['rank']:g}, L2 {row['l2']}: {', '.join(found)}.")
-    notes.append(
-        f"Layers of one position, kind or group side by side, and the {BEST} single layers that gain most over chance "
-        "at either level. share of size: of the summed squared lengths. q: p after Benjamini and Hochberg, over single "
-        "layers, and over positions, kinds and groups apart."
-    )
-    return Layout("Where in the network", head, groups, notes)
+    return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
 def _place(row: dict) -> tuple:
@@ -91,16 +84,11 @@ def _place(row: dict) -> tuple:
     return place(row | {"space": "full"}), what, order
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read score files of layers and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--layers", required=True, nargs="+", help="score files of layers (.tsv)")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    table = layer_table(options.layers)
-    write_table(options.output, table, layout(table))
-    logger("tables").info("layers: %s: %s", counted(len(table), "row"), options.output[0])
+@table(
+    "layers", TITLE, NOTE, layout=layout, inputs=("layers",), when="layers", text=("what", "name", "position", "kind")
+)
+def layer_table(layers: list[str]) -> "pd.DataFrame":
+    """Read score files of layers, one below the other."""
+    import pandas as pd
 
-
-if __name__ == "__main__":
-    run(main)
+    return pd.concat([read_tsv(path, COLUMNS, text=TEXT) for path in layers], ignore_index=True)[COLUMNS]

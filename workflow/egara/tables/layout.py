@@ -1,4 +1,4 @@
-"""How a table looks to people: settings on the left, then groups of columns; chance beside each score.
+"""How a table looks to people: settings on the left, then groups of columns; chance next to each score.
 
 A module of `egara.tables` makes a data frame (what is true) and a `Layout` of it (what is shown). Markdown, LaTeX,
 plain text and the report's HTML are all drawn from the layout.
@@ -33,7 +33,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table as it is shown: title, settings of each row, groups of columns of text, remarks below."""
+    """A table as it is shown: title, settings of each row, groups of columns of text, notes below."""
 
     title: str
     head: dict[str, list[str]]
@@ -76,7 +76,7 @@ def share(part: float, whole: float) -> str:
 
 
 def count(value: float) -> str:
-    """Write a whole number, thousands parted by a comma."""
+    """Write a whole number, thousands separated by a comma."""
     return f"{value:,.0f}" if value is not None and math.isfinite(value) else NOTHING
 
 
@@ -88,7 +88,7 @@ def probability(value: float) -> str:
 
 
 def significant(values: "pd.Series", column: str) -> frozenset[tuple[int, str]]:
-    """Return the cells of `column` whose p-values lie below 0.05."""
+    """Return the cells of `column` whose p-values are below 0.05."""
     return frozenset((row, column) for row, p in enumerate(values) if math.isfinite(p) and p < SIGNIFICANT)
 
 

@@ -1,20 +1,21 @@
-"""Read score files and spread them: one row a cell, representation, L2 and space; a column a level, metric and kind."""
+"""Read score files and pivot them: one row per setting and space, one column per hypothesis, metric and kind."""
 
 from typing import TYPE_CHECKING
 
 from egara.io.tables import read_tsv
-from egara.vocabulary import AXES, PROJECTIONS, SPACES, TEXT_AXES
+from egara.vocabulary import AXES, HYPOTHESES, L2, PROJECTIONS, SPACES, TEXT_AXES
 from egara.weights.representations import REPRESENTATIONS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 CELL = [*AXES, "representation", "l2"]
 KEYS = [*CELL, "space"]
 KINDS = ["value", "chance", "p", "low", "high", "null_mean", "n", "majority", "note"]
-LEVELS = {"author": "author, all neighbours", "author_across_works": "author, other works only", "work": "work"}
 ORDER = {
-    "representation": [*REPRESENTATIONS], "l2": ["on", "off"], "space": [*SPACES], "map": [*PROJECTIONS],
+    "representation": [*REPRESENTATIONS], "l2": [*L2], "space": [*SPACES], "map": [*PROJECTIONS],
 }  # fmt: skip
 WHOLE_FIRST = {"full": 0, "pca": 1, "ipca": 2}
 PUBLISHED_FIRST = {"ipca": 0, "full": 1, "pca": 2}
@@ -30,7 +31,7 @@ def read_scores(paths: list[str]) -> "pd.DataFrame":
 
 
 def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
-    """Return KEYS, `noise_n` and `{level}_{metric}`, and that with the other KINDS behind: `_chance`, `_p`, `_note`, …
+    """Return KEYS and `{hypothesis}_{metric}`, and that followed by the other KINDS: `_chance`, `_p`, `_note`, …
 
     Rows keep the order of the grid's axes, representation (factors first, as published), L2 (on first) and space (the
     published one first).
@@ -47,17 +48,22 @@ def spread(scores: "pd.DataFrame", metrics: list[str]) -> "pd.DataFrame":
 
 
 def reasons(table: "pd.DataFrame", metric: str) -> list[str]:
-    """Return a remark for each level without a value of `metric` in any row of a spread table, with the reason."""
+    """Return a note for each hypothesis without a value of `metric` in any row of a spread table, with the reason."""
     texts = []
-    for level, name in LEVELS.items():
-        values, notes = table.get(f"{level}_{metric}"), table.get(f"{level}_{metric}_note")
+    for name, hypothesis in HYPOTHESES.items():
+        values, notes = table.get(f"{name}_{metric}"), table.get(f"{name}_{metric}_note")
         if (
             notes is not None
             and not values.notna().any()
             and (found := list(dict.fromkeys(filter(None, _text(notes)))))
         ):
-            texts.append(f"{name[:1].upper()}{name[1:]}: nothing to tell, {', '.join(found)}.")
+            texts.append(nothing_to_tell(hypothesis.label, found))
     return texts
+
+
+def nothing_to_tell(label: str, reasons: list[str]) -> str:
+    """Say that there is no score, and why."""
+    return f"{label[:1].upper()}{label[1:]}: nothing to tell, {', '.join(reasons)}."
 
 
 def _text(notes: "pd.Series") -> list[str]:
@@ -75,19 +81,21 @@ def place(row: dict) -> tuple:
     return tuple(known.get(key, (0, row[key])) for key in [*KEYS, "map"] if key in row)
 
 
-def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, str]) -> "pd.DataFrame":
-    """Put published values beside the rows that repeat the published method: factors, IncrementalPCA, same rank and L2.
+def add_published(table: "pd.DataFrame", paths: "Sequence[str]", columns: dict[str, str]) -> "pd.DataFrame":
+    """Add published values to the rows that repeat the published method: factors, IncrementalPCA, same rank and L2.
 
     Parameters
     ----------
-    path : table of rank, alpha, l2 and the values; None leaves the columns empty.
+    paths : tables of rank, alpha, l2 and the values; without one the columns stay empty.
     columns : published column -> name in the table.
     """
     table = table.assign(**{name: float("nan") for name in columns.values()})
-    if path is None:
-        return table
-    published = read_tsv(path, ["rank", "alpha", "l2", *columns], text=["l2"])
-    for row in published.to_dict("records"):
+    rows = [
+        row
+        for path in paths
+        for row in read_tsv(path, ["rank", "alpha", "l2", *columns], text=["l2"]).to_dict("records")
+    ]
+    for row in rows:
         same = (table["representation"] == "factors") & (table["space"] == "ipca") & (table["l2"] == row["l2"])
         same &= (table["rank"] == row["rank"]) & (table["alpha"] == row["alpha"])
         for column, name in columns.items():
@@ -96,13 +104,13 @@ def add_published(table: "pd.DataFrame", path: str | None, columns: dict[str, st
 
 
 def principal(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one space a setting, for short tables: the published one for factors, else the whole vectors."""
+    """Keep one space per setting, for short tables: the published one for factors, else the whole vectors."""
     published = table["representation"] == "factors"
     return _first(table, table["space"].map(WHOLE_FIRST).where(~published, table["space"].map(PUBLISHED_FIRST)))
 
 
 def whole(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Keep one space a row of settings: the whole vectors, before any map of them."""
+    """Keep one space per setting: the whole vectors rather than any map of them."""
     return _first(table, table["space"].map(WHOLE_FIRST))
 
 

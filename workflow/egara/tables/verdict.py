@@ -7,32 +7,38 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import describe_cell, parse_cell
-from egara.io.errors import EgaraError, run
-from egara.io.progress import logger, parser
-from egara.io.tables import read_tsv
-from egara.scores.adjust import holm
-from egara.scores.multiple_testing import Null, correct, read_nulls
-from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
-from egara.tables.pairs import EVERYONE
-from egara.tables.pivot import CELL, KEYS, TEXT, whole
-from egara.tables.writing import write_table
-from egara.vocabulary import TEXT_AXES
+from egara.io.errors import EgaraError
+from egara.io.progress import logger
+from egara.scores.multiple_testing import Null, correct, holm, read_nulls
+from egara.scores.series import EVERYONE
+from egara.tables.layout import Group, Layout, fixed, probability, settings
+from egara.tables.pairs import pair_table
+from egara.tables.pivot import CELL, KEYS, read_scores, spread, whole
+from egara.tables.registry import table
+from egara.vocabulary import ACROSS_SERIES, HYPOTHESES, QUESTIONS, SIGNIFICANT
 from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
-LEVELS = ("work", "author_across_works")
 LARGEST, HOLM = "largest score", "Holm"
-Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by level
+Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by hypothesis
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
 TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
 NOTHING = "nothing to tell"  # every score is what it must be, with so few labels or equal LoRAs
 WORDS = {YES: "yes", UNSURE: "unsure", NO: "no", TOO_FEW: TOO_FEW, NOTHING: NOTHING, UNKNOWN: UNKNOWN}
-KIT_COLUMNS = [
-    "same_kit", "other_kit", "other_author", "other_kit_p", "other_kit_p_least", "other_kit_top1",
-    "other_kit_top1_chance",
+SERIES_COLUMNS = [
+    "same_series", "other_series", "other_author", "other_series_p", "other_series_p_least", "other_series_top1",
+    "other_series_top1_chance",
 ]  # fmt: skip
+TITLE = "Do the weights carry the work, and the author?"
+NOTE = (
+    "Top-1 (1-NN accuracy): share of LoRAs whose nearest other LoRA has the same label, on whole vectors. p: corrected "
+    "for the number of rows. unsure: below 0.05 before the correction only. too few to tell: so few labels can be "
+    "permuted that no score would have a small p."
+)
 
 
 def judge(p: float, corrected: float, least: float, note: str = "") -> str:
@@ -58,13 +64,13 @@ def verdict_table(
     -------
     The settings; for `work` and `author_across_works` the Top-1 score, its chance, p, p corrected for the number of
     rows, the least p that any score could have (with `nulls`), why there is no value, and the judgement; the same for
-    `other_kit` (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each
-    relabelling where `nulls` has all rows (`egara.scores.multiple_testing`), else Holm's, which for kits it always is;
+    `other_series` (distances) where `pairs` has it; and `sentence`. The correction is by the largest score under each
+    permutation where `nulls` has all rows (`egara.scores.multiple_testing`), else Holm's, as it always is for series;
     `correction` says so.
     """
     rows = whole(neighbours)
     table = rows[KEYS].copy()
-    for level in LEVELS:
+    for level in QUESTIONS:
         stem = f"{level}_top1"
         missing = rows.assign(**{c: math.nan for c in (stem, f"{stem}_chance", f"{stem}_p") if c not in rows})
         table[level] = missing[stem].to_numpy(dtype=float)
@@ -72,7 +78,7 @@ def verdict_table(
         table[f"{level}_p"] = missing[f"{stem}_p"].to_numpy(dtype=float)
         table[f"{level}_p_corrected"] = _correct(table, level, nulls)
         table[f"{level}_p_least"] = [
-            (nulls or {})[key][level].least if level in (nulls or {}).get(key, {}) else math.nan
+            (nulls or {})[key][level].min_attainable_p if level in (nulls or {}).get(key, {}) else math.nan
             for key in table[CELL].itertuples(index=False, name=None)
         ]
         notes = missing.get(f"{stem}_note", missing[stem] * math.nan)
@@ -80,7 +86,7 @@ def verdict_table(
         table[f"{level}_verdict"] = _judge(table, level)
     table["correction"] = HOLM if nulls is None else LARGEST
     if pairs is not None:
-        table = _add_kits(table, pairs)
+        table = _add_series(table, pairs)
     table["sentence"] = [sentence(row, len(table)) for row in table.to_dict("records")]
     return table
 
@@ -106,13 +112,13 @@ def _correct(table: "pd.DataFrame", level: str, nulls: Nulls | None) -> "np.ndar
     return corrected
 
 
-def _add_kits(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
-    """Put the comparison of an author's kits, over all authors that have several, beside the other levels."""
-    several = pairs[pairs["author"] != EVERYONE].groupby(CELL)[["author", "kits"]].agg("; ".join).reset_index()
-    whole = pairs[pairs["author"] == EVERYONE].drop(columns=["author", "kits"]).merge(several, on=CELL, how="left")
-    table = table.merge(whole[[*CELL, "author", "kits", *KIT_COLUMNS]], on=CELL, how="left")
-    table["other_kit_p_corrected"] = holm(table["other_kit_p"].to_numpy(dtype=float))
-    table["other_kit_verdict"] = _judge(table, "other_kit")
+def _add_series(table: "pd.DataFrame", pairs: "pd.DataFrame") -> "pd.DataFrame":
+    """Add the comparison of an author's series, over all authors that have several."""
+    several = pairs[pairs["author"] != EVERYONE].groupby(CELL)[["author", "series"]].agg("; ".join).reset_index()
+    whole = pairs[pairs["author"] == EVERYONE].drop(columns=["author", "series"]).merge(several, on=CELL, how="left")
+    table = table.merge(whole[[*CELL, "author", "series", *SERIES_COLUMNS]], on=CELL, how="left")
+    table["other_series_p_corrected"] = holm(table["other_series_p"].to_numpy(dtype=float))
+    table["other_series_verdict"] = _judge(table, "other_series")
     return table
 
 
@@ -122,11 +128,11 @@ def name_setting(row: dict) -> str:
 
 
 def sentence(row: dict, tests: int) -> str:
-    """Say what one row of the verdict shows: first the work, then the author's other works, then other kits."""
-    work, author = (_clause(row, level, tests) for level in LEVELS)
+    """Say what one row of the verdict shows: first the work, then the author by other works, then by other series."""
+    work, author = (_clause(row, level, tests) for level in QUESTIONS)
     text = f"Work: {WORDS[row['work_verdict']]} ({work}). "
     text += f"Author across works: {WORDS[row['author_across_works_verdict']]} ({author})."
-    return text + (_kits(row) if math.isfinite(row.get("other_kit", math.nan)) else "")
+    return text + (_series(row) if math.isfinite(row.get("other_series", math.nan)) else "")
 
 
 def _clause(row: dict, level: str, tests: int) -> str:
@@ -141,25 +147,25 @@ def _clause(row: dict, level: str, tests: int) -> str:
     return text
 
 
-def _kits(row: dict) -> str:
-    """Say whether an author's kits lie nearer to each other than to other authors'."""
+def _series(row: dict) -> str:
+    """Say whether an author's series are nearer to each other than to other authors'."""
     text = (
-        f" Author across kits ({row['author']}: {row['kits']}): {row['other_kit_verdict']} "
-        f"(distance {fixed(row['other_kit'], 4)}, to other authors {fixed(row['other_author'], 4)}, "
-        f"p {probability(row['other_kit_p'])}; Top-1 {fixed(row['other_kit_top1'])}, "
-        f"chance {fixed(row['other_kit_top1_chance'])})."
+        f" Author across series ({row['author']}: {row['series']}): {row['other_series_verdict']} "
+        f"(distance {fixed(row['other_series'], 4)}, to other authors {fixed(row['other_author'], 4)}, "
+        f"p {probability(row['other_series_p'])}; Top-1 {fixed(row['other_series_top1'])}, "
+        f"chance {fixed(row['other_series_top1_chance'])})."
     )
-    if row["other_kit_verdict"] == TOO_FEW:
-        text += f" With so few kits p cannot fall below {probability(row['other_kit_p_least'])}."
+    if row["other_series_verdict"] == TOO_FEW:
+        text += f" With so few series p cannot fall below {probability(row['other_series_p_least'])}."
     return text
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the verdict out without the sentences: both levels beside chance, corrected p-values and judgements."""
+    """Lay the verdict out without the sentences: scores with chance, corrected p-values and judgements."""
     head, same = settings(table)
     by_holm = (table["correction"] == HOLM).all()
     groups = []
-    for level, name in (("work", "the work"), ("author_across_works", "the author, other works only")):
+    for level in QUESTIONS:
         columns = {
             "Top-1": [fixed(v) for v in table[level]],
             "chance": [fixed(v) for v in table[f"{level}_chance"]],
@@ -167,30 +173,31 @@ def layout(table: "pd.DataFrame") -> Layout:
             "verdict": table[f"{level}_verdict"].tolist(),
         }
         sure = [row for row, verdict in enumerate(table[f"{level}_verdict"]) if verdict == YES]
-        groups.append(Group(name, columns, frozenset((row, column) for row in sure for column in ("Top-1", "verdict"))))
-    if "other_kit" in table and table["other_kit"].notna().any():
+        strong = frozenset((row, column) for row in sure for column in ("Top-1", "verdict"))
+        groups.append(Group(HYPOTHESES[level].label, columns, strong))
+    if "other_series" in table and table["other_series"].notna().any():
         columns = {
-            "distance": [fixed(v, 4) for v in table["other_kit"]],
+            "distance": [fixed(v, 4) for v in table["other_series"]],
             "to others": [fixed(v, 4) for v in table["other_author"]],
-            "p": [probability(v) for v in table["other_kit_p"]],
-            "verdict": table["other_kit_verdict"].tolist(),
+            "p": [probability(v) for v in table["other_series_p"]],
+            "verdict": table["other_series_verdict"].tolist(),
         }
-        sure = [row for row, verdict in enumerate(table["other_kit_verdict"]) if verdict == YES]
+        sure = [row for row, verdict in enumerate(table["other_series_verdict"]) if verdict == YES]
         strong = frozenset((row, column) for row in sure for column in ("distance", "verdict"))
-        groups.append(Group("the author, other kits only", columns, strong, ("to others",)))
+        groups.append(Group(ACROSS_SERIES.label, columns, strong, ("to others",)))
     notes = [same] if same else []
-    if "other_kit" in table:
+    if "other_series" in table:
         notes.append(
-            "Most of an author's other works are other casts of the same drawing kit (constructed): “other works only” "
-            "shows the kit. “Other kits only” is the real case; too few to tell: even a perfect score would not reach "
-            "p 0.05."
+            "An author's other works may be of the same series, which share more than an author: “other works only” "
+            "may show the series; only “other series only” shows the author."
         )
-    for level, name in (("work", "the work"), ("author_across_works", "the author")):
+    for level in QUESTIONS:
+        name = HYPOTHESES[level].claim
         if why := list(dict.fromkeys(note for note in table[f"{level}_note"] if isinstance(note, str) and note)):
             notes.append(f"For {name} there is nothing to tell: {', '.join(why)}.")
         if TOO_FEW in set(table[f"{level}_verdict"]):
             notes.append(
-                f"For {name}, with so few exchanges of labels, p cannot fall below "
+                f"For {name}, with so few permutations of labels, p cannot fall below "
                 f"{probability(table[f'{level}_p_least'].max())}: too few to tell, however high the score."
             )
         least = table[f"{level}_p"].min()
@@ -200,30 +207,16 @@ def layout(table: "pd.DataFrame") -> Layout:
                 "few works no score may pass a correction for so many rows."
             )
     how = (
-        "after Holm's correction"
+        "by Holm's method"
         if by_holm
-        else "against the largest standardised score of all rows under each relabelling (Westfall and Young): corrected"
+        else "by the largest standardised score of all rows under each permutation (Westfall and Young)"
     )
-    notes.append(
-        f"Top-1: share of LoRAs whose nearest other LoRA has the same label. p: {how} for the {len(table)} rows"
-        f"{', of kits by Holm' if 'other_kit' in table and not by_holm else ''}; unsure: below 0.05 before the "
-        "correction only."
-    )
-    return Layout("Do the weights carry the work, and the author?", head, groups, notes)
+    how += ", of series by Holm's method" if "other_series" in table and not by_holm else ""
+    notes.append(f"p is corrected {how} for the {len(table)} rows.")
+    return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-def read_neighbours(path: str) -> "pd.DataFrame":
-    """Read the table that `egara.tables.neighbours` writes."""
-    return read_tsv(path, KEYS, text=[key for key in KEYS if key in TEXT])
-
-
-def read_pairs(path: str) -> "pd.DataFrame":
-    """Read the table that `egara.tables.pairs` writes."""
-    columns = [*CELL, "author", "kits", *KIT_COLUMNS]
-    return read_tsv(path, columns, text=[*TEXT_AXES, "representation", "l2", "author", "kits"])
-
-
-def gather_nulls(paths: list[str]) -> Nulls:
+def gather_nulls(paths: "Sequence[str]") -> Nulls:
     """Read files `<cell>/<representation>_l2~<l2>/nulls.npz`."""
     found = {}
     for path in paths:
@@ -233,22 +226,17 @@ def gather_nulls(paths: list[str]) -> Nulls:
     return found
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read the tables of neighbours and pairs and write the verdict."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--neighbours", required=True, help="table of neighbours (.tsv)")
-    arguments.add_argument("--pairs", help="table of pairs (.tsv)")
-    arguments.add_argument("--nulls", nargs="*", help="<cell>/<representation>_l2~<l2>/nulls.npz of every row")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    pairs = read_pairs(options.pairs) if options.pairs else None
-    nulls = gather_nulls(options.nulls) if options.nulls else None
-    table = verdict_table(read_neighbours(options.neighbours), pairs, nulls)
-    write_table(options.output, table, layout(table))
-    log = logger("tables")
+@table(
+    "verdict", TITLE, NOTE, layout=layout, inputs=("scores", "nulls", "series"), when="compared",
+    text=(
+        "author", "series", *(f"{name}_{kind}" for name in QUESTIONS for kind in ("note", "verdict")),
+        "other_series_verdict", "correction", "sentence",
+    ),
+)  # fmt: skip
+def build(scores: list[str], nulls: "Sequence[str]" = (), series: "Sequence[str]" = ()) -> "pd.DataFrame":
+    """Read what `verdict_table` needs and log its sentences."""
+    neighbours = spread(read_scores(scores), ["top1"])
+    table = verdict_table(neighbours, pair_table(series) if series else None, gather_nulls(nulls) if nulls else None)
     for row in table.to_dict("records"):
-        log.info("%s: %s", name_setting(row), row["sentence"])
-
-
-if __name__ == "__main__":
-    run(main)
+        logger("tables").info("%s: %s", name_setting(row), row["sentence"])
+    return table

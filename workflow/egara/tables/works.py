@@ -1,25 +1,33 @@
-"""Table 1: volumes, pages, faces and sets of each work, what was left out, and the published corpus below it."""
+"""Table 1: volumes, pages, faces and sets of each work, what was left out, and below it the published corpus."""
 
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.io.errors import EgaraError, counted, run
-from egara.io.progress import logger, parser
+from egara.io.errors import EgaraError, counted
+from egara.io.progress import logger
 from egara.io.tables import read_tsv
 from egara.skipped import CAUSES, COLUMNS, LOST, OTHER, count_by_cause
 from egara.tables.layout import NOTHING, Group, Layout, count, share
-from egara.tables.writing import write_table
+from egara.tables.registry import table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 MOST = 10**9  # of anything that one row counts
 SAID = {"lost": "pages or volumes", "passed": "other files", "small": "faces too small", "unused": "faces in no set"}
 NUMBERS = ["volumes", "pages", "lost", "passed", "faces", "small", "found", "unused", "sets"]
+TITLE = "Works, faces and sets"
+NOTE = (
+    "lost: what could not be read or used; other files: what is not a page, passed over. faces: crops in use, none "
+    "twice; too small: faces of too few pixels, left out, and their share of all found. sets: one LoRA each in every "
+    "cell; in no set: faces that no LoRA saw."
+)
 
 
-def by_work(paths: list[str], ending: str) -> dict[str, str]:
+def by_work(paths: "Sequence[str]", ending: str) -> dict[str, str]:
     """Sort files by work: the name before `ending`; two files of one work are an error."""
     found: dict[str, str] = {}
     for path in paths:
@@ -35,7 +43,7 @@ def read_skipped(path: str | Path) -> "pd.DataFrame":
 
     Raises
     ------
-    EgaraError : no such table, a cause that nobody knows, or a count that is no whole number.
+    EgaraError : no such table, an unknown cause, or a count that is not a whole number.
     """
     import pandas as pd
 
@@ -46,65 +54,6 @@ def read_skipped(path: str | Path) -> "pd.DataFrame":
     if not (odd := table["count"][~((counts >= 0) & (counts < MOST) & (counts % 1 == 0))]).empty:
         raise EgaraError(f"{path}: count {odd.iloc[0]!r}; expected a whole number below {MOST:,}")
     return table.assign(count=counts.astype(int))
-
-
-def work_table(
-    pages: list[str],
-    skipped: list[str],
-    faces: list[str],
-    sets: list[str],
-    published: str | None = None,
-    faces_skipped: list[str] | None = None,
-) -> "pd.DataFrame":
-    """One row per work, in the order of `pages`.
-
-    Returns
-    -------
-    corpus (`this run` or `published`), author, work, volumes, pages; lost, material that could not be used, but for
-    small faces; passed, files that are no pages; faces, those in use; small, those of too few pixels; found, all faces
-    that the detector found; unused, faces in no set; sets, set_size; shared, pages that are in another work, too; and
-    each cause of `egara.skipped` with its count, pages and faces together.
-    """
-    import pandas as pd
-
-    unread, found, drawn = by_work(skipped, ".skipped.tsv"), by_work(faces, ".tsv"), by_work(sets, ".tsv")
-    dropped = by_work(faces_skipped or [], ".skipped.tsv")
-    rows, hashes = [], []
-    for work, path in by_work(pages, ".tsv").items():
-        listed = read_tsv(path, ["author", "work", "volume", "page"], text=["author", "work", "volume", "page"])
-        hashes.append(set(map(str, listed["sha256"])) if "sha256" in listed else set())
-        if listed.empty:
-            raise EgaraError(f"{path}: no page of work {work}; expected at least one")
-        row = {"corpus": "this run", "author": listed["author"].iloc[0], "work": listed["work"].iloc[0]}
-        row |= {"volumes": listed["volume"].nunique(), "pages": len(listed)}
-        if work in unread:
-            causes = count_by_cause(read_skipped(unread[work]).to_dict("records"))
-            row |= {cause: causes.get(cause, 0) for cause in CAUSES}
-            row["lost"] = sum(causes.get(cause, 0) for cause in LOST)
-            row["passed"] = sum(causes.get(cause, 0) for cause in OTHER)
-        names = read_tsv(found[work], ["face"], text=["face"])["face"] if work in found else None
-        if names is not None:
-            row["faces"] = len(names)
-        if names is not None and work in dropped:
-            causes = count_by_cause(read_skipped(dropped[work]).to_dict("records"))
-            row |= {cause: row.get(cause, 0) + causes.get(cause, 0) for cause in CAUSES}
-            row["lost"] = row.get("lost", 0) + sum(causes.get(cause, 0) for cause in LOST if cause != "small")
-            row["small"] = causes.get("small", 0)
-            row["found"] = len(names) + row["small"] + causes.get("repeated", 0)
-        if work in drawn:
-            sets_of_work = read_tsv(drawn[work], ["set", "face"], text=["set", "face"])
-            row |= {"sets": sets_of_work["set"].nunique(), "set_size": sets_of_work.groupby("set").size().max()}
-            if names is not None:
-                row["unused"] = int((~names.isin(sets_of_work["face"])).sum())
-        rows.append(row)
-    works_of = Counter(page for found in hashes for page in found)
-    for row, found in zip(rows, hashes, strict=True):
-        row["shared"] = sum(works_of[page] > 1 for page in found)
-    if published:
-        rest = read_tsv(published, ["author", "work", "volumes", "pages"], text=["author", "work"])
-        rows += [{"corpus": "published", **row} for row in rest.to_dict("records")]
-    columns = ["corpus", "author", "work", *NUMBERS, "set_size", "shared", *(c for c in CAUSES if c not in NUMBERS)]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def shared_pages(table: "pd.DataFrame") -> str:
@@ -146,40 +95,81 @@ def layout(table: "pd.DataFrame") -> Layout:
         f"{text} ({share(small, found)})" if text != NOTHING and found > 0 else text for text, small, found in pairs
     ]
     sizes = sorted({int(size) for size in table["set_size"].dropna()})
-    of = f" of {' or '.join(map(str, sizes))} faces" if sizes else ""
-    notes = [
-        "lost: what could not be read or used; other files: what is no page, passed over. faces: crops in use, none "
-        "twice; too small: faces of too few pixels, left out, and their share of all found. sets: "
-        f"drawn{of}, one LoRA each in every cell; in no set: faces that no LoRA saw."
-    ]
+    notes = [NOTE, f"Faces per set: {' or '.join(map(str, sizes))}."] if sizes else [NOTE]
     if table["corpus"].nunique() > 1:
-        notes.append("Published: Shimoide & Ito, table 1; it gives no number of faces, and 30 sets of 50 a work.")
-    return Layout("Works, faces and sets", head, [Group("", columns)], notes)
+        notes.append("Published: Shimoide & Ito, table 1; it gives no number of faces, and 30 sets of 50 per work.")
+    return Layout(TITLE, head, [Group("", columns)], notes)
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Read what the first stages listed and write the table."""
-    arguments = parser(__doc__)
-    arguments.add_argument("--pages", required=True, nargs="+", help="pages/{work}.tsv, in the order of the rows")
-    arguments.add_argument("--skipped", nargs="*", default=[], help="pages/{work}.skipped.tsv")
-    arguments.add_argument("--faces", nargs="*", default=[], help="faces/{work}.tsv")
-    arguments.add_argument("--faces-skipped", nargs="*", default=[], help="faces/{work}.skipped.tsv")
-    arguments.add_argument("--sets", nargs="*", default=[], help="sets/{work}.tsv")
-    arguments.add_argument("--published", help="published corpus: author, work, volumes, pages (.tsv)")
-    arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
-    options = arguments.parse_args(argv)
-    table = work_table(
-        options.pages, options.skipped, options.faces, options.sets, options.published, options.faces_skipped
-    )
-    write_table(options.output, table, layout(table))
-    run_of = table[table["corpus"] == "this run"]
+@table(
+    "works", TITLE, NOTE, layout=layout,
+    inputs=("pages", "skipped", "faces", "faces-skipped", "sets", "published/works"), number=1,
+    text=("corpus", "author", "work"),
+)  # fmt: skip
+def work_table(
+    pages: list[str],
+    skipped: "Sequence[str]" = (),
+    faces: "Sequence[str]" = (),
+    sets: "Sequence[str]" = (),
+    published: "Sequence[str]" = (),
+    faces_skipped: "Sequence[str]" = (),
+) -> "pd.DataFrame":
+    """One row per work, in the order of `pages`.
+
+    Returns
+    -------
+    corpus (`this run` or `published`), author, work, volumes, pages; lost, material that could not be used, but for
+    small faces; passed, files that are not pages; faces, those in use; small, those of too few pixels; found, all faces
+    that the detector found; unused, faces in no set; sets, set_size; shared, pages that are in another work, too; and
+    each cause of `egara.skipped` with its count, pages and faces together.
+    """
+    import pandas as pd
+
+    unread, found, drawn = by_work(skipped, ".skipped.tsv"), by_work(faces, ".tsv"), by_work(sets, ".tsv")
+    dropped = by_work(faces_skipped, ".skipped.tsv")
+    rows, hashes = [], []
+    for work, path in by_work(pages, ".tsv").items():
+        listed = read_tsv(path, ["author", "work", "volume", "page"], text=["author", "work", "volume", "page"])
+        hashes.append(set(map(str, listed["sha256"])) if "sha256" in listed else set())
+        if listed.empty:
+            raise EgaraError(f"{path}: no page of work {work}; expected at least one")
+        row = {"corpus": "this run", "author": listed["author"].iloc[0], "work": listed["work"].iloc[0]}
+        row |= {"volumes": listed["volume"].nunique(), "pages": len(listed)}
+        if work in unread:
+            causes = count_by_cause(read_skipped(unread[work]).to_dict("records"))
+            row |= {cause: causes.get(cause, 0) for cause in CAUSES}
+            row["lost"] = sum(causes.get(cause, 0) for cause in LOST)
+            row["passed"] = sum(causes.get(cause, 0) for cause in OTHER)
+        names = read_tsv(found[work], ["face"], text=["face"])["face"] if work in found else None
+        if names is not None:
+            row["faces"] = len(names)
+        if names is not None and work in dropped:
+            causes = count_by_cause(read_skipped(dropped[work]).to_dict("records"))
+            row |= {cause: row.get(cause, 0) + causes.get(cause, 0) for cause in CAUSES}
+            row["lost"] = row.get("lost", 0) + sum(causes.get(cause, 0) for cause in LOST if cause != "small")
+            row["small"] = causes.get("small", 0)
+            row["found"] = len(names) + row["small"] + causes.get("repeated", 0)
+        if work in drawn:
+            sets_of_work = read_tsv(drawn[work], ["set", "face"], text=["set", "face"])
+            row |= {"sets": sets_of_work["set"].nunique(), "set_size": sets_of_work.groupby("set").size().max()}
+            if names is not None:
+                row["unused"] = int((~names.isin(sets_of_work["face"])).sum())
+        rows.append(row)
+    works_of = Counter(page for found in hashes for page in found)
+    for row, found in zip(rows, hashes, strict=True):
+        row["shared"] = sum(works_of[page] > 1 for page in found)
+    for path in published:
+        rest = read_tsv(path, ["author", "work", "volumes", "pages"], text=["author", "work"])
+        rows += [{"corpus": "published", **row} for row in rest.to_dict("records")]
+    columns = ["corpus", "author", "work", *NUMBERS, "set_size", "shared", *(c for c in CAUSES if c not in NUMBERS)]
+    table = pd.DataFrame(rows, columns=columns)
+    _log(table)
+    return table
+
+
+def _log(table: "pd.DataFrame") -> None:
+    log, run = logger("tables"), table[table["corpus"] == "this run"]
     if shared := shared_pages(table):
-        logger("tables").warning("%s", shared)
-    left = ", ".join(f"{int(run_of[name].sum())} {what}" for name, what in SAID.items() if run_of[name].notna().any())
-    logger("tables").info(
-        "works: %s; left out: %s: %s", counted(len(table), "row"), left or "not known", options.output[0]
-    )
-
-
-if __name__ == "__main__":
-    run(main)
+        log.warning("%s", shared)
+    left = ", ".join(f"{int(run[name].sum())} {what}" for name, what in SAID.items() if run[name].notna().any())
+    log.info("works: left out: %s", left or "not known")

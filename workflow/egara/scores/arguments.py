@@ -1,0 +1,27 @@
+"""Options that the commands of this stage share."""
+
+import argparse
+
+
+def add_space(arguments: argparse.ArgumentParser) -> None:
+    """Add what names one space: cell, representation and L2."""
+    add_cell(arguments)
+    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
+
+
+def add_cell(arguments: argparse.ArgumentParser) -> None:
+    """Add what names the LoRAs and how they are looked at: cell and representation."""
+    arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
+    arguments.add_argument("--representation", required=True, help="name of the representation, for the table")
+
+
+def add_permutations(arguments: argparse.ArgumentParser) -> None:
+    """Add what a null distribution is drawn with: number of permutations and seed."""
+    arguments.add_argument("--permutations", type=_at_least_one, default=999, help="permutations of labels per null")
+    arguments.add_argument("--seed", type=int, required=True, help="study seed")
+
+
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return number
