@@ -155,7 +155,8 @@ def incremental(options: argparse.Namespace) -> Iterator[str]:
 def scores(options: argparse.Namespace) -> Iterator[str]:
     """A thousand permutations of all scores of one cell."""
     from egara.scores.distances import cosine_distances
-    from egara.scores.hypotheses import LEVELS, describe_level, judge_level, score_level, score_variance
+    from egara.scores.hypotheses import make_hypothesis, score_classifiers, score_distances, score_variance
+    from egara.vocabulary import HYPOTHESES
     from egara.weights.geometry import normalise_and_center
 
     works = np.repeat(np.arange(-(-options.loras // SETS)), SETS)[: options.loras]
@@ -164,10 +165,11 @@ def scores(options: argparse.Namespace) -> Iterator[str]:
     start = time.perf_counter()
     products = normalise_and_center(points @ points.T, True)
     distances, count = cosine_distances(products), 0
-    for name in LEVELS:
-        level = describe_level(name, authors, works, 1000, 0)
-        rows = score_level(distances, works, level, 0) + judge_level(distances, works, level, 0)
-        count += len(rows + score_variance(products, authors, works, name, level, 0))
+    for name in HYPOTHESES:
+        hypothesis = make_hypothesis(name, authors, works, 1000, 0)
+        rows = score_distances(distances, works, hypothesis, 0)
+        rows += score_classifiers(distances, works, hypothesis, 0)
+        count += len(rows + score_variance(products, authors, works, name, hypothesis, 0))
     seconds = time.perf_counter() - start
     yield f"{count} scores of {options.loras} LoRAs, 1,000 permutations each: {seconds:.1f} s"
 

@@ -9,8 +9,7 @@ from egara.figures.registry import Plot, Request, figure
 from egara.figures.style import palette
 from egara.io.errors import EgaraError
 from egara.io.progress import logger
-from egara.scores.chance import noise_distance
-from egara.scores.distances import NoDirections, cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances, noise_distance
 from egara.vocabulary import L2
 from egara.weights.geometry import normalise_and_center, read_vectors
 from egara.weights.representations import label_of

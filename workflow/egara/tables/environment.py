@@ -120,7 +120,7 @@ def environment_table(base: list[str], published: "Sequence[str]" = ()) -> "pd.D
     ------
     EgaraError : the description of the base model lacks its name or hash.
     """
-    from egara.loras.base.description import read_description
+    from egara.loras.base.components import read_description
 
     return list_environment(read_description(base[0]), *published)
 

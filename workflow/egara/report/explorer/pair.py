@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.scores.chance import chance_of_hit
-from egara.scores.neighbours import hits
+from egara.scores.neighbours import expected_topk_accuracy, topk_hits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,13 +26,13 @@ def nearest_drawn(points: np.ndarray) -> np.ndarray:
 
 def share_of_hits(nearest: np.ndarray, labels: "Sequence[str]") -> float:
     """Share of LoRAs whose nearest one, (n, k) rows, has the same label, (n,): the 1-NN accuracy."""
-    return float(hits(nearest, np.asarray(labels), 1).mean())
+    return float(topk_hits(nearest, np.asarray(labels), 1).mean())
 
 
 def chance(labels: "Sequence[str]") -> float:
     """Chance level of the 1-NN accuracy, from the class sizes of the labels (n,)."""
     _, place, sizes = np.unique(np.asarray(labels), return_inverse=True, return_counts=True)
-    return float(chance_of_hit(sizes[place] - 1, np.full(len(labels), len(labels) - 1), 1).mean())
+    return float(expected_topk_accuracy(sizes[place] - 1, np.full(len(labels), len(labels) - 1), 1).mean())
 
 
 def choose_pair(spaces: list[dict]) -> dict[str, object] | None:
