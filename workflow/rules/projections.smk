@@ -20,8 +20,8 @@ rule map_incrementally:
     conda:
         "../../envs/tables.yaml"
     params:
-        components=SETTINGS["maps"]["components"],
-        batch=SETTINGS["maps"]["batch"],
+        components=SETTINGS["projections"]["n_components"],
+        batch=SETTINGS["projections"]["batch_size"],
         matrix=lambda wildcards, input: ["--matrix", *input.matrix] if MATRIX else [],
         seed=SEED,
         code=fingerprint("egara.projections"),
@@ -32,8 +32,8 @@ rule map_incrementally:
         " --index {input.index:q}"
         " {params.matrix:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
-        " --batch {params.batch:q}"
+        " --n-components {params.components:q}"
+        " --batch-size {params.batch:q}"
         " --seed {params.seed:q}"
         " --output {output.map:q}"
         " --variance {output.variance:q}"
@@ -55,7 +55,7 @@ rule map_exactly:
     conda:
         "../../envs/tables.yaml"
     params:
-        components=SETTINGS["maps"]["components"],
+        components=SETTINGS["projections"]["n_components"],
         seed=SEED,
         code=fingerprint("egara.projections"),
     shell:
@@ -64,7 +64,7 @@ rule map_exactly:
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
+        " --n-components {params.components:q}"
         " --seed {params.seed:q}"
         " --output {output.map:q}"
         " --variance {output.variance:q}"
@@ -85,9 +85,9 @@ rule map_neighbourhoods:
     conda:
         "../../envs/tables.yaml"
     params:
-        components=SETTINGS["maps"]["components"],
-        neighbours=SETTINGS["maps"]["neighbours"],
-        min_dist=SETTINGS["maps"]["min_dist"],
+        components=SETTINGS["projections"]["n_components"],
+        neighbours=SETTINGS["projections"]["n_neighbors"],
+        min_dist=SETTINGS["projections"]["min_dist"],
         seed=SEED,
         code=fingerprint("egara.projections"),
     shell:
@@ -96,7 +96,7 @@ rule map_neighbourhoods:
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
+        " --n-components {params.components:q}"
         " --n-neighbors {params.neighbours:q}"
         " --min-dist {params.min_dist:q}"
         " --seed {params.seed:q}"

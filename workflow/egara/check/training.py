@@ -8,12 +8,12 @@ from pathlib import Path
 
 from egara.check.faces import Faces
 from egara.check.study import Study
+from egara.config import find_file
 from egara.io.errors import EgaraError
 from egara.loras.base.components import part_files
 from egara.loras.base.find import check_base, find_base
-from egara.settings import find_file
 
-FLAT = ("factors", "sketch")  # representations whose vectors are written where maps.incremental is vectors
+FLAT = ("factors", "sketch")  # representations whose vectors are written where projections.incremental is vectors
 SKETCH = 256  # numbers per layer
 PROVENANCE = 16 * 1024  # bytes of a LoRA's header, about: layers' names, hashes of pictures, losses
 
@@ -45,7 +45,7 @@ def find(study: Study) -> Base:
     except EgaraError as error:
         study.stops.append(str(error))
         return Base(name, None)
-    parts = ["unet", *(["text_encoder"] if study.settings["training"]["text_encoder"] else [])]
+    parts = ["unet", *(["text_encoder"] if study.settings["training"]["train_text_encoder"] else [])]
     weights = [path for part in parts for path in part_files(folder, part) if path.suffix == ".safetensors"]
     return Base(name, folder, sum(path.stat().st_size for path in weights))
 
@@ -100,9 +100,9 @@ def resolution_of(cell: str) -> int:
     return int(cell.partition("_resolution~")[2].partition("_")[0])
 
 
-def lora_bytes(cell: str, sides: int, stored_as: str) -> int:
+def lora_bytes(cell: str, sides: int, save_dtype: str) -> int:
     """Return the size of a LoRA's file."""
-    return rank_of(cell) * sides * {"float32": 4, "float16": 2}[stored_as] + PROVENANCE
+    return rank_of(cell) * sides * {"float32": 4, "float16": 2}[save_dtype] + PROVENANCE
 
 
 def count_there(study: Study) -> int:
@@ -132,8 +132,8 @@ def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[st
     need = {}
     if sides:
         loras = {cell: works * sets for cell, sets in study.trained.items()}
-        need["LoRAs"] = sum(count * lora_bytes(cell, sides, settings["stored_as"]) for cell, count in loras.items())
-        if settings["maps"]["incremental"] == "vectors":
+        need["LoRAs"] = sum(count * lora_bytes(cell, sides, settings["save_dtype"]) for cell, count in loras.items())
+        if settings["projections"]["incremental"] == "vectors":
             kinds = [kind for kind in settings["representations"] if kind in FLAT]
             numbers = {"factors": lambda cell: rank_of(cell) * sides, "sketch": lambda cell: SKETCH * layers}
             need["matrices of vectors"] = sum(

@@ -21,6 +21,8 @@ from egara.loras.files.saving import save_lora
 from egara.loras.store import content_key, link, stored
 from egara.loras.training.losses import write_losses
 from egara.loras.training.settings import Training
+from egara.settings import Machine, Settings
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +36,7 @@ def describe_loras(
 ) -> dict[str, dict]:
     """Return each set's provenance: all that it takes to train its LoRA again, in a JSON object."""
     code = fingerprint("egara.loras.training.loop")
-    transform = describe_transform(training.resolution, training.resample)
+    transform = describe_transform(training.resolution, training.image_interpolation_mode)
     inputs = {"latents": latent_inputs(base, transform), "captions": caption_inputs(base)}
     return {
         str(name): {
@@ -81,17 +83,10 @@ def _arguments() -> "object":
     arguments.add_argument("--token", required=True, help="token policy of the cell")
     arguments.add_argument("--caption", required=True, help="caption of every picture")
     arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
-    arguments.add_argument(
-        "--pack", default="auto", help="LoRAs trained at once, or auto; changes time and memory only"
-    )
-    arguments.add_argument("--checkpoint", type=int, default=10, help="minutes between two checkpoints")
-    arguments.add_argument(
-        "--recompute", default="auto", choices=["auto", "yes", "no"], help="save memory: compute activations twice"
-    )
-    arguments.add_argument("--compile", action="store_true", help="compile the U-Net with torch.compile")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    for name in ("pack", "checkpoint_minutes", "gradient_checkpointing", "compile", "device"):
+        add_setting(arguments, Machine, name)
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
-    arguments.add_argument("--stored-as", default="float32", choices=["float32", "float16"], help="type in the files")
+    add_setting(arguments, Settings, "save_dtype")
     arguments.add_argument("--store", type=Path, required=True, help="folder of finished LoRAs, by content")
     arguments.add_argument("--output", type=Path, required=True, help="folder of the work's LoRAs in this cell")
     arguments.add_argument("--losses", type=Path, help="losses of the work's LoRAs to write (.tsv)")
@@ -103,12 +98,10 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments().parse_args(argv)
     log = logger("loras")
     training = Training.from_json(json.loads(options.settings))
-    if options.pack != "auto" and not (options.pack.isdecimal() and int(options.pack) > 0):
-        raise EgaraError(f"--pack {options.pack}: expected auto or a number of at least 1")
     base = read_description(options.base)
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
-    keys = {name: content_key(header | {"stored_as": options.stored_as}) for name, header in headers.items()}
+    keys = {name: content_key(header | {"stored_as": options.save_dtype}) for name, header in headers.items()}
     missing = [name for name, key in keys.items() if not is_whole(stored(options.store, key))]
     log.info("%s: %d LoRAs, %d in the store", options.work, len(keys), len(keys) - len(missing))
     failed = []
@@ -131,7 +124,7 @@ def read_adapters(options: "object", training: Training, base: dict, sets: "pd.D
     from egara.loras.training.batches import Adapter
 
     images = dict(zip(sets["face"], sets["sha256"], strict=True))
-    transform = describe_transform(training.resolution, training.resample)
+    transform = describe_transform(training.resolution, training.image_interpolation_mode)
     latents, rows = read_latents(options.latents, images, base, transform)
     caption = read_caption(options.captions, options.caption, base)
     return {
@@ -156,8 +149,8 @@ def load_frozen(base: dict, training: Training, device: str) -> "Frozen":
 
     device, folder = choose_device(device), Path(base["folder"])
     models = {}
-    for part in ["unet", "text_encoder"] if training.text_encoder else ["unet"]:
-        models[part] = place_frozen(load_part(folder, part, part_hash(base, part)), device, training.precision)
+    for part in ["unet", "text_encoder"] if training.train_text_encoder else ["unet"]:
+        models[part] = place_frozen(load_part(folder, part, part_hash(base, part)), device, training.mixed_precision)
     # A base may come with a sampler of another class; training needs its noise schedule only.
     return Frozen(models, DDPMScheduler.from_config(load_part(folder, "scheduler").config))
 
@@ -174,12 +167,12 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
     training = next(iter(adapters.values())).training
     frozen = load_frozen(base, training, options.device)
     device = next(frozen.models["unet"].parameters()).device
-    recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
+    checkpointing = None if options.gradient_checkpointing == "auto" else options.gradient_checkpointing
     if options.pack == "auto":
-        size = choose_pack(frozen, [*adapters.values()], free_memory(device), recompute)
+        size = choose_pack(frozen, [*adapters.values()], free_memory(device), checkpointing)
     else:
-        size = int(options.pack)
-        if recompute:
+        size = options.pack
+        if checkpointing:
             frozen.models["unet"].enable_gradient_checkpointing()
     log.info(
         "%s: %s to train, %d at once on %s",
@@ -188,7 +181,7 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
         min(size, len(adapters)),
         device,
     )
-    with bar(len(adapters) * training.steps, "LoRA step") as watched:
+    with bar(len(adapters) * training.max_train_steps, "LoRA step") as watched:
 
         def tick(pack: "Pack") -> None:
             watched.update(len(pack.adapters))
@@ -196,7 +189,7 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
                 watched.note(f"loss {np.nanmean(pack.losses[:, pack.step - 20 : pack.step]):.4f}")
 
         call = torch.compile if options.compile else lambda unet: unet
-        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint, tick, call)
+        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint_minutes, tick, call)
         for key, adapter, tensors, losses, stopped in trained:
             name = adapter.name.rpartition("/")[2]
             last = float(losses[-max(1, len(losses) // 10) :].mean())
@@ -207,7 +200,7 @@ def train_missing(options: "object", base: dict, adapters: "dict[str, Adapter]",
             arrays = {part: tensor.numpy() for part, tensor in tensors.items()}
             header = headers[name] | {"loss": round(last, 6)}
             place = stored(options.store, key)
-            save_lora(place, arrays, training.rank, training.alpha, header, losses, options.stored_as)
+            save_lora(place, arrays, training.rank, training.alpha, header, losses, options.save_dtype)
             log.info("%s: set %s done, loss %.4f", options.work, name, last)
     return failed
 

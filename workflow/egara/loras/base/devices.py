@@ -27,7 +27,7 @@ def choose_device(name: str) -> str:
     return name
 
 
-def place_frozen(model: "torch.nn.Module", device: str, precision: str) -> "torch.nn.Module":
+def place_frozen(model: "torch.nn.Module", device: str, mixed_precision: str) -> "torch.nn.Module":
     """Put a frozen model on its device: convolutions channels-last, weights in half precision where it computes so.
 
     Channels-last spares the reordering around every convolution on both CPUs and tensor cores. Half-precision weights
@@ -35,9 +35,9 @@ def place_frozen(model: "torch.nn.Module", device: str, precision: str) -> "torc
     """
     import torch
 
-    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
-    if precision == "float16" and device == "cpu":
-        raise EgaraError("precision float16: not for a CPU; expected bfloat16 or float32 there")
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
+    if mixed_precision == "fp16" and device == "cpu":
+        raise EgaraError("training.mixed_precision is fp16, which is not for a CPU; expected bf16 or no")
     return model.to(device, kind, memory_format=torch.channels_last).requires_grad_(False)
 
 

@@ -8,6 +8,7 @@ train on, and refuses all that differs. So a stale file cannot be trained on.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -16,8 +17,9 @@ from egara.io.checksums import check, known_of
 from egara.io.errors import EgaraError
 from egara.loras.base.description import part_hash
 from egara.loras.store import content_key
+from egara.settings import Interpolation
 
-FILTERS = ("lanczos", "bicubic", "bilinear", "box")
+FILTERS = get_args(Interpolation)
 AGAIN = "delete it and run again"
 
 
@@ -38,7 +40,7 @@ class Caption:
 def describe_transform(resolution: int, resample: str) -> dict[str, object]:
     """Return how a crop becomes a square picture: `cover` fits the short side and keeps the middle."""
     if resample not in FILTERS:
-        raise EgaraError(f"training.resample is {resample!r}; expected one of {', '.join(FILTERS)}")
+        raise EgaraError(f"training.image_interpolation_mode is {resample!r}; expected one of {', '.join(FILTERS)}")
     if resolution < 8:
         raise EgaraError(f"resolution is {resolution}; expected at least 8 pixels")
     return {"fit": "cover", "resample": resample, "resolution": int(resolution)}

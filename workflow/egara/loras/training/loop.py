@@ -96,10 +96,10 @@ def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None)
         values=packed.values,
         first=torch.zeros_like(packed.values),
         second=torch.zeros_like(packed.values),
-        losses=np.full((count, first.steps), np.nan, np.float32),
+        losses=np.full((count, first.max_train_steps), np.nan, np.float32),
         stopped=np.full(count, -1),
         updates=np.zeros(count, int),
-        factors=np.full(count, FIRST_FACTOR if first.precision == "float16" else 1.0, np.float32),
+        factors=np.full(count, FIRST_FACTOR if first.mixed_precision == "fp16" else 1.0, np.float32),
         calm=np.zeros(count, int),
         width=width,
     )
@@ -109,7 +109,7 @@ def _packed(frozen: Frozen, adapters: list[Adapter], width: int) -> "PackedAdapt
     from egara.loras.training.packed import PackedAdapters, find_targets
 
     training = [adapter.training for adapter in adapters]
-    layers = find_targets(frozen.models, training[0].targets)
+    layers = find_targets(frozen.models, training[0].target_modules)
     ranks, alphas = [one.rank for one in training], [one.alpha for one in training]
     return PackedAdapters(frozen.models, layers, ranks, alphas, width)
 
@@ -138,19 +138,19 @@ def train_pack(
     packed = _packed(frozen, pack.adapters, pack.width)
     packed.values = pack.values
     device, training = packed.device, pack.adapters[0].training
-    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.precision):
+    with packed.attached(), _packed_attention(frozen.models["unet"]), arithmetic(training.allow_tf32):
         optimiser = _optimiser(pack, packed)
-        limits = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
+        limits = torch.tensor([adapter.training.max_grad_norm for adapter in pack.adapters], device=device)
         predict = call(frozen.models["unet"])
         captions = None
-        while pack.step < training.steps:
+        while pack.step < training.max_train_steps:
             noisy, times, target = (
                 part.to(device) for part in noisy_inputs(frozen.scheduler, pack.adapters, pack.step)
             )
             weights = _weights(frozen, pack.adapters, times.cpu()).to(device)
-            if captions is None or training.text_encoder:
+            if captions is None or training.train_text_encoder:
                 captions = _captions(frozen, pack.adapters, device)
-            with autocast(training.precision, device):
+            with autocast(training.mixed_precision, device):
                 guess = predict(noisy, times, captions).sample
             error = (guess.float() - target).square().flatten(1).mean(1)  # (K x b,)
             each = (error * weights).view(len(pack.adapters), -1).mean(1)  # (K,)
@@ -174,23 +174,23 @@ def _packed_attention(unet: "torch.nn.Module") -> "Iterator[None]":
 
 
 @contextmanager
-def arithmetic(precision: str) -> "Iterator[None]":
+def arithmetic(allow_tf32: bool) -> "Iterator[None]":
     """Allow TF32 products where the settings ask for them."""
     import torch
 
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def autocast(precision: str, device: "torch.device") -> "torch.autocast":
+def autocast(mixed_precision: str, device: "torch.device") -> "torch.autocast":
     """Return the context in which the frozen model's products are half precision where the settings ask for it."""
     import torch
 
-    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision)
     return torch.autocast(device.type, kind, enabled=kind is not None)
 
 
@@ -200,7 +200,7 @@ def _optimiser(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
 
     rows = [torch.nn.Parameter(row) for row in pack.values]
     groups = [
-        {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.weight_decay}
+        {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.adam_weight_decay}
         for row, adapter in zip(rows, pack.adapters, strict=True)
     ]
     optimiser = torch.optim.AdamW(groups, fused=True)
@@ -216,7 +216,7 @@ def _update(
     """Take one optimiser step for every adapter that is well; stop the others where they are."""
     import torch
 
-    half = pack.adapters[0].training.precision == "float16"
+    half = pack.adapters[0].training.mixed_precision == "fp16"
     if half:
         packed.gradients.div_(torch.from_numpy(pack.factors).to(packed.device)[:, None])
     norms = packed.clip(limits).cpu().numpy()
@@ -252,7 +252,7 @@ def _weights(frozen: Frozen, adapters: list[Adapter], times: "torch.Tensor") -> 
 
     parts = times.view(len(adapters), -1)
     return torch.cat(
-        [loss_weights(frozen.scheduler, part, a.training.min_snr) for part, a in zip(parts, adapters, strict=True)]
+        [loss_weights(frozen.scheduler, part, a.training.snr_gamma) for part, a in zip(parts, adapters, strict=True)]
     )
 
 
@@ -260,8 +260,8 @@ def _captions(frozen: Frozen, adapters: list[Adapter], device: "torch.device") -
     """Return the captions' embeddings, (K, tokens, width); through the text encoder where it carries LoRAs."""
     import torch
 
-    if not adapters[0].training.text_encoder:
+    if not adapters[0].training.train_text_encoder:
         return torch.from_numpy(np.stack([adapter.caption for adapter in adapters])).to(device)
     ids = torch.from_numpy(np.stack([adapter.ids for adapter in adapters])).to(device)
-    with autocast(adapters[0].training.precision, device):
+    with autocast(adapters[0].training.mixed_precision, device):
         return frozen.models["text_encoder"](ids).last_hidden_state

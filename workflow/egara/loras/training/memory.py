@@ -51,7 +51,7 @@ def choose_pack(frozen: Frozen, adapters: "list[Adapter]", free: float, recomput
     if recompute:
         frozen.models["unet"].enable_gradient_checkpointing()
     size = _fitting(frozen, adapters, free)
-    if recompute is None and size < min(len(adapters), ENOUGH / adapters[0].training.batch):
+    if recompute is None and size < min(len(adapters), ENOUGH / adapters[0].training.train_batch_size):
         frozen.models["unet"].enable_gradient_checkpointing()
         size = _fitting(frozen, adapters, free)
     return size
