@@ -97,7 +97,10 @@ def run_study(folder: Path, options: argparse.Namespace, training: Training) -> 
 
 def run_alone(folder: Path, options: argparse.Namespace, training: Training, together: int) -> float:
     """Return seconds a LoRA of `together` processes side by side that train one LoRA each."""
-    sizes = [training.resolution, training.steps, training.batch, training.rank, max(1, options.threads // together)]
+    sizes = [
+        training.resolution, training.max_train_steps, training.train_batch_size, training.rank,
+        max(1, options.threads // together),
+    ]  # fmt: skip
     script, numbers = ROOT / "benchmarks" / "one_lora.py", " ".join(map(str, sizes))
     jobs = [lambda n=number: _python(folder, f"{script} {BASE} work0 alone{n} {numbers}") for number in range(together)]
     start = time.perf_counter()
@@ -128,7 +131,10 @@ def compare_processes(options: argparse.Namespace) -> None:
     )
     print("batch  one after another s/LoRA  side by side s/LoRA  packed s/LoRA  ratios")
     for batch in options.batch:
-        training = Training(options.rank, options.rank, "independent", 64, options.lora_steps, batch, 1e-3, 0)
+        training = Training(
+            rank=options.rank, alpha=options.rank, init="independent", resolution=64,
+            max_train_steps=options.lora_steps, train_batch_size=batch, learning_rate=1e-3, seed=0,
+        )  # fmt: skip
         rows = []
         for _ in range(options.repeats):
             with tempfile.TemporaryDirectory() as name:

@@ -3,7 +3,7 @@
     python benchmarks/train.py                     all comparisons
     python benchmarks/train.py --only warm         packed against a warm PEFT loop
     python benchmarks/train.py --only processes    packed against one process a LoRA
-    python benchmarks/train.py --only warm --architecture sd15 --device cuda --precision bfloat16 --pack 8
+    python benchmarks/train.py --only warm --architecture sd15 --device cuda --mixed-precision bf16 --pack 8
                                                    the first with Stable Diffusion 1.5's sizes, on a GPU
 
 warm: one process that holds the base, cached latents and a cached caption, one PEFT adapter after another. Both sides
@@ -23,13 +23,15 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from processes import compare_processes
 
+from egara import settings
 from egara.cores import usable_cores
 from egara.loras.base.components import load_part
 from egara.loras.base.devices import choose_device, move_to_device
 from egara.loras.training.batches import Adapter, draw_batch
 from egara.loras.training.loop import Frozen, autocast, make_pack, train_pack
 from egara.loras.training.packed import TARGETS
-from egara.loras.training.settings import PRECISIONS, Training
+from egara.loras.training.settings import Training
+from egara.settings.arguments import add_setting
 
 ROOT = Path(__file__).resolve().parents[1]
 BASE = ROOT / "resources" / "base"
@@ -66,14 +68,16 @@ def load_frozen(options: argparse.Namespace) -> Frozen:
         for weight in unet.parameters():
             torch.nn.init.normal_(weight, std=0.02) if weight.ndim > 1 else torch.nn.init.ones_(weight)
         scheduler = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear")
-    return Frozen({"unet": move_to_device(unet, options.device, options.precision)}, scheduler)
+    return Frozen({"unet": move_to_device(unet, options.device, options.mixed_precision)}, scheduler)
 
 
 def adapters_for(options: argparse.Namespace, batch: int, count: int) -> list[Adapter]:
     """Return adapters over random latents and one random caption."""
     training = Training(
-        options.rank, options.rank, "independent", 64, options.steps, batch, 1e-3, 0, precision=options.precision
-    )
+        rank=options.rank, alpha=options.rank, init="independent", resolution=64, max_train_steps=options.steps,
+        train_batch_size=batch, learning_rate=1e-3, seed=0, mixed_precision=options.mixed_precision,
+        allow_tf32=options.allow_tf32,
+    )  # fmt: skip
     side, shape = ARCHITECTURES[options.architecture]
     draw = np.random.default_rng(0)
     mean = draw.standard_normal((FACES, 2, 4, side, side), np.float32)
@@ -86,7 +90,7 @@ def time_packed(frozen: Frozen, adapters: list[Adapter]) -> float:
     pack = make_pack(frozen, adapters)
     start = time.perf_counter()
     train_pack(frozen, pack)  # its losses come back from the device at every step
-    return (time.perf_counter() - start) / len(adapters) / adapters[0].training.steps
+    return (time.perf_counter() - start) / len(adapters) / adapters[0].training.max_train_steps
 
 
 class PlainLoop:
@@ -103,7 +107,7 @@ class PlainLoop:
         self.optimiser = torch.optim.AdamW(self.weights, training.learning_rate)
         self.scheduler, self.adapter, self.device = frozen.scheduler, adapter, self.weights[0].device
         context = torch.from_numpy(adapter.caption).to(self.device)
-        self.context = context.expand(training.batch, -1, -1)
+        self.context = context.expand(training.train_batch_size, -1, -1)
 
     def step(self, number: int) -> float:
         """Take one step and return its loss."""
@@ -112,18 +116,18 @@ class PlainLoop:
         clean = torch.from_numpy(mean + std * batch.posterior)
         noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.timesteps)
         noisy = self.scheduler.add_noise(clean, noise, times).to(self.device)
-        with autocast(self.adapter.training.precision, self.device):
+        with autocast(self.adapter.training.mixed_precision, self.device):
             guess = self.model(noisy, times.to(self.device), self.context).sample
         loss = torch.nn.functional.mse_loss(guess.float(), noise.to(self.device))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.clip)
+        torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.max_grad_norm)
         self.optimiser.step()
         self.optimiser.zero_grad()
         return loss.item()
 
     def time(self) -> float:
         """Return seconds a step."""
-        steps = self.adapter.training.steps
+        steps = self.adapter.training.max_train_steps
         start = time.perf_counter()
         for number in range(steps):
             self.step(number)
@@ -138,10 +142,10 @@ class PlainLoop:
         return counter.get_total_flops()
 
 
-def matrix_rate(device: str, precision: str) -> float:
+def matrix_rate(device: str, mixed_precision: str) -> float:
     """Return the operations a second of large square matrix products."""
     side = 8192 if device == "cuda" else 2048
-    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
     one = torch.randn(side, side, device=device, dtype=kind)
     seconds = []
     for _ in range(6):
@@ -153,10 +157,10 @@ def matrix_rate(device: str, precision: str) -> float:
 
 def compare_warm(options: argparse.Namespace) -> None:
     """Print milliseconds per adapter-step, medians of the repeats, and their ratio."""
-    frozen, rate = load_frozen(options), matrix_rate(options.device, options.precision)
+    frozen, rate = load_frozen(options), matrix_rate(options.device, options.mixed_precision)
     print(
         f"\nwarm PEFT loop against packs of {options.pack}: {options.architecture}, rank {options.rank}, "
-        f"{options.precision}, {options.device}, matrix products {rate / 1e12:.3f} Tflop/s"
+        f"{options.mixed_precision}, {options.device}, matrix products {rate / 1e12:.3f} Tflop/s"
     )
     print("batch  PEFT ms/step  packed ms/adapter-step  LoRAs an hour (500 steps)  ratio  share of matrix rate")
     for batch in options.batch:
@@ -187,7 +191,8 @@ def main() -> None:
     arguments.add_argument("--repeats", type=int, default=3, help="repeats")
     arguments.add_argument("--rank", type=int, default=8, help="rank of the adapters")
     arguments.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
-    arguments.add_argument("--precision", default="float32", choices=PRECISIONS, help="arithmetic of the base")
+    add_setting(arguments, settings.Training, "mixed_precision")
+    add_setting(arguments, settings.Training, "allow_tf32")
     arguments.add_argument("--architecture", default="embedded", choices=ARCHITECTURES, help="of the warm comparison")
     arguments.add_argument("--threads", type=int, default=usable_cores(), help="CPU threads")
     options = arguments.parse_args()

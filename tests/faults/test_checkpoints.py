@@ -21,7 +21,7 @@ os.replace = replace_and_die
 
 def test_spoiled_checkpoints_are_named_and_their_loras_start_anew(undisturbed, copied):
     copied.run_first(KILLED)
-    copied.change("pack: 3", "pack: 3, checkpoint: 1")
+    copied.change("pack: 3", "pack: 3, checkpoint_minutes: 1")
     forget_training(copied, "A-1")
     copied.snakemake(loras("A-1")[0], good=False)
     copied.run_first("")

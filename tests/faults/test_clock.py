@@ -40,7 +40,7 @@ def stored(project):
 
 def test_a_clock_that_jumps_between_and_within_jobs(undisturbed, disturbed):
     disturbed.run_first(JUMPING)
-    disturbed.change("pack: 3", "pack: 3, checkpoint: 1")
+    disturbed.change("pack: 3", "pack: 3, checkpoint_minutes: 1")
     disturbed.snakemake()
     same_results(undisturbed, disturbed)
     assert "Nothing to be done" in disturbed.snakemake("-n")

@@ -53,7 +53,7 @@ def test_every_stage_survives_a_full_disk(undisturbed, disturbed, disk):
     assert set(failed) == set(planned) - {"all"}
     same_results(undisturbed, disturbed)
     (disk / "filling").unlink()
-    disturbed.change("neighbours: 3", "neighbours: 3, incremental: vectors")
+    disturbed.change("n_neighbors: 3", "n_neighbors: 3, incremental: vectors")
     fill(disk, leaving=32 * 1024)  # room for the beginning of the matrix of vectors, not for all of it
     matrix = f"results/tiny/spaces/{CELL}/factors.npy"
     one_line(disturbed.snakemake(matrix, good=False), matrix, NO_SPACE)

@@ -46,8 +46,9 @@ RESIZED = (
 CONFIG = (
     b"corpus: c\nworks: w.tsv\nseed: 3\npages: {unreadable: skip, dpi: 100}\nfaces: {detector: 'onnx:a.onnx'}\n"
     b"grid: {rank: [4, 8], alpha: [1, 2.5], resolution: [64], init: [shared], token: [none]}\n"
-    b"training: {steps: 3, learning_rate: 0.001, min_snr: 5, targets: [to_q]}\ncontrols: {kinds: [token], sets: 2}\n"
-    b"representations: [delta, factors-layerwise]\nl2: [true]\nsamples: {strengths: [-1, 2.5]}\n"
+    b"training: {max_train_steps: 3, learning_rate: 0.001, snr_gamma: 5, target_modules: [to_q]}\n"
+    b"controls: {kinds: [token], sets: 2}\n"
+    b"representations: [delta, factors-layerwise]\nl2: [true]\nsamples: {lora_scales: [-1, 2.5]}\n"
 )
 TRANSFORM = {"fit": "cover", "resample": "box", "resolution": 64}
 BASE = {"base": "b", "folder": "f", "parts": {"vae": "1", "text_encoder": "2", "tokenizer": "3"}}
@@ -288,7 +289,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "config": lambda: [
         CONFIG,  # and as Snakemake hands on what stands on a command line
         b"corpus: 24\nworks: 'a {b}.tsv'\ngrid: {rank: ['4'], alpha: ['1', '2.5']}\nl2: ['true', 'False']\nseed: '7'\n"
-        b"training: {min_snr: 'null', learning_rate: '1e-4'}\nmachine: {recompute: 'true', pack: '3'}\ncasts: ''\n",
+        b"training: {snr_gamma: 'null', learning_rate: '1e-4'}\n"
+        b"machine: {gradient_checkpointing: 'true', pack: '3'}\ncasts: ''\n",
     ],
     "pages": lambda: [
         b"author\twork\tvolume\tpage\twidth\theight\tsha256\tsource\tmember\n"

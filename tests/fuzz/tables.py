@@ -76,7 +76,7 @@ def read_config(data: bytes) -> None:
     import yaml
 
     from egara.cells import list_cells, list_controls
-    from egara.settings import complete_config, find_files
+    from egara.config import complete_config, find_files
 
     try:
         given = yaml.safe_load(data)

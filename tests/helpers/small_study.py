@@ -62,7 +62,7 @@ def build(root, cells=(INDEPENDENT, SHARED), works=WORKS, sets=SETS, l2=("on", "
                 for kind in ("ipca", "pca"):
                     path = root / "projections" / place / f"{kind}.tsv"
                     draw_map(
-                        [*files, "--map", kind, "--l2", setting, "--components", "8", "--seed", "0"]
+                        [*files, "--map", kind, "--l2", setting, "--n-components", "8", "--seed", "0"]
                         + ["--output", str(path), "--variance", str(path.with_suffix(".variance.tsv"))]
                     )
                     pairs.append(f"{kind}={path}")

@@ -20,9 +20,9 @@ faces: {detector: whole, min_pixels: 100}
 sets: {count: 3, size: 4}
 base: base
 grid: {rank: [2], resolution: [64], init: [independent], token: [author]}
-training: {steps: 2, batch: 2, learning_rate: 0.001, targets: attention}
+training: {max_train_steps: 2, train_batch_size: 2, learning_rate: 0.001, target_modules: attention}
 l2: [true]
-maps: {components: 4, batch: 6, neighbours: 3}
+projections: {n_components: 4, batch_size: 6, n_neighbors: 3}
 clusters: {min_cluster_size: 2}
 scores: {permutations: 19}
 machine: {device: cpu, pack: 3}

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from egara.cells import describe_cell, expand_grid, format_cell, list_cells, parse_cell
+from egara.config import complete_config
 from egara.io.errors import EgaraError
-from egara.settings import complete_config
 from egara.vocabulary import AXES
 
 CONFIGS = sorted((Path(__file__).resolve().parents[2] / "config").glob("*.yaml"))

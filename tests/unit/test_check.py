@@ -17,9 +17,9 @@ from egara.check.findings import examine
 from egara.check.hours import count_hours
 from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
+from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
-from egara.settings import CHECKOUT
 
 HUB = "nobody/nowhere"  # a base that nobody has
 
@@ -287,7 +287,13 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     (side, settings), *others = list_trainings(study).items()
     assert side == 64 and settings["rank"] == 4 and not others
     options = SimpleNamespace(
-        settings=json.dumps(settings), base=base.folder, device="cpu", sets=3, pack="2", recompute="no", seconds=5
+        settings=json.dumps(settings),
+        base=base.folder,
+        device="cpu",
+        sets=3,
+        pack=2,
+        gradient_checkpointing=False,
+        seconds=5,
     )
     measured = time_steps(options)
     assert 0 < measured["seconds"] < 5 and measured["pack"] == 2 and measured["bytes"] > 1e6
@@ -307,7 +313,7 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     place.unlink()
     assert "a training step is being timed" in check(capsys, embedded, "--set", "machine.device=cpu")[1]
     # Another batch takes another time: what was measured is not used.
-    other = read_study(embedded, ["machine.device=cpu", "training.batch=7"])
+    other = read_study(embedded, ["machine.device=cpu", "training.train_batch_size=7"])
     assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == KEPT
 
 
@@ -323,7 +329,7 @@ def test_a_disk_that_is_too_small_stops_the_study(embedded, monkeypatch):
     place_for_measure = {"machine.device=cpu"}
     monkeypatch.setattr(training, "free_bytes", lambda folder: 1000)
     monkeypatch.setattr("egara.check.hours.SMALL", 0)  # nothing is measured beside
-    found = examine(embedded, [*place_for_measure, "maps.incremental=vectors"], None, False, 0)
+    found = examine(embedded, [*place_for_measure, "projections.incremental=vectors"], None, False, 0)
     assert any("GiB on a disk with 0.0 GiB free" in stop for stop in found.study.stops)
     loras = sum(rank * found.sides * 4 + training.PROVENANCE for rank in (2, 4)) * 2 * 3
     assert found.disk.needed["LoRAs"] == loras

@@ -14,6 +14,7 @@ from test_report import Page
 
 from egara import clusters
 from egara import projections as maps
+from egara.config import complete_config
 from egara.feasibility import least_p, plan_study
 from egara.figures import __main__ as figures
 from egara.report import __main__ as report
@@ -21,7 +22,6 @@ from egara.report.explorer import __main__ as explorer
 from egara.scores import __main__ as scores
 from egara.scores import layers
 from egara.scores.permutations import min_attainable_p, permute_units
-from egara.settings import complete_config
 from egara.tables import clusters as cluster_table
 from egara.tables import controls, cosine, grid, methods, neighbours, overlap, verdict
 from egara.tables import layers as layer_table

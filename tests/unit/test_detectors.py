@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from egara.config import complete_config
 from egara.faces.backends import own
 from egara.faces.backends.anime import as_pillow_image, known_face
 from egara.faces.backends.canvas import corner, letterbox, stretch
@@ -23,7 +24,6 @@ from egara.faces.detectors import (
 )
 from egara.faces.protocol import Page, PageFailed
 from egara.io.errors import EgaraError
-from egara.settings import complete_config
 
 BLANK = np.full((90, 120), 255, np.uint8)
 

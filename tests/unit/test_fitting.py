@@ -4,8 +4,8 @@ import pytest
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
+from egara.config import complete_config, find_files
 from egara.io.errors import EgaraError
-from egara.settings import complete_config, find_files
 
 
 def from_command_line(*entries):
@@ -27,12 +27,13 @@ def from_command_line(*entries):
         ("grid={alpha: rank}", {"grid": {"alpha": "rank"}}),
         ("grid={alpha: [1, 2.5]}", {"grid": {"alpha": [1, 2.5]}}),
         ("pages={limits: {ratio: 300}}", {"pages": {"limits": {"ratio": 300}}}),
-        ("training={learning_rate: 1e-4, min_snr: null}", {"training": {"learning_rate": 1e-4, "min_snr": None}}),
-        ("training={min_snr: 5}", {"training": {"min_snr": 5}}),
-        ("training={targets: [to_q, 1]}", {"training": {"targets": ["to_q", "1"]}}),
-        ("machine={recompute: true, pack: 3}", {"machine": {"recompute": True, "pack": 3}}),
-        ("machine={recompute: auto, pack: auto}", {"machine": {"recompute": "auto", "pack": "auto"}}),
+        ("training={learning_rate: 1e-4, snr_gamma: null}", {"training": {"learning_rate": 1e-4, "snr_gamma": None}}),
+        ("training={snr_gamma: 5}", {"training": {"snr_gamma": 5}}),
+        ("training={target_modules: [to_q, 1]}", {"training": {"target_modules": ["to_q", "1"]}}),
+        ("machine={gradient_checkpointing: true, pack: 3}", {"machine": {"gradient_checkpointing": True, "pack": 3}}),
+        ("machine={gradient_checkpointing: auto}", {"machine": {"gradient_checkpointing": "auto", "pack": "auto"}}),
         ("captions={text: 2024, names: [7, true]}", {"captions": {"text": "2024", "names": ["7", "true"]}}),
+        ("training={mixed_precision: no}", {"training": {"mixed_precision": "no", "allow_tf32": False}}),
         ("casts=null", {"casts": None}),
         ("casts=", {"casts": None}),
         ("faces={threshold: 0.25, side: 640}", {"faces": {"threshold": 0.25, "side": 640}}),
@@ -59,7 +60,7 @@ def test_every_kind_of_key_can_be_given_on_the_command_line(entry, found):
         ("grid={rank: 4}", "grid.rank is '4'"),
         ("grid=4", "grid is 4"),
         ("machine={compile: no}", "machine.compile is 'no'"),
-        ("training={clip: .inf}", "training.clip is '.inf'"),
+        ("training={max_grad_norm: .inf}", "training.max_grad_norm is '.inf'"),
         (f"grid={{rank: [{'9' * 5000}]}}", "grid.rank.0 is"),
         ("report={show_faces: 1}", "report.show_faces is '1'"),
     ],

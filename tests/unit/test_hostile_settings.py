@@ -5,12 +5,12 @@ from fuzz.guard import writing_only
 from hostile import refusing
 
 from egara.cells import list_cells
+from egara.config import complete_config
 from egara.corpus import sources
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
 from egara.loras.base.components import read_description
-from egara.settings import complete_config
 from egara.works import Work, read_works
 
 GIVEN = {"corpus": "shelf", "works": "works.tsv"}
@@ -46,16 +46,25 @@ def test_a_row_of_casts_has_all_cells(tmp_path, row, said):
     ("change", "says"),
     [
         ({"training": {"learning_rate": float("nan")}}, "training.learning_rate is not a finite number"),
-        ({"training": {"clip": float("inf")}}, "training.clip is not a finite number"),
-        ({"samples": {"strengths": [1, float("nan")]}}, "samples.strengths.1 is not a finite number"),
+        ({"training": {"max_grad_norm": float("inf")}}, "training.max_grad_norm is not a finite number"),
+        ({"samples": {"lora_scales": [1, float("nan")]}}, "samples.lora_scales.1 is not a finite number"),
         ({"grid": {"alpha": [float("inf")]}}, "grid.alpha.0 is not a finite number"),
-        ({"seed": 16**5000 * -1}, "a value cannot be checked"),
-        ({"l2": True}, r"l2 is true; expected a list \(Whether vectors"),
-        ({"sets": {"count": "three"}}, r"sets\.count is 'three'; expected a whole number \(Sets a work"),
-        ({"sets": {"count": 2000}}, r"sets\.count is 2000; expected at most 1000 \("),
+        ({"seed": 16**5000 * -1}, "seed is a value that cannot be written; expected a whole number from 0"),
+        (
+            {"l2": True},
+            r"l2 is true; expected a non-empty list, each item true or false, no item twice \(Whether vectors",
+        ),
+        (
+            {"sets": {"count": "three"}},
+            r"sets\.count is 'three'; expected a whole number from 1 to 1000 \(Sets per work",
+        ),
+        ({"sets": {"count": 2000}}, r"sets\.count is 2000; expected a whole number from 1 to 1000 \("),
         ({"corpus": "../x"}, r"corpus is '\.\./x'; expected text that matches .* \(Name of the corpus"),
         ({"machine": {"device": "gpu"}}, r"device is 'gpu'; expected one of auto, cpu, cuda, mps \("),
-        ({"training": {"targets": []}}, r"targets is \[\]; expected Layers with a LoRA"),
+        (
+            {"training": {"target_modules": []}},
+            r"target_modules is \[\]; expected one of attention, linear or a non-empty list",
+        ),
         ({"grid": {"rank": []}}, r"rank is \[\]; expected "),
         ({None: 3}, "unknown key None"),
         ({3: 3, "a": 4}, "unknown key 3, a"),

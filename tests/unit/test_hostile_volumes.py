@@ -11,20 +11,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from fuzz.guard import writing_only
 from fuzz.harness import is_one_line
 from hostile import refusing, snapshot, write_tar_links, write_zip_links
 from PIL import Image
 from test_corpus_containers import epub_members, page, pages, write_7z, write_folder, write_rar, write_tar, write_zip
 
+from egara.config.schema import schema
 from egara.corpus import iterate_pages, list_volume, read_pages
 from egara.corpus.__main__ import main
-from egara.corpus.limits import DPI, LEAST, MOST, Limits
+from egara.corpus.limits import MOST, Limits
 from egara.corpus.manga109 import read_annotations
 from egara.corpus.metadata import cross_check
 from egara.io.errors import EgaraError
-from egara.settings import SCHEMA
 
 BILLION = (
     '<!DOCTYPE a [<!ENTITY a "lol">'
@@ -236,13 +235,10 @@ def test_limits_are_options(tmp_path, option, says):
 
 
 def test_limits_are_those_of_the_schema():
-    rules = yaml.safe_load(SCHEMA.read_text())["properties"]["pages"]["properties"]
+    rules = schema()["properties"]["pages"]["properties"]
     stated = {"pixels": rules["max_pixels"], **rules["limits"]["properties"]}
     assert {name: rule["default"] for name, rule in stated.items()} == asdict(Limits())
-    assert {name: rule["minimum"] for name, rule in stated.items()} == LEAST
     assert {name: rule["maximum"] for name, rule in stated.items()} == MOST
-    dpi = rules["dpi"]
-    assert {"least": dpi["minimum"], "default": dpi["default"], "most": dpi["maximum"]} == DPI
 
 
 def test_a_bomb_passes_where_its_owner_says_so(tmp_path):

@@ -183,11 +183,11 @@ def test_only_the_part_that_encodes_makes_latents_and_captions_stale(study, smal
 
 
 def test_another_transform_is_encoded_and_never_mixed_up(study, described, monkeypatch):
-    assert len(encoded_by(study, monkeypatch, "--resample", "box")) == FACES
+    assert len(encoded_by(study, monkeypatch, "--image-interpolation-mode", "box")) == FACES
     assert len(entries(study)) == 2 * FACES
     with pytest.raises(EgaraError, match="another transform .resample box, expected lanczos"):
         read_latents(study / "latents.safetensors", images_of(study), described, TRANSFORM)
-    with pytest.raises(EgaraError, match="training.resample is 'nearest'"):
+    with pytest.raises(EgaraError, match="training.image_interpolation_mode is 'nearest'"):
         describe_transform(SIDE, "nearest")
 
 
@@ -306,7 +306,7 @@ def test_captions_keep_their_token_ids(study, small_base, described):
 def test_pruning_keeps_what_a_gathered_file_lists(study):
     from egara.loras.store.pruning import prune_cache
 
-    latents.main(options(study, "--resample", "box", "--output", str(study / "box.safetensors")))
+    latents.main(options(study, "--image-interpolation-mode", "box", "--output", str(study / "box.safetensors")))
     (study / "cache" / "00").mkdir(exist_ok=True)
     (study / "cache" / "00" / ".half.safetensors").write_bytes(b"x")
     count, freed = prune_cache(study / "cache", [study / "latents.safetensors"])

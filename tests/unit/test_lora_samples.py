@@ -153,7 +153,19 @@ def command(root, small_base, *more):
     rows = [{"author": "x", "work": work, "caption": CAPTION} for work in ("w", "v")]
     return [
         *("--base", str(root / "base.json"), "--folder", str(root / "loras"), "--rows", json.dumps(rows)),
-        *("--cell", CELL, "--strengths", "0.5", "1.5", "--count", "2", "--resolution", "64", "--steps", "1"),
+        *(
+            "--cell",
+            CELL,
+            "--lora-scales",
+            "0.5",
+            "1.5",
+            "--num-images",
+            "2",
+            "--resolution",
+            "64",
+            "--num-inference-steps",
+            "1",
+        ),
         *("--device", "cpu", "--output", str(root / "grid.png"), *more),
     ]
 

@@ -44,7 +44,14 @@ def study(small_base, tmp_path_factory):
 
 
 def command(study, output, **changes):
-    chosen = {"rank": 4, "alpha": 2, "init": "independent", "resolution": 64, "steps": 2, "batch": 2}
+    chosen = {
+        "rank": 4,
+        "alpha": 2,
+        "init": "independent",
+        "resolution": 64,
+        "max_train_steps": 2,
+        "train_batch_size": 2,
+    }
     chosen |= {"learning_rate": 1e-2, "seed": 3} | changes
     places = {name: str(study / f"{name}.safetensors") for name in ("latents", "captions")}
     return [
@@ -183,7 +190,7 @@ def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, mon
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"targets": ["to_z"]}, "target to_z: matches no linear layer of unet"),
+        ({"target_modules": ["to_z"]}, "target to_z: matches no linear layer of unet"),
         ({"rank": 0}, "rank is 0; expected more than 0"),
         ({"alpha": 0}, "alpha is 0; expected more than 0"),
         ({"precision": "float16"}, "precision float16: not for a CPU"),

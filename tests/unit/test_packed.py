@@ -17,8 +17,9 @@ CLOSE = 1e-4
 
 
 def settings(**changes):
-    chosen = {"rank": 4, "alpha": 2, "init": "independent", "resolution": 64, "steps": 3, "batch": 2}
-    return Training.from_json(chosen | {"learning_rate": 1e-3, "seed": 3, "clip": 0.002} | changes)
+    adapter = {"rank": 4, "alpha": 2, "init": "independent", "resolution": 64, "seed": 3}
+    loop = {"max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3, "max_grad_norm": 0.002}
+    return Training.from_json(adapter | loop | changes)
 
 
 @pytest.fixture(scope="module")
@@ -53,18 +54,18 @@ def frozen_of(parts, text_encoder=False):
 
 
 def train(parts, adapters, **options):
-    frozen = frozen_of(parts, adapters[0].training.text_encoder)
+    frozen = frozen_of(parts, adapters[0].training.train_text_encoder)
     return train_pack(frozen, make_pack(frozen, adapters), **options)
 
 
 MIXED = [
     {"rank": 4, "alpha": 2},
     {"rank": 1, "alpha": 1, "seed": 8},
-    {"rank": 7, "alpha": 14, "clip": 1e6},
+    {"rank": 7, "alpha": 14, "max_grad_norm": 1e6},
     {"rank": 2, "alpha": 0.5, "init": "shared"},
-    {"rank": 4, "alpha": 4, "learning_rate": 3e-4, "weight_decay": 0.3},
-    {"rank": 3, "alpha": 3, "schedule": "cosine", "warm_up": 1, "weight_decay": 0.0},
-    {"rank": 4, "alpha": 2, "min_snr": 5.0, "schedule": "linear", "flip": False},
+    {"rank": 4, "alpha": 4, "learning_rate": 3e-4, "adam_weight_decay": 0.3},
+    {"rank": 3, "alpha": 3, "lr_scheduler": "cosine", "lr_warmup_steps": 1, "adam_weight_decay": 0.0},
+    {"rank": 4, "alpha": 2, "snr_gamma": 5.0, "lr_scheduler": "linear", "random_flip": False},
 ]
 
 
@@ -84,20 +85,20 @@ def test_every_adapter_of_a_mixed_pack_equals_peft_alone(parts, works, count):
 
 def test_the_measure_sees_a_wrong_alpha_and_another_seed(parts, works):
     right = train(parts, [adapter(works, "w/00", settings())])[0]
-    for change in ({"alpha": 4}, {"seed": 4}, {"clip": 1e-4}, {"min_snr": 5.0}):
+    for change in ({"alpha": 4}, {"seed": 4}, {"max_grad_norm": 1e-4}, {"snr_gamma": 5.0}):
         other = train(parts, [adapter(works, "w/00", settings(**change))])[0]
         assert distance(right, other, "lora_B") > 20 * CLOSE, change
 
 
 def test_a_longer_run_with_clipping_in_force_stays_equal(parts, works):
-    adapters = [adapter(works, f"w/{n:02d}", settings(steps=12, learning_rate=1e-3), n) for n in range(2)]
+    adapters = [adapter(works, f"w/{n:02d}", settings(max_train_steps=12, learning_rate=1e-3), n) for n in range(2)]
     packed = train(parts, adapters)
     theirs, _ = train_plainly(parts["unet"], parts["scheduler"], adapters[1])
     assert distance(packed[1], theirs) <= CLOSE
 
 
 def test_adapters_on_the_text_encoder_equal_peft_alone(parts, works):
-    adapters = [adapter(works, f"w/{n:02d}", settings(text_encoder=True, rank=2 + n), n) for n in range(2)]
+    adapters = [adapter(works, f"w/{n:02d}", settings(train_text_encoder=True, rank=2 + n), n) for n in range(2)]
     packed = train(parts, adapters)
     for ours, one in zip(packed, adapters, strict=True):
         theirs, _ = train_plainly(parts["unet"], parts["scheduler"], one, parts["text_encoder"])
@@ -107,9 +108,9 @@ def test_adapters_on_the_text_encoder_equal_peft_alone(parts, works):
 
 
 def test_losses_are_those_of_the_plain_loop(parts, works):
-    one = adapter(works, "w/00", settings(steps=3))
+    one = adapter(works, "w/00", settings(max_train_steps=3))
     frozen = frozen_of(parts)
-    pack = make_pack(frozen, [adapter(works, "w/01", settings(steps=3)), one])
+    pack = make_pack(frozen, [adapter(works, "w/01", settings(max_train_steps=3)), one])
     train_pack(frozen, pack)
     _, theirs = train_plainly(parts["unet"], parts["scheduler"], one)
     np.testing.assert_allclose(pack.losses[1], theirs, rtol=1e-4)
@@ -134,8 +135,8 @@ def test_training_leaves_the_base_as_it_was(parts, works):
 
 
 def test_what_a_pack_must_share_is_checked(parts, works):
-    adapters = [adapter(works, "w/00", settings()), adapter(works, "w/01", settings(batch=3))]
-    with pytest.raises(EgaraError, match=r"w/01: another batch than w/00"):
+    adapters = [adapter(works, "w/00", settings()), adapter(works, "w/01", settings(train_batch_size=3))]
+    with pytest.raises(EgaraError, match=r"w/01: another train_batch_size than w/00"):
         make_pack(frozen_of(parts), adapters)
 
 
@@ -144,7 +145,7 @@ def test_a_diverging_adapter_stops_alone(parts, works):
     latents, captions = works
     broken = {"mean": latents[0]["mean"].copy(), "std": latents[0]["std"]}
     broken["mean"][0] = np.nan
-    training = settings(steps=6, batch=1)
+    training = settings(max_train_steps=6, train_batch_size=1)
     bad = Adapter("w/00", training, broken, np.arange(FACES), *captions[0])
     good = adapter(works, "w/01", training)
     frozen = frozen_of(parts)
@@ -161,8 +162,8 @@ def test_a_diverging_adapter_stops_alone(parts, works):
 def test_an_adapter_that_runs_away_is_stopped(works):
     base = Path(__file__).resolve().parents[2] / "resources" / "base"
     frozen = Frozen({"unet": load_part(base, "unet")}, load_part(base, "scheduler"))
-    calm = settings(steps=30, batch=1, rank=2)
-    fast = settings(steps=30, batch=1, rank=2, learning_rate=1.0)
+    calm = settings(max_train_steps=30, train_batch_size=1, rank=2)
+    fast = settings(max_train_steps=30, train_batch_size=1, rank=2, learning_rate=1.0)
     pack = make_pack(frozen, [adapter(works, "w/00", fast), adapter(works, "w/01", calm)])
     train_pack(frozen, pack)
     assert 19 <= pack.stopped[0] < 30
@@ -187,14 +188,14 @@ def test_a_larger_rank_starts_with_the_rows_of_a_smaller_one():
 
 
 def test_every_epoch_shows_each_face_once(works):
-    one = adapter(works, "w/00", settings(batch=4))
+    one = adapter(works, "w/00", settings(train_batch_size=4))
     rows = np.concatenate([draw_batch(one, step, 1000).rows for step in range(3)])
     assert sorted(rows[:FACES]) == sorted(rows[FACES:]) == list(range(FACES))
 
 
 def test_rates_follow_their_schedule():
     rates = {
-        kind: [rate_at(settings(steps=10, warm_up=2, schedule=kind), step) for step in range(10)]
+        kind: [rate_at(settings(max_train_steps=10, lr_warmup_steps=2, lr_scheduler=kind), step) for step in range(10)]
         for kind in ("constant", "linear", "cosine")
     }
     for kind, values in rates.items():
@@ -230,7 +231,16 @@ def test_targets_choose_layers(parts):
 
 @pytest.mark.parametrize(
     "change",
-    [{"rank": 0}, {"alpha": 0}, {"steps": -1}, {"speed": 3}, {"schedule": "wavy"}, {"warm_up": 3}, {"min_snr": 0}],
+    [
+        {"rank": 0},
+        {"alpha": 0},
+        {"max_train_steps": -1},
+        {"speed": 3},
+        {"lr_scheduler": "wavy"},
+        {"lr_warmup_steps": 3},
+        {"snr_gamma": 0},
+        {"mixed_precision": "bfloat16"},
+    ],  # fmt: skip
 )
 def test_settings_out_of_range_are_one_line(change):
     with pytest.raises(EgaraError, match=next(iter(change))):

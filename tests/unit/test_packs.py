@@ -21,7 +21,7 @@ from egara.loras.training.settings import Training
 STEPS = 4
 
 
-def make_study(base, count, precision="float32", ranks=(3,)):
+def make_study(base, count, mixed_precision="no", ranks=(3,)):
     """Return the frozen base and adapters by key; the same ones in any process."""
     import torch
 
@@ -35,7 +35,10 @@ def make_study(base, count, precision="float32", ranks=(3,)):
     adapters = {}
     for number in range(count):
         rank = ranks[number % len(ranks)]
-        training = Training(rank, 3, "independent", 64, STEPS, 2, 1e-3, 0, precision=precision)
+        training = Training(
+            rank=rank, alpha=3, init="independent", resolution=64, max_train_steps=STEPS, train_batch_size=2,
+            learning_rate=1e-3, seed=0, mixed_precision=mixed_precision,
+        )  # fmt: skip
         caption32 = caption.astype(np.float32)
         adapters[f"key{number}"] = Adapter(f"w/{number:02d}", training, latents, np.arange(5), caption32)
     return frozen, adapters
@@ -289,8 +292,8 @@ def _linear(frozen):
 def test_half_precision_stays_near_full(study, undisturbed, small_base, tmp_path):
     from egara.loras.base.devices import move_to_device
 
-    frozen, adapters = make_study(small_base, 2, "bfloat16")
-    move_to_device(frozen.models["unet"], "cpu", "bfloat16")
+    frozen, adapters = make_study(small_base, 2, "bf16")
+    move_to_device(frozen.models["unet"], "cpu", "bf16")
     found = collect((frozen, adapters), tmp_path, 2)
     assert all(array.dtype == np.float32 for array in found["key0"].values())
     for key, tensors in found.items():
@@ -323,7 +326,7 @@ def half_pack(small_base, scale, steps=STEPS):
     """Train two LoRAs in float16 arithmetic; the second one's loss scale starts at `scale`."""
     from egara.loras.training.loop import make_pack, train_pack
 
-    frozen, adapters = make_study(small_base, 2, "float16")
+    frozen, adapters = make_study(small_base, 2, "fp16")
     pack = make_pack(frozen, list(adapters.values()))
     pack.loss_scale[1] = scale
     seen = []
@@ -372,7 +375,7 @@ def test_an_overflow_in_float16_concerns_one_lora_alone(small_base, monkeypatch)
 def make_first(small_base):
     from egara.loras.training.loop import make_pack
 
-    frozen, adapters = make_study(small_base, 2, "float16")
+    frozen, adapters = make_study(small_base, 2, "fp16")
     return make_pack(frozen, list(adapters.values())).values
 
 
@@ -414,5 +417,5 @@ def test_recomputing_activations_changes_nothing(study, undisturbed, small_base,
 def test_float16_is_refused_on_a_cpu(study):
     from egara.loras.base.devices import move_to_device
 
-    with pytest.raises(EgaraError, match="float16: not for a CPU"):
-        move_to_device(study[0].models["unet"], "cpu", "float16")
+    with pytest.raises(EgaraError, match="fp16, which is not for a CPU"):
+        move_to_device(study[0].models["unet"], "cpu", "fp16")

@@ -91,7 +91,7 @@ def test_the_command_writes_map_and_variance(tmp_path):
     arguments = study(tmp_path, rows(12))
     for name, more in {"pca": [], "ipca": ["--matrix", f"{tmp_path}/m.npy"], "ipca2": []}.items():
         files = ["--output", f"{tmp_path}/{name}.tsv", "--variance", f"{tmp_path}/{name}.variance.tsv"]
-        main([*arguments, "--map", name.strip("2"), "--components", "4", *more, *files])
+        main([*arguments, "--map", name.strip("2"), "--n-components", "4", *more, *files])
     table = pd.read_csv(tmp_path / "ipca.tsv", sep="\t", dtype={"work": str, "set": str})
     assert table.columns.tolist() == ["author", "work", "set", "c01", "c02", "c03", "c04"]
     assert table["work"].tolist() == ["000", "001"] * 6

@@ -76,7 +76,18 @@ def test_one_real_step_trains_a_mixed_pack():
     adapters = [
         Adapter(
             f"w/{number:02d}",
-            Training(rank, rank, "independent", 64, 1, 1, 1e-3, 0, targets="attention", precision="bfloat16"),
+            Training(
+                rank=rank,
+                alpha=rank,
+                init="independent",
+                resolution=64,
+                max_train_steps=1,
+                train_batch_size=1,
+                learning_rate=1e-3,
+                seed=0,
+                target_modules="attention",
+                mixed_precision="bf16",
+            ),  # fmt: skip
             latents,
             np.arange(2),
             caption.astype(np.float32),

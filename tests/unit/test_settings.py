@@ -1,15 +1,16 @@
 """What a user writes, the works table and the configuration, and what names and seeds make of it."""
 
 import pytest
-import yaml
 
 from egara.captions import check_caption, make_caption
 from egara.cells import list_cells
+from egara.config import complete_config
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
 from egara.seeds import derive_seed, stream
-from egara.settings import SCHEMA, complete_config
+from egara.settings import Settings
+from egara.settings.rules import rules_of
 from egara.works import Work, read_works
 
 GIVEN = {"corpus": "shelf", "works": "works.tsv"}
@@ -49,7 +50,7 @@ def test_defaults_are_the_papers():
     assert settings["sets"] == {"count": 30, "size": 50}
     assert settings["faces"]["min_pixels"] == 10_000
     assert settings["captions"]["text"] == "solo, manga style, face"
-    assert settings["maps"]["components"] == 50
+    assert settings["projections"]["n_components"] == 50
     assert list_cells(settings["grid"]) == [
         "rank~8_alpha~8_resolution~512_init~independent_token~author",
         "rank~32_alpha~32_resolution~512_init~independent_token~author",
@@ -59,11 +60,11 @@ def test_defaults_are_the_papers():
 def test_every_key_is_described_with_a_type():
     def check(rules, where):
         for key, rule in rules.get("properties", {}).items():
-            assert rule.get("description") or rule.get("properties"), f"{where}.{key}"
+            assert rule["description"].endswith("."), f"{where}.{key}"
             assert {"type", "enum", "oneOf"} & set(rule), f"{where}.{key}"
             check(rule, f"{where}.{key}")
 
-    check(yaml.safe_load(SCHEMA.read_text()), "config")
+    check(rules_of(Settings), "config")
 
 
 @pytest.mark.parametrize(

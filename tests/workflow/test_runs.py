@@ -139,7 +139,7 @@ def test_more_permutations_only_score_again(changed):
 
 
 def test_incremental_pca_reads_the_vectors_where_asked(changed):
-    changed.change("neighbours: 3", "neighbours: 3, incremental: vectors")
+    changed.change("n_neighbors: 3", "n_neighbors: 3, incremental: vectors")
     jobs = changed.planned(f"results/tiny/projections/{CELL}/factors_l2~on/ipca.tsv")
     assert jobs == {"flatten_loras": 1, "project": 1}
 

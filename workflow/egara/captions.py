@@ -6,10 +6,12 @@ Paper 000, section 4.4: the caption `solo, manga style, face` and tokens such as
 import re
 import unicodedata
 from collections.abc import Sequence
+from typing import get_args
 
 from egara.io.errors import EgaraError
+from egara.settings import Token
 
-POLICIES = ("author", "work", "none")
+POLICIES = get_args(Token)
 FIRST_TOKEN = 11  # the paper's first token is v011
 
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from egara.io.errors import run
 from egara.io.progress import logger, parser
+from egara.settings import Clusters
+from egara.settings.arguments import add_setting
 from egara.weights.geometry import read_maps
 
 
@@ -24,8 +26,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read maps and write the cluster of every LoRA."""
     arguments = parser(__doc__)
     arguments.add_argument("--maps", required=True, nargs="+", metavar="NAME=TSV", help="maps, as pca=pca.tsv")
-    arguments.add_argument("--min-cluster-size", type=int, default=10, help="LoRAs that make a cluster")
-    arguments.add_argument("--min-samples", type=int, default=1, help="higher calls more LoRAs noise")
+    add_setting(arguments, Clusters, "min_cluster_size")
+    add_setting(arguments, Clusters, "min_samples")
     arguments.add_argument("--output", required=True, help="clusters to write, one row a map and LoRA (.tsv)")
     options = arguments.parse_args(argv)
     if options.min_cluster_size < 2 or options.min_samples < 1:

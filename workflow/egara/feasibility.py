@@ -47,8 +47,8 @@ class Plan:
 
 
 def plan_study(settings: dict, works: list[Work]) -> Plan:
-    """Plan a study from checked settings, as `egara.settings.complete_config` returns them, and its works."""
-    sets, maps = settings["sets"]["count"], settings["maps"]
+    """Plan a study from checked settings, as `egara.config.complete_config` returns them, and its works."""
+    sets, maps = settings["sets"]["count"], settings["projections"]
     owners = [work.author for work in works for _ in range(sets)]
     names = [work.work for work in works for _ in range(sets)]
     count = len(names)
@@ -57,11 +57,11 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
         count,
         compared=count > 1,
         umap=count >= LEAST_UMAP,
-        components=max(1, min(maps["components"], count - 1)),
-        batch=min(maps["batch"], count),
-        neighbours=max(2, min(maps["neighbours"], count - 1)),
-        series=any(work.series for work in works) and not _no_other_series(works),
+        components=max(1, min(maps["n_components"], count - 1)),
+        batch=min(maps["batch_size"], count),
+        neighbours=max(2, min(maps["n_neighbors"], count - 1)),
         silent=silent,
+        series=any(work.series for work in works) and not _no_other_series(works),
     )
     if not plan.compared:
         plan.remarks.append(
@@ -137,21 +137,21 @@ def least_p(sizes: list[int], permutations: int, complete: bool) -> float:
 
 
 def _on_maps(settings: dict, plan: Plan) -> list[str]:
-    maps, clusters, lines = settings["maps"], settings["clusters"], []
-    if plan.components < maps["components"]:
+    maps, clusters, lines = settings["projections"], settings["clusters"], []
+    if plan.components < maps["n_components"]:
         lines.append(
             f"maps have at most {counted(plan.components, 'component')}, one fewer than there are LoRAs, not "
-            f"{maps['components']} (maps.components)"
+            f"{maps['n_components']} (projections.n_components)"
         )
-    if plan.batch < maps["batch"]:
+    if plan.batch < maps["batch_size"]:
         lines.append(
-            f"IncrementalPCA takes all {plan.loras} LoRAs in one batch (maps.batch is {maps['batch']}), which makes "
-            "it exact PCA"
+            f"IncrementalPCA takes all {plan.loras} LoRAs in one batch (projections.batch_size is "
+            f"{maps['batch_size']}), which makes it exact PCA"
         )
     if not plan.umap:
         lines.append(f"no UMAP map: it needs {LEAST_UMAP} LoRAs, a cell has {plan.loras}")
-    elif plan.neighbours < maps["neighbours"]:
-        lines.append(f"UMAP looks at {plan.neighbours} neighbours, not {maps['neighbours']} (maps.neighbours)")
+    elif plan.neighbours < maps["n_neighbors"]:
+        lines.append(f"UMAP looks at {plan.neighbours} neighbours, not {maps['n_neighbors']} (projections.n_neighbors)")
     # HDBSCAN finds clusters by splitting: two of the least size, or none.
     if plan.loras < 2 * clusters["min_cluster_size"] or plan.loras <= clusters["min_samples"]:
         lines.append(

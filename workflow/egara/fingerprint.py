@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent
-# They decide how a stage talks, never what it computes.
-SILENT = ("egara.io.errors", "egara.io.progress", "egara.fingerprint", "egara.registry")
+# They decide how a stage talks, never what it computes; the values of settings are params of the rules.
+SILENT = ("egara.io.errors", "egara.io.progress", "egara.fingerprint", "egara.registry", "egara.settings")
 
 
 def fingerprint(module: str) -> str:
@@ -30,13 +30,17 @@ def fingerprint(module: str) -> str:
     reached, waiting = set(), [start]
     while waiting:
         name = waiting.pop()
-        if name not in reached and name not in SILENT:
+        if name not in reached and not _is_silent(name):
             reached.add(name)
             waiting += [found for found in _imports(name) if _file(found)]
     digest = hashlib.sha256()
     for name in sorted(reached):
         digest.update(_logic(name))
     return digest.hexdigest()[:12]
+
+
+def _is_silent(module: str) -> bool:
+    return module.startswith(tuple(f"{silent}." for silent in SILENT)) or module in SILENT
 
 
 @cache

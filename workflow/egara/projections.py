@@ -14,6 +14,8 @@ from egara.io.arrays import read_array
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.seeds import derive_seed
+from egara.settings import Projections, Settings
+from egara.settings.arguments import add_setting
 from egara.vocabulary import PROJECTIONS
 from egara.weights.geometry import all_equal, classical_mds, normalise, normalise_and_center, read_vectors
 
@@ -128,19 +130,15 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--gram", required=True, help="Gram matrix, n x n (.npy)")
     arguments.add_argument("--index", required=True, help="index of its rows (.tsv)")
-    arguments.add_argument("--matrix", help="vectors, n x d, for IncrementalPCA on the vectors themselves (.npy)")
+    arguments.add_argument("--matrix", help="factors, n x d, for IncrementalPCA on the vectors themselves (.npy)")
     arguments.add_argument("--map", required=True, choices=[*PROJECTIONS], help="which projection")
     arguments.add_argument("--l2", required=True, choices=["on", "off"], help="scale each vector to unit norm first")
-    arguments.add_argument("--components", type=int, default=50, help="principal components; UMAP starts from them")
-    arguments.add_argument("--batch", type=int, default=66, help="rows per batch of IncrementalPCA")
-    arguments.add_argument("--n-neighbors", type=int, default=15, help="UMAP: size of a neighbourhood")
-    arguments.add_argument("--min-dist", type=float, default=0.1, help="UMAP: least distance between points")
-    arguments.add_argument("--seed", type=int, required=True, help="study seed")
+    for name in ("n_components", "batch_size", "n_neighbors", "min_dist"):
+        add_setting(arguments, Projections, name)
+    add_setting(arguments, Settings, "seed")
     arguments.add_argument("--output", required=True, help="projection to write: author, work, set, c01, c02, … (.tsv)")
     arguments.add_argument("--variance", help="table to write: component, variance, ratio (.tsv)")
     options = arguments.parse_args(argv)
-    if min(options.components, options.batch) < 1 or options.n_neighbors < 2:
-        arguments.error("--components and --batch must be at least 1, --n-neighbors at least 2")
     if options.matrix and options.map != "ipca":
         arguments.error("--matrix goes with --map ipca")
 
@@ -153,17 +151,17 @@ def main(argv: list[str] | None = None) -> None:
     gram, index = read_vectors(options.gram, options.index)
     if all_equal(gram, l2):
         log.warning("%d LoRAs that do not differ: all coordinates are 0", len(index))
-        points, variance, ratio = _one_place(len(index), options.components)
+        points, variance, ratio = _one_place(len(index), options.n_components)
     elif options.map == "ipca":
         if options.matrix:
             rows, normal = _load_matrix(options.matrix, len(index)), l2
         else:
             rows, normal = classical_mds(normalise(gram) if l2 else gram, tolerance=0.0)[0], False
-        points, variance, ratio = incremental_pca(rows, normal, options.components, options.batch)
+        points, variance, ratio = incremental_pca(rows, normal, options.n_components, options.batch_size)
     else:
-        points, variance, ratio = exact_pca(gram, l2, options.components)
-    if points.shape[1] < options.components:
-        log.info("components: %d, not %d: %d LoRAs", points.shape[1], options.components, len(index))
+        points, variance, ratio = exact_pca(gram, l2, options.n_components)
+    if points.shape[1] < options.n_components:
+        log.info("components: %d, not %d: %d LoRAs", points.shape[1], options.n_components, len(index))
     if options.map == "umap":
         points = umap_coordinates(points, options.seed, options.n_neighbors, options.min_dist)
     names = [f"c{number:02d}" for number in range(1, points.shape[1] + 1)]

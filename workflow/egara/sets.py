@@ -4,19 +4,21 @@ Controls draw otherwise: disjoint sets have no face in common, and same ones are
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from egara.cells import DRAWN
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv, write_tsv
 from egara.seeds import stream
+from egara.settings import Draw, Sets, Settings
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-DRAWS = (DRAWN, "disjoint", "same")
+DRAWS = get_args(Draw)
 
 
 def set_name(number: int) -> str:
@@ -79,10 +81,10 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--faces", type=Path, required=True, help="table of the work's faces")
     arguments.add_argument("--work", required=True, help="name of the work")
-    arguments.add_argument("--count", type=int, default=30, help="sets to draw")
-    arguments.add_argument("--size", type=int, default=50, help="faces a set")
+    add_setting(arguments, Sets, "count")
+    add_setting(arguments, Sets, "size")
     arguments.add_argument("--draw", choices=DRAWS, default=DRAWN, help="how sets share faces")
-    arguments.add_argument("--seed", type=int, default=0, help="study seed")
+    add_setting(arguments, Settings, "seed")
     arguments.add_argument("--output", type=Path, required=True, help="table of the sets")
     options = arguments.parse_args(argv)
     faces = read_tsv(options.faces, ["face", "file", "sha256"], text=["face", "file", "sha256"])

@@ -43,8 +43,8 @@ rule sample_base:
     params:
         caption=verbatim(SETTINGS["captions"]["text"]),
         resolution=max(SETTINGS["grid"]["resolution"]),
-        steps=SETTINGS["samples"]["steps"],
-        guidance=SETTINGS["samples"]["guidance"],
+        steps=SETTINGS["samples"]["num_inference_steps"],
+        guidance=SETTINGS["samples"]["guidance_scale"],
         seed=SEED,
         code=fingerprint("egara.samples.base"),
     shell:
@@ -52,8 +52,8 @@ rule sample_base:
         " --base {input:q}"
         " --caption={params.caption:q}"
         " --resolution {params.resolution:q}"
-        " --steps {params.steps:q}"
-        " --guidance {params.guidance:q}"
+        " --num-inference-steps {params.steps:q}"
+        " --guidance-scale {params.guidance:q}"
         " --seed {params.seed:q}"
         " --device {resources.device}"
         " --threads {threads}"

@@ -18,9 +18,9 @@ sys.path.insert(0, str(CHECKOUT / "workflow"))
 
 from snakemake.logging import logger
 
-from egara.captions import check_caption, make_caption
+from egara.captions import POLICIES, check_caption, make_caption
 from egara.cells import DRAWN, expand_grid, list_controls, parse_cell
-from egara.settings import FILES, complete_config, find_files
+from egara.config import FILES, complete_config, find_files
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
@@ -29,12 +29,11 @@ from egara.fingerprint import fingerprint
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
 from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
-from egara.sets import set_name
+from egara.registry import discover
+from egara.sets import DRAWS, set_name
+from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
 from egara.vocabulary import AXES, PROJECTIONS
 from egara.weights import representations
-from egara.works import look_alikes, read_works
-from egara.registry import discover
-from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
 from egara.works import look_alikes, read_works, series_of
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
@@ -84,7 +83,7 @@ if workflow.is_main_process:  # jobs in processes of their own read this file, t
 CONTROL_CELLS = [cell for cell in CONTROLS.values() if cell not in CELLS]
 REPRESENTATIONS = SETTINGS["representations"]
 FLAT = [name for name in REPRESENTATIONS if representations.find(name).vectors]  # projected by IncrementalPCA
-MATRIX = SETTINGS["maps"]["incremental"] == "vectors"  # whether it reads the vectors, or n coordinates per LoRA
+MATRIX = SETTINGS["projections"]["incremental"] == "vectors"  # whether it reads the vectors, or n coordinates per LoRA
 LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
@@ -100,8 +99,8 @@ wildcard_constraints:
     work="|".join(map(re.escape, WORKS)),
     set="[0-9]+",
     cell="|".join(map(re.escape, [*CELLS, *CONTROL_CELLS])),
-    draw="drawn|disjoint|same",
-    token="author|work|none",
+    draw="|".join(DRAWS),
+    token="|".join(POLICIES),
     representation="|".join(dict.fromkeys([*REPRESENTATIONS, "norms"])),
     l2="on|off",
     resolution="[0-9]+",
@@ -150,8 +149,8 @@ def training_of(wildcards):
 
 def training_extras():
     """Return the trainer's flags that change time and memory only."""
-    recompute = {"auto": "auto", True: "yes", False: "no"}[SETTINGS["machine"]["recompute"]]
-    return f"--recompute {recompute}" + (" --compile" if SETTINGS["machine"]["compile"] else "")
+    checkpointing = str(SETTINGS["machine"]["gradient_checkpointing"]).lower()
+    return f"--gradient-checkpointing {checkpointing}" + (" --compile" if SETTINGS["machine"]["compile"] else "")
 
 
 def detector_files(wildcards):

@@ -27,7 +27,7 @@ rule encode_faces:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
     params:
-        resample=SETTINGS["training"]["resample"],
+        interpolation=SETTINGS["training"]["image_interpolation_mode"],
         code=fingerprint("egara.loras.encoding.latents"),
     shell:
         "python -m egara.loras.encoding.latents"
@@ -35,7 +35,7 @@ rule encode_faces:
         " --crops {input.crops:q}"
         " --base {input.base:q}"
         " --resolution {wildcards.resolution}"
-        " --resample {params.resample:q}"
+        " --image-interpolation-mode {params.interpolation:q}"
         " --device {resources.device}"
         " --threads {threads}"
         " --cache results/store/latents"
@@ -87,7 +87,7 @@ rule train_loras:
         gpu=GPUS,
         device=SETTINGS["machine"]["device"],
         pack=SETTINGS["machine"]["pack"],
-        checkpoint=SETTINGS["machine"]["checkpoint"],
+        checkpoint=SETTINGS["machine"]["checkpoint_minutes"],
         extras=training_extras(),
     params:
         folder=lambda wildcards, output: str(Path(output[0]).parent),
@@ -95,7 +95,7 @@ rule train_loras:
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
         caption=lambda wildcards: caption_of(parse_cell(wildcards.cell)["token"], wildcards.work),
         settings=training_of,
-        stored_as=SETTINGS["stored_as"],
+        save_dtype=SETTINGS["save_dtype"],
         code=fingerprint("egara.loras"),
     shell:
         "python -m egara.loras"
@@ -108,9 +108,9 @@ rule train_loras:
         " --token {params.token:q}"
         " --caption={params.caption:q}"
         " --settings {params.settings:q}"
-        " --stored-as {params.stored_as:q}"
+        " --save-dtype {params.save_dtype:q}"
         " --pack {resources.pack}"
-        " --checkpoint {resources.checkpoint}"
+        " --checkpoint-minutes {resources.checkpoint}"
         " {resources.extras}"
         " --device {resources.device}"
         " --threads {threads}"

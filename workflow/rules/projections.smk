@@ -6,9 +6,14 @@ of the principal components: those of the projection, or those that UMAP starts 
 
 # What each projection is told besides the number of components.
 PROJECTION_OPTIONS = {
-    "ipca": ["--batch", SETTINGS["maps"]["batch"]],
+    "ipca": ["--batch-size", SETTINGS["projections"]["batch_size"]],
     "pca": [],
-    "umap": ["--n-neighbors", SETTINGS["maps"]["neighbours"], "--min-dist", SETTINGS["maps"]["min_dist"]],
+    "umap": [
+        "--n-neighbors",
+        SETTINGS["projections"]["n_neighbors"],
+        "--min-dist",
+        SETTINGS["projections"]["min_dist"],
+    ],
 }
 
 
@@ -30,7 +35,7 @@ rule project:
     conda:
         "../../envs/tables.yaml"
     params:
-        components=SETTINGS["maps"]["components"],
+        components=SETTINGS["projections"]["n_components"],
         options=lambda wildcards: PROJECTION_OPTIONS[wildcards.projection],
         matrix=lambda wildcards, input: ["--matrix", *input.matrix] if input.matrix else [],
         seed=SEED,
@@ -42,7 +47,7 @@ rule project:
         " --index {input.index:q}"
         " {params.matrix:q}"
         " --l2 {wildcards.l2}"
-        " --components {params.components:q}"
+        " --n-components {params.components:q}"
         " {params.options:q}"
         " --seed {params.seed:q}"
         " --output {output.points:q}"

@@ -42,15 +42,15 @@ rule sample_loras:
         rows=rows_of_samples,
         crops=lambda wildcards, input: (
             ["--sets", str(Path(input.sets[0]).parent), "--crops", str(Path(input.crops[0]).parent)]
-            + ["--resample", SETTINGS["training"]["resample"]]
+            + ["--image-interpolation-mode", SETTINGS["training"]["image_interpolation_mode"]]
             if CROPS_SHOWN
             else []
         ),
-        strengths=SETTINGS["samples"]["strengths"],
-        pictures=SETTINGS["samples"]["count"],
+        strengths=SETTINGS["samples"]["lora_scales"],
+        pictures=SETTINGS["samples"]["num_images"],
         resolution=lambda wildcards: parse_cell(wildcards.cell)["resolution"],
-        steps=SETTINGS["samples"]["steps"],
-        guidance=SETTINGS["samples"]["guidance"],
+        steps=SETTINGS["samples"]["num_inference_steps"],
+        guidance=SETTINGS["samples"]["guidance_scale"],
         seed=SEED,
         code=fingerprint("egara.samples.loras"),
     shell:
@@ -60,11 +60,11 @@ rule sample_loras:
         " --rows {params.rows:q}"
         " --cell {wildcards.cell}"
         " {params.crops:q}"
-        " --strengths {params.strengths:q}"
-        " --count {params.pictures:q}"
+        " --lora-scales {params.strengths:q}"
+        " --num-images {params.pictures:q}"
         " --resolution {params.resolution:q}"
-        " --steps {params.steps:q}"
-        " --guidance {params.guidance:q}"
+        " --num-inference-steps {params.steps:q}"
+        " --guidance-scale {params.guidance:q}"
         " --seed {params.seed:q}"
         " --device {resources.device}"
         " --threads {threads}"

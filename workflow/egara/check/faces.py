@@ -9,12 +9,12 @@ from pathlib import Path
 
 from egara.check.shelf import Shelf
 from egara.check.study import Study
+from egara.config import find_file
 from egara.corpus import Survey
 from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.faces.detectors import describe_detector
 from egara.io.errors import EgaraError, counted
-from egara.settings import find_file
 
 OPEN = 10**6  # side in pixels of a page whose size is not known
 

@@ -53,7 +53,7 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     with of_shelf.helpers() as pool:
         counting = None
         if base.folder and not found.sides:
-            targets, text_encoder = (read.settings["training"][key] for key in ("targets", "text_encoder"))
+            targets, text_encoder = (read.settings["training"][key] for key in ("target_modules", "train_text_encoder"))
             counting = pool.submit(of_training.count_numbers, base.folder, targets, text_encoder)
         if not read.casts:
             found.shelves = of_shelf.survey_shelves(read.works, read.settings["pages"])
@@ -69,9 +69,8 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
         read.remarks += one.remarks
     of_faces.judge(read, found.faces)
     if base.folder and not found.sides:
-        read.stops.append(
-            f"training.targets {read.settings['training']['targets']}: no linear layer of {base.name} is so named"
-        )
+        named = read.settings["training"]["target_modules"]
+        read.stops.append(f"training.target_modules {named}: no linear layer of {base.name} has such a name")
     found.there = of_training.count_there(read)
     found.disk = of_training.count_disk(read, base, found.sides, layers, found.faces)
     of_training.judge(read, found.disk)

@@ -15,14 +15,15 @@ from pathlib import Path
 from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
+from egara.config import LAUNCH
 from egara.cores import usable_cores
 from egara.io.errors import EgaraError
-from egara.settings import LAUNCH
+from egara.loras.training.settings import COMMON
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
 LONGEST = 90  # seconds that a measurement in the background is expected to take at most
 ALL_NEW = re.compile(r": (\d+) LoRAs, 0 in the store")
-SAME = ("rank", "alpha", "resolution", "init", "steps", "batch", "targets", "text_encoder", "precision")
+SAME = ("rank", "alpha", "init", *COMMON)
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def count_hours(study: Study, measured: dict[int, dict]) -> Hours:
         told_by = (
             f"measured {max(one['day'] for one in measured.values())} on {kept['name']}, rank {max(map(rank_of, step))}"
         )
-    steps = study.settings["training"]["steps"]
+    steps = study.settings["training"]["max_train_steps"]
     seconds = sum(step[cell] * steps * works * sets for cell, sets in study.trained.items())
     on_cpu = (kept["device"] if kept else study.settings["machine"]["device"]) == "cpu"
     beside = min(usable_cores(), works * len(study.trained)) if on_cpu else 1
@@ -168,7 +169,7 @@ def _of_earlier_run(study: Study) -> dict[str, float]:
                     raise ValueError
                 with timed.open(encoding="utf-8", newline="") as file:
                     whole = statistics.median(float(row["s"]) for row in csv.DictReader(file, delimiter="\t"))
-                seconds.append(whole / count / study.settings["training"]["steps"])
+                seconds.append(whole / count / study.settings["training"]["max_train_steps"])
             except (OSError, ValueError, TypeError, KeyError, ZeroDivisionError):
                 continue
         if seconds:

@@ -19,7 +19,9 @@ from egara.io.atomic import write_text
 from egara.io.errors import EgaraError, run
 from egara.io.json import read_json
 from egara.io.progress import parser
-from egara.loras.training.settings import Training
+from egara.loras.training.settings import COMMON, Training
+from egara.settings import Machine
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     from egara.check.study import Study
@@ -45,11 +47,11 @@ def list_trainings(study: "Study") -> dict[int, dict]:
 
 def place_of(study: "Study", base: "Base", training: dict) -> Path:
     """Return where a measurement is kept: its name is a hash of all that decides how long a step takes."""
-    names = ("rank", "resolution", "batch", "targets", "text_encoder", "precision")
-    parts = ["unet", *(["text_encoder"] if training["text_encoder"] else [])]
+    names = ("rank", *(name for name in COMMON if name != "max_train_steps"))
+    parts = ["unet", *(["text_encoder"] if training["train_text_encoder"] else [])]
     decides = {
         "training": {name: training[name] for name in names},
-        "machine": {name: study.settings["machine"][name] for name in ("device", "pack", "recompute")},
+        "machine": {name: study.settings["machine"][name] for name in ("device", "pack", "gradient_checkpointing")},
         "sets": study.settings["sets"]["count"],
         "models": [(base.folder / part / "config.json").read_text() for part in parts],
         "host": [platform.node(), platform.machine(), usable_cores()],
@@ -77,10 +79,11 @@ def read_fault(path: Path) -> str:
 def list_arguments(study: "Study", base: "Base", training: dict, output: Path) -> list[str]:
     """Return the arguments of this module for one measurement."""
     machine = study.settings["machine"]
-    recompute = {"auto": "auto", True: "yes", False: "no"}[machine["recompute"]]
+    checkpointing = str(machine["gradient_checkpointing"]).lower()
     return [
         f"--base={base.folder}", f"--settings={json.dumps(training)}", f"--sets={study.settings['sets']['count']}",
-        f"--pack={machine['pack']}", f"--recompute={recompute}", f"--device={machine['device']}", f"--output={output}",
+        f"--pack={machine['pack']}", f"--gradient-checkpointing={checkpointing}",
+        f"--device={machine['device']}", f"--output={output}",
     ]  # fmt: skip
 
 
@@ -109,20 +112,20 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
     from egara.loras.training.memory import choose_pack, free_memory, step_bytes
 
     torch.set_num_threads(1)  # as each job of the workflow has
-    training = replace(Training.from_json(json.loads(options.settings)), steps=STEPS, warm_up=0)
+    training = replace(Training.from_json(json.loads(options.settings)), max_train_steps=STEPS, lr_warmup_steps=0)
     folder = options.base
     frozen = load_frozen(
         {"folder": str(folder), "parts": dict.fromkeys(("unet", "text_encoder"))}, training, options.device
     )
     device = next(frozen.models["unet"].parameters()).device
-    sides, layers = count_numbers(folder, training.targets, training.text_encoder)
+    sides, layers = count_numbers(folder, training.target_modules, training.train_text_encoder)
     adapters = make_adapters(folder, training, options.sets)
-    recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
+    checkpointing = None if options.gradient_checkpointing == "auto" else options.gradient_checkpointing
     if options.pack == "auto":
-        size = choose_pack(frozen, adapters, free_memory(device), recompute)
+        size = choose_pack(frozen, adapters, free_memory(device), checkpointing)
     else:
-        size = min(int(options.pack), len(adapters))
-        if recompute:
+        size = min(options.pack, len(adapters))
+        if checkpointing:
             frozen.models["unet"].enable_gradient_checkpointing()
     count = min(size, MOST_ON_CPU) if device.type == "cpu" else size
     ends: list[float] = []
@@ -158,11 +161,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--base", type=Path, required=True, help="folder of the base model")
     arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
     arguments.add_argument("--sets", type=int, required=True, help="LoRAs that a pack has at most")
-    arguments.add_argument("--pack", default="auto", help="LoRAs trained at once, or auto")
-    arguments.add_argument(
-        "--recompute", default="auto", choices=["auto", "yes", "no"], help="compute activations twice"
-    )
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    for name in ("pack", "gradient_checkpointing", "device"):
+        add_setting(arguments, Machine, name)
     arguments.add_argument("--seconds", type=float, default=60, help="seconds after which no further step is taken")
     arguments.add_argument("--output", type=Path, required=True, help="measurement to write (JSON)")
     options = arguments.parse_args(argv)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from egara.captions import check_caption, make_caption
 from egara.cells import list_cells, list_controls
+from egara.config import examine_config, find_file
 from egara.demo.casts import read_casts
 from egara.feasibility import plan_study
 from egara.io.errors import EgaraError
-from egara.settings import examine_config, find_file
 from egara.works import Work, look_alikes, read_works
 
 
@@ -162,13 +162,14 @@ def _look_through(study: Study) -> None:
     study.remarks += look_alikes(works)
     if works:
         study.remarks += plan_study(settings, works).remarks
-    if settings["training"]["warm_up"] >= settings["training"]["steps"]:
+    training = settings["training"]
+    if training["lr_warmup_steps"] >= training["max_train_steps"]:
         study.stops.append(
-            f"training.warm_up is {settings['training']['warm_up']}; expected less than training.steps, "
-            f"{settings['training']['steps']}"
+            f"training.lr_warmup_steps is {training['lr_warmup_steps']}; expected less than training.max_train_steps, "
+            f"{training['max_train_steps']}"
         )
-    if settings["machine"]["device"] == "cpu" and settings["training"]["precision"] == "float16":
-        study.stops.append("training.precision float16: not for a CPU; expected bfloat16 or float32 there")
+    if settings["machine"]["device"] == "cpu" and training["mixed_precision"] == "fp16":
+        study.stops.append("training.mixed_precision is fp16, which is not for a CPU; expected bf16 or no")
 
 
 def _casts(study: Study) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from egara.check.faces import Faces
 from egara.check.study import Study
+from egara.config import find_file
 from egara.io.errors import EgaraError
 from egara.io.json import read_json
 from egara.loras.base.components import part_files
 from egara.loras.base.find import check_base, find_base
-from egara.settings import find_file
 from egara.weights.representations import find as find_representation
 from egara.weights.representations import vector_length
 
@@ -45,7 +45,7 @@ def find(study: Study) -> Base:
     except EgaraError as error:
         study.stops.append(str(error))
         return Base(name, None)
-    parts = ["unet", *(["text_encoder"] if study.settings["training"]["text_encoder"] else [])]
+    parts = ["unet", *(["text_encoder"] if study.settings["training"]["train_text_encoder"] else [])]
     weights = [path for part in parts for path in part_files(folder, part) if path.suffix == ".safetensors"]
     return Base(name, folder, sum(path.stat().st_size for path in weights))
 
@@ -98,9 +98,9 @@ def resolution_of(cell: str) -> int:
     return int(cell.partition("_resolution~")[2].partition("_")[0])
 
 
-def lora_bytes(cell: str, sides: int, stored_as: str) -> int:
+def lora_bytes(cell: str, sides: int, save_dtype: str) -> int:
     """Return the size of a LoRA's file."""
-    return rank_of(cell) * sides * {"float32": 4, "float16": 2}[stored_as] + PROVENANCE
+    return rank_of(cell) * sides * {"float32": 4, "float16": 2}[save_dtype] + PROVENANCE
 
 
 def count_there(study: Study) -> int:
@@ -130,8 +130,8 @@ def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[st
     need = {}
     if sides:
         loras = {cell: works * sets for cell, sets in study.trained.items()}
-        need["LoRAs"] = sum(count * lora_bytes(cell, sides, settings["stored_as"]) for cell, count in loras.items())
-        if settings["maps"]["incremental"] == "vectors":
+        need["LoRAs"] = sum(count * lora_bytes(cell, sides, settings["save_dtype"]) for cell, count in loras.items())
+        if settings["projections"]["incremental"] == "vectors":
             kinds = [kind for kind in settings["representations"] if find_representation(kind).vectors]
             side = round(sides / layers / 2)  # of a layer of mean size
             need["matrices of vectors"] = sum(

@@ -11,9 +11,9 @@ from egara.check.hours import SMALL, Hours
 from egara.check.lines import WIDTH, duration, in_bytes, listed, milliseconds, shorten, table
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
+from egara.config import CHECKOUT, find_file
 from egara.io.errors import counted
 from egara.sets import expected_overlap
-from egara.settings import CHECKOUT, find_file
 from egara.skipped import count_by_cause, in_words
 
 ROWS = 25  # of works
@@ -170,8 +170,8 @@ def _number(faces: Faces) -> int | None:
 
 def _training(found: Findings) -> list[str]:
     study, settings, works = found.study, found.study.settings, len(found.study.works)
-    loras, steps = sum(study.trained.values()) * works, settings["training"]["steps"]
-    each = [lora_bytes(cell, found.sides, settings["stored_as"]) for cell in study.trained] if found.sides else []
+    loras, steps = sum(study.trained.values()) * works, settings["training"]["max_train_steps"]
+    each = [lora_bytes(cell, found.sides, settings["save_dtype"]) for cell in study.trained] if found.sides else []
     of = ", " + " to ".join(dict.fromkeys(map(in_bytes, (min(each), max(each))))) + " each" if each else ""
     there = f"; {found.there:,} already trained" if found.there else ""
     if not works:
@@ -181,7 +181,7 @@ def _training(found: Findings) -> list[str]:
     return [
         f"  base       {_base(found)}",
         f"  LoRAs      {loras:,}: {whole}{of}{there}",
-        f"  steps      {loras * steps:,}: {steps:,} each, batch {settings['training']['batch']}",
+        f"  steps      {loras * steps:,}: {steps:,} each, batch {settings['training']['train_batch_size']}",
         *_hours(found),
     ]
 
@@ -257,7 +257,7 @@ def as_json(found: Findings) -> str:
         "remarks": study.remarks, "works": works, "detector": found.detector, "faces_needed": needed(study),
         "base": {"name": found.base.name, "folder": found.base.folder, "bytes": found.base.bytes},
         "cells": study.trained, "loras": sum(study.trained.values()) * len(study.works), "loras_there": found.there,
-        "steps": sum(study.trained.values()) * len(study.works) * study.settings["training"]["steps"],
+        "steps": sum(study.trained.values()) * len(study.works) * study.settings["training"]["max_train_steps"],
         "seconds": hours.seconds, "side_by_side": hours.beside, "step_seconds": hours.step, "timed": hours.told_by,
         "pack": hours.pack, "pack_bytes": hours.bytes,
         "disk": {"needed": disk.needed, "free": disk.free} if disk else None,

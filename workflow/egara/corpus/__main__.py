@@ -5,13 +5,15 @@ A volume is a folder of images, a CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF, or a book
 
 from pathlib import Path
 
-from egara.corpus.limits import DPI, Limits, parse_limits
+from egara.corpus.limits import parse_limits
 from egara.corpus.names import PAGES, is_volume
 from egara.corpus.pages import COLUMNS, NoPage, Volume, leave_out_copies, list_volume
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
+from egara.settings import Pages
+from egara.settings.arguments import add_setting
 from egara.skipped import COLUMNS as SKIPPED
 from egara.skipped import LOST, count_by_cause, in_words, skipped
 
@@ -28,22 +30,15 @@ def main(argv: list[str] | None = None) -> None:
         nargs="+",
         help="files, folders of images, folders of volumes, or globs; one value's volumes come in natural order",
     )
-    arguments.add_argument(
-        "--unreadable",
-        choices=["skip", "error"],
-        default="skip",
-        help="what to do with a page or volume that cannot be read",
-    )
-    arguments.add_argument("--max-pixels", type=int, default=Limits.pixels, help="most pixels that a page may have")
+    add_setting(arguments, Pages, "unreadable")
+    add_setting(arguments, Pages, "max_pixels")
     arguments.add_argument(
         "--limits", nargs="*", default=[], metavar="KEY=VALUE", help="limits other than their defaults: member=512"
     )
-    arguments.add_argument("--dpi", type=float, default=DPI["default"], help="resolution at which a PDF is rendered")
+    add_setting(arguments, Pages, "dpi")
     arguments.add_argument("--output", required=True, help="table of pages to write")
     arguments.add_argument("--skipped", required=True, help="table to write of all that is left out")
     options = arguments.parse_args(argv)
-    if not DPI["least"] <= options.dpi <= DPI["most"]:
-        raise EgaraError(f"pages.dpi is {options.dpi:g}; expected {DPI['least']} to {DPI['most']}")
     limits = parse_limits(options.limits, options.max_pixels)
 
     log = logger("corpus")

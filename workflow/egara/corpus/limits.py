@@ -1,9 +1,12 @@
 """What memory and time can bear of a volume: each limit, its key of the configuration, and why a page is left out."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from egara import settings
 from egara.io.errors import EgaraError, one_line
+from egara.settings.arguments import read_value
+from egara.settings.rules import rule_of, rules_of
 
 MEBIBYTE = 2**20
 
@@ -22,25 +25,10 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds that an honest scan stays far below; the fields are the keys of `pages.limits`, `pixels` aside.
+class Limits(settings.Limits):
+    """Bounds that an honest scan stays far below: `pages.limits` of the settings, and `pages.max_pixels`."""
 
-    The defaults, and the bounds of a value in `LEAST` and `MOST`, are those of the configuration's schema.
-    """
-
-    pixels: int = 60_000_000  # `pages.max_pixels`; a double page of 450 dpi has 40 million
-    side: int = 30_000  # pixels
-    member: int = 256  # MiB of a page's file
-    members: int = 100_000
-    ratio: int = 200
-    ratio_from: int = 16  # MiB; a small blank page may shrink a thousandfold
-    points: int = 100_000  # side of a PDF page
-    document: int = 4  # MiB of ComicInfo.xml and the like
-    text: int = 16  # MiB of an EPUB's text or style sheet
-    annotations: int = 16  # MiB of Manga109's XML
-    folders: int = 16  # folders within folders
-    nested: int = 3  # archives within archives
-    volume: int = 2048  # MiB of a volume in an archive, packed
+    pixels: int = settings.Pages.max_pixels
 
     @property
     def member_bytes(self) -> int:
@@ -48,24 +36,9 @@ class Limits:
         return self.member * MEBIBYTE
 
 
-# The bounds of each limit; Pillow opens no page of more than twice its MAX_IMAGE_PIXELS.
-LEAST = {field.name: 0 if field.name == "nested" else 1 for field in fields(Limits)}
-MOST = {
-    "pixels": 178_956_970,
-    "side": 1_000_000,
-    "member": 4096,
-    "members": 10_000_000,
-    "ratio": 100_000,
-    "ratio_from": 4096,
-    "points": 10_000_000,
-    "document": 64,
-    "text": 256,
-    "annotations": 1024,
-    "folders": 64,
-    "nested": 8,
-    "volume": 65_536,
-}
-DPI = {"least": 36, "default": 150, "most": 1200}
+_RULES = {name: rule_of(settings.Limits, name) for name in rules_of(settings.Limits)["properties"]}
+_RULES["pixels"] = rule_of(settings.Pages, "max_pixels")
+MOST = {name: rule["maximum"] for name, rule in _RULES.items()}
 
 
 def key(name: str) -> str:
@@ -83,17 +56,11 @@ def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
     values: dict[str, str | int] = {} if pixels is None else {"pixels": pixels}
     for word in given:
         name, _, value = word.partition("=")
-        if name not in LEAST or name == "pixels":
-            known = ", ".join(name for name in LEAST if name != "pixels")
+        if name not in _RULES or name == "pixels":
+            known = ", ".join(name for name in _RULES if name != "pixels")
             raise EgaraError(f"limit {name}; expected one of {known}, such as member=256")
         values[name] = value
-    for name, value in values.items():
-        try:
-            values[name] = int(value)
-        except ValueError:
-            raise EgaraError(f"{key(name)} is {value}; expected a whole number") from None
-        if not LEAST[name] <= values[name] <= MOST[name]:
-            raise EgaraError(f"{key(name)} is {value}; expected {LEAST[name]} to {MOST[name]}")
+    values = {name: read_value(value, _RULES[name], key(name)) for name, value in values.items()}
     return Limits(**values)
 
 

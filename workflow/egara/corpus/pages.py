@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from egara.corpus.images import Pictures, decode, decode_first, pages_within
-from egara.corpus.limits import DPI, MOST, Limits, Unreadable
+from egara.corpus.limits import MOST, Limits, Unreadable
 from egara.corpus.manga109 import check_book
 from egara.corpus.metadata import cross_check
 from egara.corpus.sources import open_volume
 from egara.io.errors import EgaraError, counted
 from egara.io.tables import read_tsv
+from egara.settings import Pages
 from egara.skipped import LOST
 from egara.skipped import skipped as left_out
 
@@ -52,7 +53,7 @@ def list_volume(
     *,
     unreadable: str = "skip",
     limits: Limits | None = None,
-    dpi: float = DPI["default"],
+    dpi: float = Pages.dpi,
 ) -> Volume:
     """Decode every page of a volume, one at a time, and list it.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from egara.corpus.archives import Opening, Source
 from egara.corpus.epub import Epub, is_epub
 from egara.corpus.folders import Folder, SingleFile, read_tree, search
-from egara.corpus.limits import DPI, Budget, Limits
+from egara.corpus.limits import Budget, Limits
 from egara.corpus.manga109 import is_annotations, is_collection
 from egara.corpus.names import OTHER_VOLUMES, PAGES, VOLUMES, is_system, label, natural_order
 from egara.corpus.pdf import Pdf
@@ -20,6 +20,7 @@ from egara.corpus.streams import Stream
 from egara.corpus.tars import PACKED, Tar, is_tar
 from egara.corpus.zips import Zip, is_zip
 from egara.io.errors import EgaraError
+from egara.settings import Pages
 from egara.skipped import skipped
 from egara.works import Work
 
@@ -83,7 +84,7 @@ def name_volumes(volumes: list[Path]) -> list[str]:
 
 
 def open_volume(
-    path: Path, limits: Limits, dpi: float = DPI["default"], sizes: Mapping[str, tuple[int, int]] | None = None
+    path: Path, limits: Limits, dpi: float = Pages.dpi, sizes: Mapping[str, tuple[int, int]] | None = None
 ) -> Source:
     """Open a volume by its content, whatever its suffix says.
 

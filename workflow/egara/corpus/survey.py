@@ -6,9 +6,10 @@ from pathlib import Path
 
 from egara.corpus.archives import Source
 from egara.corpus.images import measure
-from egara.corpus.limits import DPI, Limits, Unreadable, check_pixels
+from egara.corpus.limits import Limits, Unreadable, check_pixels
 from egara.corpus.pdf import Pdf
 from egara.corpus.sources import open_volume
+from egara.settings import Pages
 from egara.skipped import skipped
 
 MEASURED = 3
@@ -48,9 +49,7 @@ def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int,
             yield member, error
 
 
-def survey_volume(
-    path: Path, limits: Limits | None = None, dpi: float = DPI["default"], measured: int = MEASURED
-) -> Survey:
+def survey_volume(path: Path, limits: Limits | None = None, dpi: float = Pages.dpi, measured: int = MEASURED) -> Survey:
     """Open a volume and tell what it holds.
 
     Parameters

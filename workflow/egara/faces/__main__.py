@@ -14,6 +14,8 @@ from egara.io.atomic import replacing, replacing_folder
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
+from egara.settings import Faces, Pages
+from egara.settings.arguments import add_setting
 from egara.skipped import COLUMNS as SKIPPED_COLUMNS
 from egara.skipped import count_by_cause, in_words
 
@@ -25,27 +27,16 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--pages", type=Path, required=True, help="table of the work's pages")
     arguments.add_argument("--work", required=True, help="name of the work")
     add_arguments(arguments)
-    arguments.add_argument(
-        "--margin", type=float, default=0.1, help="margin on each side, as a fraction of the box's side"
-    )
+    add_setting(arguments, Faces, "margin")
     arguments.add_argument("--shape", choices=SHAPES, default="square", help="shape of the crops")
-    arguments.add_argument("--min-pixels", type=int, default=10_000, help="least width x height of a crop")
-    arguments.add_argument(
-        "--unreadable",
-        choices=["skip", "error"],
-        default="skip",
-        help="what to do with a page on which the detector fails",
-    )
+    add_setting(arguments, Faces, "min_pixels")
+    add_setting(arguments, Pages, "unreadable", help="what to do with a page on which the detector fails")
     arguments.add_argument("--output", type=Path, required=True, help="table of faces to write")
     arguments.add_argument("--crops", type=Path, required=True, help="folder of crops to write; an old one is replaced")
     arguments.add_argument("--sheet", type=Path, required=True, help="contact sheet to write (.png)")
     arguments.add_argument("--skipped", type=Path, help="table of what is left out; default: beside the table of faces")
     options = arguments.parse_args(argv)
     log = logger("faces")
-    if not 0 <= options.margin <= 1:
-        raise EgaraError(f"--margin {options.margin:g}; expected 0 to 1")
-    if options.min_pixels < 0:
-        raise EgaraError(f"--min-pixels {options.min_pixels}; expected at least 0")
 
     table = read_work(options.pages, options.work)
     detector = load_detector(options.detector, threads=options.threads, looking=read_arguments(options))

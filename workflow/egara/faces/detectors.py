@@ -15,16 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from egara.corpus.limits import LEAST, MOST, Limits, key
+from egara.corpus.limits import Limits
 from egara.faces.protocol import Detector
 from egara.io.errors import EgaraError
+from egara.settings import Faces
+from egara.settings import Limits as PageLimits
+from egara.settings.arguments import add_setting
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")
-LAYOUTS = ("auto", "yolo", "yolov5", "yolox", "end2end", "rtdetr")
 # A network trained on double pages knows faces of their size, and the papers' least crop is 39 pixels wide in 640 of a
 # page of Manga109: so tiles `auto` cuts only what would be lost, and only for networks that see a page at one size.
-TILES = ("auto", "yes", "no")
 _TILES = {True: "yes", False: "no"}  # what the configuration calls them
 _WITH_PATH = ("onnx", "cascade", "annotations")
 
@@ -125,47 +126,38 @@ def threshold_files(spec: str) -> list[str]:
 
 def add_arguments(arguments: argparse.ArgumentParser) -> None:
     """Add what chooses a detector and how it looks at pages to a command's arguments."""
-    arguments.add_argument("--detector", default="egara", help=f"one of {', '.join(KINDS)}")
-    arguments.add_argument(
-        "--threshold", default="auto", help="least score of a face, 0 to 1; auto: the detector's own"
-    )
-    arguments.add_argument("--layout", default="auto", choices=LAYOUTS, help="how an ONNX file's answers are read")
+    add_setting(arguments, Faces, "detector", help=f"one of {', '.join(KINDS)}")
+    add_setting(arguments, Faces, "threshold")
+    add_setting(arguments, Faces, "layout")
     arguments.add_argument(
         "--class", dest="classes", action="append", help="name or number of a class that is a face; may be repeated"
     )
-    arguments.add_argument("--side", type=int, help="input side of an ONNX file that leaves it open, in pixels")
-    arguments.add_argument(
-        "--tiles", default="auto", choices=TILES, help="look at long pages, or double ones, in pieces"
-    )
-    arguments.add_argument("--annotations", type=int, default=Limits.annotations, help="most MiB of an annotation file")
+    add_setting(arguments, Faces, "side")
+    add_setting(arguments, Faces, "tiles")
+    add_setting(arguments, PageLimits, "annotations")
     arguments.add_argument("--threads", type=int, default=1, help="processor threads")
     arguments.add_argument("--batch", type=int, default=4, help="pages that are looked at together")
 
 
 def list_arguments(settings: dict, limits: dict) -> list[str]:
     """Return the configuration's `faces` and `pages.limits` as arguments of a command, but for the detector's name."""
-    tiles = _TILES.get(settings["tiles"], "auto")
-    arguments = [f"--threshold={settings['threshold']}", f"--layout={settings['layout']}", f"--tiles={tiles}"]
-    arguments += [f"--side={settings['side']}"] if settings["side"] != "auto" else []
-    arguments += [f"--annotations={limits['annotations']}"]
+    arguments = [f"--{key}={settings[key]}" for key in ("threshold", "layout", "side")]
+    arguments += [f"--tiles={str(settings['tiles']).lower()}", f"--annotations={limits['annotations']}"]
     return arguments + [f"--class={one}" for one in settings["classes"]]
 
 
 def read_arguments(options: argparse.Namespace) -> Looking:
     """Return how pages are looked at by a command's arguments; a value out of range is an `EgaraError`."""
-    try:
-        threshold = None if options.threshold == "auto" else float(options.threshold)
-    except ValueError:
-        threshold = -1.0
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise EgaraError(f"--threshold {options.threshold}; expected auto, or 0 to 1")
-    if options.side is not None and (options.side % 32 or not 32 <= options.side <= 8192):
-        raise EgaraError(f"--side {options.side}; expected a multiple of 32 from 32 to 8192")
     if min(options.batch, options.threads) < 1:
         raise EgaraError("--batch, --threads; expected at least 1")
-    if not LEAST["annotations"] <= (most := options.annotations) <= MOST["annotations"]:
-        raise EgaraError(f"{key('annotations')} is {most}; expected {LEAST['annotations']} to {MOST['annotations']}")
-    return Looking(threshold, options.layout, tuple(options.classes or ()), options.side, options.tiles, most)
+    return Looking(
+        None if options.threshold == "auto" else options.threshold,
+        options.layout,
+        tuple(options.classes or ()),
+        None if options.side == "auto" else options.side,
+        _TILES.get(options.tiles, "auto"),
+        options.annotations,
+    )
 
 
 def _egara(_: str, threshold: float | None, threads: int, looking: Looking) -> Detector:

@@ -16,6 +16,8 @@ from egara.faces.reading import detect_pages, read_work
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
+from egara.settings import Faces
+from egara.settings.arguments import add_setting
 
 COLUMNS = [
     "work", "pages", "faces", "precision", "recall", "ap", "threshold", "detector",
@@ -32,8 +34,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--boxes", type=Path, required=True, help="table of true boxes")
     arguments.add_argument("--work", required=True, help="name of the work")
     add_arguments(arguments)
-    arguments.add_argument("--margin", type=float, default=0.1, help="margin of a crop, as `egara.faces` takes it")
-    arguments.add_argument("--min-pixels", type=int, default=10_000, help="pixels from which a crop counts as large")
+    add_setting(arguments, Faces, "margin")
+    add_setting(arguments, Faces, "min_pixels")
     arguments.add_argument("--output", type=Path, required=True, help="table of one row to write")
     options = arguments.parse_args(argv)
     log = logger("faces")

@@ -21,6 +21,8 @@ from egara.loras.store import content_key, link, stored
 from egara.loras.training import TRAINING_VERSION
 from egara.loras.training.losses import write_losses
 from egara.loras.training.settings import Training
+from egara.settings import Machine, Settings
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +35,7 @@ def describe_loras(
     sets: "pd.DataFrame", author: str, work: str, token: str, caption: str, base: dict, training: Training
 ) -> dict[str, dict]:
     """Return each set's provenance: all that decides its LoRA, as a JSON object."""
-    transform = describe_transform(training.resolution, training.resample)
+    transform = describe_transform(training.resolution, training.image_interpolation_mode)
     inputs = {"latents": latent_inputs(base, transform), "captions": caption_inputs(base)}
     return {
         str(name): {
@@ -80,17 +82,10 @@ def _arguments() -> argparse.ArgumentParser:
     arguments.add_argument("--token", required=True, help="token policy of the cell")
     arguments.add_argument("--caption", required=True, help="caption of every picture")
     arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
-    arguments.add_argument(
-        "--pack", default="auto", help="LoRAs trained at once, or auto; changes time and memory only"
-    )
-    arguments.add_argument("--checkpoint", type=int, default=10, help="minutes between two checkpoints")
-    arguments.add_argument(
-        "--recompute", default="auto", choices=["auto", "yes", "no"], help="save memory: compute activations twice"
-    )
-    arguments.add_argument("--compile", action="store_true", help="compile the U-Net with torch.compile")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    for name in ("pack", "checkpoint_minutes", "gradient_checkpointing", "compile", "device"):
+        add_setting(arguments, Machine, name)
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
-    arguments.add_argument("--stored-as", default="float32", choices=["float32", "float16"], help="type in the files")
+    add_setting(arguments, Settings, "save_dtype")
     arguments.add_argument("--store", type=Path, required=True, help="folder of finished LoRAs, by content")
     arguments.add_argument("--output", type=Path, required=True, help="folder of the work's LoRAs in this cell")
     arguments.add_argument("--losses", type=Path, help="losses of the work's LoRAs to write (.tsv)")
@@ -107,7 +102,7 @@ def main(argv: list[str] | None = None) -> int:
     base = read_description(options.base)
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
-    keys = {name: content_key(header | {"stored_as": options.stored_as}) for name, header in headers.items()}
+    keys = {name: content_key(header | {"stored_as": options.save_dtype}) for name, header in headers.items()}
     missing = [name for name, key in keys.items() if not is_whole(stored(options.store, key))]
     log.info("%s: %d LoRAs, %d in the store", options.work, len(keys), len(keys) - len(missing))
     failed = []
@@ -132,7 +127,7 @@ def read_adapters(
     from egara.loras.training.batches import Adapter
 
     images = dict(zip(sets["face"], sets["sha256"], strict=True))
-    transform = describe_transform(training.resolution, training.resample)
+    transform = describe_transform(training.resolution, training.image_interpolation_mode)
     latents, rows = read_latents(options.latents, images, base, transform)
     caption = read_caption(options.captions, options.caption, base)
     return {
@@ -157,8 +152,8 @@ def load_frozen(base: dict, training: Training, device: str) -> "Frozen":
 
     device, folder = choose_device(device), Path(base["folder"])
     models = {}
-    for part in ["unet", "text_encoder"] if training.text_encoder else ["unet"]:
-        models[part] = move_to_device(load_part(folder, part, part_hash(base, part)), device, training.precision)
+    for part in ["unet", "text_encoder"] if training.train_text_encoder else ["unet"]:
+        models[part] = move_to_device(load_part(folder, part, part_hash(base, part)), device, training.mixed_precision)
     # A base may have a sampler of another class; training needs its noise schedule only.
     return Frozen(models, DDPMScheduler.from_config(load_part(folder, "scheduler").config))
 
@@ -175,12 +170,12 @@ def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, 
     training = next(iter(adapters.values())).training
     frozen = load_frozen(base, training, options.device)
     device = next(frozen.models["unet"].parameters()).device
-    recompute = {"auto": None, "yes": True, "no": False}[options.recompute]
+    checkpointing = None if options.gradient_checkpointing == "auto" else options.gradient_checkpointing
     if options.pack == "auto":
-        size = choose_pack(frozen, [*adapters.values()], free_memory(device), recompute)
+        size = choose_pack(frozen, [*adapters.values()], free_memory(device), checkpointing)
     else:
-        size = int(options.pack)
-        if recompute:
+        size = options.pack
+        if checkpointing:
             frozen.models["unet"].enable_gradient_checkpointing()
     log.info(
         "%s: %s to train, %d at once on %s",
@@ -189,7 +184,7 @@ def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, 
         min(size, len(adapters)),
         device,
     )
-    with bar(len(adapters) * training.steps, "LoRA step") as watched:
+    with bar(len(adapters) * training.max_train_steps, "LoRA step") as watched:
 
         def on_step(pack: "Pack") -> None:
             watched.update(len(pack.adapters))
@@ -197,7 +192,7 @@ def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, 
                 watched.set_postfix_str(f"loss {np.nanmean(pack.losses[:, pack.step - 20 : pack.step]):.4f}")
 
         wrap_unet = torch.compile if options.compile else lambda unet: unet
-        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint, on_step, wrap_unet)
+        trained = train_adapters(frozen, adapters, size, options.store, options.checkpoint_minutes, on_step, wrap_unet)
         for key, adapter, tensors, losses, stopped in trained:
             name = adapter.name.rpartition("/")[2]
             last = float(losses[-max(1, len(losses) // 10) :].mean())
@@ -208,7 +203,7 @@ def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, 
             arrays = {part: tensor.numpy() for part, tensor in tensors.items()}
             header = headers[name] | {"loss": round(last, 6)}
             place = stored(options.store, key)
-            save_lora(place, arrays, training.rank, training.alpha, header, losses, options.stored_as)
+            save_lora(place, arrays, training.rank, training.alpha, header, losses, options.save_dtype)
             log.info("%s: set %s done, loss %.4f", options.work, name, last)
     return failed
 

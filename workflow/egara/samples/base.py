@@ -12,6 +12,8 @@ from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.loras.base.components import read_description
 from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
+from egara.settings import Captions
+from egara.settings.arguments import add_setting
 
 
 def draw_grid(pictures: np.ndarray, columns: int, gap: int = 4) -> "object":
@@ -31,8 +33,8 @@ def main(argv: list[str] | None = None) -> None:
     """Sample a sheet of faces and write it as PNG."""
     arguments = parser(__doc__)
     arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
-    arguments.add_argument("--caption", default="solo, manga style, face", help="what to draw")
-    arguments.add_argument("--count", type=int, default=24, help="pictures")
+    add_setting(arguments, Captions, "text", "--caption", help="what to draw")
+    arguments.add_argument("--num-images", type=int, default=24, help="images")
     add_arguments(arguments, resolution=64)
     arguments.add_argument("--output", type=Path, required=True, help="sheet of samples (.png)")
     options = arguments.parse_args(argv)
@@ -42,8 +44,8 @@ def main(argv: list[str] | None = None) -> None:
 
     torch.set_num_threads(options.threads)
     pipeline = load_pipeline(Path(read_description(options.base)["folder"]), choose_device(options.device))
-    noise = draw_noise(pipeline, options.count, options.resolution, options.seed)
-    pictures = sample_pictures(pipeline, options.caption, noise, options.steps, options.guidance)
+    noise = draw_noise(pipeline, options.num_images, options.resolution, options.seed)
+    pictures = sample_pictures(pipeline, options.caption, noise, options.num_inference_steps, options.guidance_scale)
     with replacing(options.output) as part:
         draw_grid(pictures, columns=8).save(part)
     logger("base").info("drew %d samples", len(pictures))

@@ -18,11 +18,13 @@ from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import read_tsv
 from egara.loras.base.components import read_description
-from egara.loras.encoding.inputs import FILTERS, describe_transform
+from egara.loras.encoding.inputs import describe_transform
 from egara.loras.encoding.vae import read_crop, read_picture
 from egara.loras.files import read_layout
 from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
 from egara.sets import set_name
+from egara.settings import Samples, Training
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionPipeline
@@ -111,9 +113,9 @@ def _arguments() -> "object":
     arguments.add_argument("--cell", required=True, help="cell of the training grid, for the title")
     arguments.add_argument("--sets", type=Path, help="folder with {work}.tsv, for training crops at the left")
     arguments.add_argument("--crops", type=Path, help="folder with {work}/, the crops; private unless both are given")
-    arguments.add_argument("--resample", default="lanczos", choices=FILTERS, help="filter that fits the crops")
-    arguments.add_argument("--strengths", type=float, nargs="+", default=[0.5, 1.0, 1.5], help="strengths of the LoRA")
-    arguments.add_argument("--count", type=int, default=2, help="noises, pictures a strength")
+    add_setting(arguments, Training, "image_interpolation_mode")
+    add_setting(arguments, Samples, "lora_scales")
+    add_setting(arguments, Samples, "num_images")
     add_arguments(arguments, resolution=512)
     arguments.add_argument("--output", type=Path, required=True, help="grid to write (.png)")
     return arguments
@@ -130,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     check_bases(paths, base)
     crops = None
     if options.crops:
-        transform = describe_transform(options.resolution, options.resample)
+        transform = describe_transform(options.resolution, options.image_interpolation_mode)
         crops = [
             read_crops(options.sets / f"{row['work']}.tsv", options.crops / row["work"], transform) for row in rows
         ]
@@ -143,8 +145,8 @@ def main(argv: list[str] | None = None) -> None:
     logging.set_verbosity_error()
     torch.set_num_threads(options.threads)
     pipeline = load_pipeline(Path(base["folder"]), choose_device(options.device))
-    noise = draw_noise(pipeline, options.count, options.resolution, options.seed)
-    how = (noise, options.steps, options.guidance)
+    noise = draw_noise(pipeline, options.num_images, options.resolution, options.seed)
+    how = (noise, options.num_inference_steps, options.guidance_scale)
     without: dict[str, np.ndarray] = {}
     pictures = []
     with bar(len(rows), "work") as watched:
@@ -152,22 +154,22 @@ def main(argv: list[str] | None = None) -> None:
             caption = row["caption"]
             if caption not in without:
                 without[caption] = sample_pictures(pipeline, caption, *how)
-            drawn = sample_strengths(pipeline, path, options.strengths, caption, *how)
+            drawn = sample_strengths(pipeline, path, options.lora_scales, caption, *how)
             pictures.append(np.concatenate([without[caption][None], drawn]))
             watched.update()
     set_theme()
     if boxes := undrawable([row[key] for row in rows for key in ("author", "work")]):
         log.warning("no installed font has %s; the grid shows boxes", boxes)
     note = (
-        f"set {set_name(0)} of each work; the same {counted(options.count, 'noise')} in all rows and columns; "
-        f"DDIM, {options.steps} steps, guidance {options.guidance:g}; {options.resolution} px"
+        f"set {set_name(0)} of each work; the same {counted(options.num_images, 'noise')} in all rows and columns; "
+        f"DDIM, {options.num_inference_steps} steps, guidance {options.guidance_scale:g}; {options.resolution} px"
     )
     title = f"Base model without and with a LoRA: {describe_cell(options.cell)}"
     labels = [(row["work"], row["author"]) for row in rows]
-    heads = ["LoRA off", *(f"strength {strength:g}" for strength in options.strengths)]
+    heads = ["LoRA off", *(f"strength {strength:g}" for strength in options.lora_scales)]
     figure = draw_strengths(np.stack(pictures), crops, labels, heads, (title, note))
     save(figure, [options.output], title, note, ["samples"])
-    log.info("%d works, strengths %s: %s", len(rows), options.strengths, options.output)
+    log.info("%d works, strengths %s: %s", len(rows), options.lora_scales, options.output)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import numpy as np
 
 from egara.loras.base.components import load_part
 from egara.seeds import stream
+from egara.settings import Grid, Machine, Samples, Settings
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -20,11 +22,11 @@ MOST = 32
 
 def add_arguments(arguments: "ArgumentParser", resolution: int) -> None:
     """Add what every command that draws takes; `resolution` is its default."""
-    arguments.add_argument("--resolution", type=int, default=resolution, help="side of a picture in pixels")
-    arguments.add_argument("--steps", type=int, default=30, help="sampling steps")
-    arguments.add_argument("--guidance", type=float, default=2.0, help="scale of classifier-free guidance")
-    arguments.add_argument("--seed", type=int, default=0, help="study seed")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    add_setting(arguments, Grid, "resolution", item=True, default=resolution, help="side of an image in pixels")
+    add_setting(arguments, Samples, "num_inference_steps")
+    add_setting(arguments, Samples, "guidance_scale")
+    add_setting(arguments, Settings, "seed")
+    add_setting(arguments, Machine, "device")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
 
 

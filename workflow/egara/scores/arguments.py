@@ -2,6 +2,9 @@
 
 import argparse
 
+from egara.settings import Scores, Settings
+from egara.settings.arguments import add_setting
+
 
 def add_space(arguments: argparse.ArgumentParser) -> None:
     """Add what names one space: cell, representation and L2."""
@@ -17,11 +20,5 @@ def add_cell(arguments: argparse.ArgumentParser) -> None:
 
 def add_permutations(arguments: argparse.ArgumentParser) -> None:
     """Add what a null distribution is drawn with: number of permutations and seed."""
-    arguments.add_argument("--permutations", type=_at_least_one, default=999, help="permutations of labels per null")
-    arguments.add_argument("--seed", type=int, required=True, help="study seed")
-
-
-def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
+    add_setting(arguments, Scores, "permutations")
+    add_setting(arguments, Settings, "seed")

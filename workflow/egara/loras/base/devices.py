@@ -76,7 +76,7 @@ def acquire_gpu(gpus: Path = GPUS, locks: Path | None = None) -> int | None:
     return acquired
 
 
-def move_to_device(model: "torch.nn.Module", device: str, precision: str) -> "torch.nn.Module":
+def move_to_device(model: "torch.nn.Module", device: str, mixed_precision: str) -> "torch.nn.Module":
     """Move a frozen model to its device: convolutions channels-last, weights in half precision where it computes so.
 
     Channels-last avoids the reordering around every convolution on both CPUs and tensor cores. Half-precision weights
@@ -84,9 +84,9 @@ def move_to_device(model: "torch.nn.Module", device: str, precision: str) -> "to
     """
     import torch
 
-    dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision, torch.float32)
-    if precision == "float16" and device == "cpu":
-        raise EgaraError("precision float16: not for a CPU; expected bfloat16 or float32 there")
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision, torch.float32)
+    if mixed_precision == "fp16" and device == "cpu":
+        raise EgaraError("training.mixed_precision is fp16, which is not for a CPU; expected bf16 or no")
     return model.to(device, dtype, memory_format=torch.channels_last).requires_grad_(False)
 
 

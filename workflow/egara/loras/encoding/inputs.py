@@ -7,6 +7,7 @@ train on, and refuses a file whose key differs. So a stale file cannot be traine
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -16,9 +17,11 @@ from egara.loras.base.components import part_hash
 from egara.loras.encoding.text import EMBEDDINGS_VERSION
 from egara.loras.encoding.vae import LATENTS_VERSION
 from egara.loras.store import content_key
+from egara.settings import Interpolation
 
 FILTERS = ("lanczos", "bicubic", "bilinear", "box")
 ADVICE = "delete it and run again"
+FILTERS = get_args(Interpolation)
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Caption:
 def describe_transform(resolution: int, resample: str) -> dict[str, object]:
     """Return how a crop becomes a square image: `cover` scales to the short side and crops the rest."""
     if resample not in FILTERS:
-        raise EgaraError(f"training.resample is {resample!r}; expected one of {', '.join(FILTERS)}")
+        raise EgaraError(f"training.image_interpolation_mode is {resample!r}; expected one of {', '.join(FILTERS)}")
     if resolution < 8:
         raise EgaraError(f"resolution is {resolution}; expected at least 8 pixels")
     return {"fit": "cover", "resample": resample, "resolution": int(resolution)}

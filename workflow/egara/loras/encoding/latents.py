@@ -20,8 +20,10 @@ from egara.io.tables import read_tsv
 from egara.io.tensors import write_tensors
 from egara.loras.base.components import part_hash, read_description
 from egara.loras.encoding.cache import find_missing, read_entry, write_entry
-from egara.loras.encoding.inputs import FILTERS, describe_transform, latent_inputs, latent_key
+from egara.loras.encoding.inputs import describe_transform, latent_inputs, latent_key
 from egara.loras.encoding.vae import encode_picture, enlargement, load_autoencoder, read_crop, read_picture
+from egara.settings import Grid, Machine, Training
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,9 +81,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--sets", type=Path, required=True, help="table of the work's sets")
     arguments.add_argument("--crops", type=Path, required=True, help="folder of the face crops")
     arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
-    arguments.add_argument("--resolution", type=int, default=512, help="side of the images in pixels")
-    arguments.add_argument("--resample", choices=FILTERS, default="lanczos", help="filter that shrinks and enlarges")
-    arguments.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    add_setting(arguments, Grid, "resolution", item=True)
+    add_setting(arguments, Training, "image_interpolation_mode")
+    add_setting(arguments, Machine, "device")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
     arguments.add_argument("--cache", type=Path, required=True, help="folder of encoded faces, by content")
     arguments.add_argument("--output", type=Path, required=True, help="latents of the work's faces")
@@ -90,13 +92,13 @@ def main(argv: list[str] | None = None) -> None:
     sets = read_tsv(options.sets, ["face", "file", "sha256"], text=["face", "file", "sha256"])
     faces = sets.drop_duplicates("face").sort_values("face")
     base = read_description(options.base)
-    inputs = latent_inputs(base, describe_transform(options.resolution, options.resample))
+    inputs = latent_inputs(base, describe_transform(options.resolution, options.image_interpolation_mode))
     paths, factors = find_crops(faces, options.crops, options.resolution)
     images = list(faces["sha256"])
     keys = [latent_key(image, inputs) for image in images]
     missing = set(find_missing(options.cache, keys))
     if enlarged := [factor for factor in factors if factor > 1]:
-        note = (work, len(enlarged), len(factors), options.resolution, options.resample, max(enlarged))
+        note = (work, len(enlarged), len(factors), options.resolution, options.image_interpolation_mode, max(enlarged))
         log.info("%s: %d of %d faces are smaller than %d px; enlarged by %s, at most %.2f times", *note)
     log.info("%s: %s, %d in the cache", work, counted(len(keys), "face"), sum(key not in missing for key in keys))
     if missing:

@@ -56,13 +56,13 @@ class Batch:
 def draw_batch(adapter: Adapter, step: int, num_train_timesteps: int) -> Batch:
     """Draw one step; faces are drawn in shuffled epochs, so that all are seen equally often."""
     training, count = adapter.training, len(adapter.rows)
-    size, shape = training.batch, adapter.latents["mean"].shape[2:]
+    size, shape = training.train_batch_size, adapter.latents["mean"].shape[2:]
     positions = range(step * size, (step + 1) * size)
     orders = [_order(training.seed, adapter.name, position // count, count) for position in positions]
     draw = stream(training.seed, adapter.name, "step", step)
     return Batch(
         timesteps=draw.integers(num_train_timesteps, size=size),
-        mirrored=draw.integers(2, size=size) * int(training.flip),
+        mirrored=draw.integers(2, size=size) * int(training.random_flip),
         noise=draw.standard_normal((size, *shape), np.float32),
         posterior=draw.standard_normal((size, *shape), np.float32),
         rows=adapter.rows[[order[position % count] for order, position in zip(orders, positions, strict=True)]],

@@ -101,10 +101,10 @@ def make_pack(frozen: Frozen, adapters: list[Adapter], width: int | None = None)
         values=packed.values,
         exp_avg=torch.zeros_like(packed.values),
         exp_avg_sq=torch.zeros_like(packed.values),
-        losses=np.full((count, first.steps), np.nan, np.float32),
+        losses=np.full((count, first.max_train_steps), np.nan, np.float32),
         stopped=np.full(count, -1),
         optimizer_steps=np.zeros(count, int),
-        loss_scale=np.full(count, INIT_SCALE if first.precision == "float16" else 1.0, np.float32),
+        loss_scale=np.full(count, INIT_SCALE if first.mixed_precision == "fp16" else 1.0, np.float32),
         growth_tracker=np.zeros(count, int),
         width=width,
     )
@@ -114,7 +114,7 @@ def _packed(frozen: Frozen, adapters: list[Adapter], width: int) -> "PackedAdapt
     from egara.loras.training.packed import PackedAdapters, find_targets
 
     training = [adapter.training for adapter in adapters]
-    layers = find_targets(frozen.models, training[0].targets)
+    layers = find_targets(frozen.models, training[0].target_modules)
     ranks, alphas = [one.rank for one in training], [one.alpha for one in training]
     return PackedAdapters(frozen.models, layers, ranks, alphas, width)
 
@@ -143,21 +143,21 @@ def train_pack(
     packed = _packed(frozen, pack.adapters, pack.width)
     packed.values = pack.values
     device, training, count = packed.device, pack.adapters[0].training, len(pack.adapters)
-    with packed.attached(), _packed_attention(frozen.models["unet"]), matmul_precision(training.precision):
+    with packed.attached(), _packed_attention(frozen.models["unet"]), matmul_precision(training.allow_tf32):
         optimizer = _optimizer(pack, packed)
-        max_norms = torch.tensor([adapter.training.clip for adapter in pack.adapters], device=device)
+        max_norms = torch.tensor([adapter.training.max_grad_norm for adapter in pack.adapters], device=device)
         unet = wrap_unet(frozen.models["unet"])
         prompt_embeds = None
-        while pack.step < training.steps:
+        while pack.step < training.max_train_steps:
             for group, adapter in zip(optimizer.param_groups, pack.adapters, strict=True):
                 group["lr"] = rate_at(adapter.training, pack.step)
             noisy_latents, timesteps, target = (
                 part.to(device) for part in noisy_inputs(frozen.scheduler, pack.adapters, pack.step)
             )
             weights = _weights(frozen, pack.adapters, timesteps.cpu()).to(device)
-            if prompt_embeds is None or training.text_encoder:
+            if prompt_embeds is None or training.train_text_encoder:
                 prompt_embeds = _prompt_embeds(frozen, pack.adapters, device)
-            with autocast(training.precision, device):
+            with autocast(training.mixed_precision, device):
                 model_pred = unet(noisy_latents, timesteps, prompt_embeds).sample
             errors = (model_pred.float() - target).square().flatten(1).mean(1)  # (K x b,)
             losses = (errors * weights).view(count, -1).mean(1)  # (K,)
@@ -181,23 +181,23 @@ def _packed_attention(unet: "torch.nn.Module") -> "Iterator[None]":
 
 
 @contextmanager
-def matmul_precision(precision: str) -> "Iterator[None]":
+def matmul_precision(allow_tf32: bool) -> "Iterator[None]":
     """Allow TF32 products where the settings ask for them."""
     import torch
 
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision("high" if allow_tf32 else "highest")
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
 
 
-def autocast(precision: str, device: "torch.device") -> "torch.autocast":
+def autocast(mixed_precision: str, device: "torch.device") -> "torch.autocast":
     """Return a context in which the frozen model computes in half precision where the settings ask for it."""
     import torch
 
-    kind = {"bfloat16": torch.bfloat16, "float16": torch.float16}.get(precision)
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(mixed_precision)
     return torch.autocast(device.type, kind, enabled=kind is not None)
 
 
@@ -207,7 +207,7 @@ def _optimizer(pack: Pack, packed: "PackedAdapters") -> "torch.optim.AdamW":
 
     rows = [torch.nn.Parameter(row) for row in pack.values]
     groups = [
-        {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.weight_decay}
+        {"params": [row], "lr": adapter.training.learning_rate, "weight_decay": adapter.training.adam_weight_decay}
         for row, adapter in zip(rows, pack.adapters, strict=True)
     ]
     optimizer = torch.optim.AdamW(groups, fused=True)
@@ -223,7 +223,7 @@ def _optimizer_step(
     """Take one optimizer step for every active adapter; stop those that diverged."""
     import torch
 
-    scaled = pack.adapters[0].training.precision == "float16"
+    scaled = pack.adapters[0].training.mixed_precision == "fp16"
     if scaled:
         packed.gradients.div_(torch.from_numpy(pack.loss_scale).to(packed.device)[:, None])
     norms = packed.clip(max_norms).cpu().numpy()
@@ -262,7 +262,7 @@ def _weights(frozen: Frozen, adapters: list[Adapter], timesteps: "torch.Tensor")
 
     parts = timesteps.view(len(adapters), -1)
     return torch.cat(
-        [loss_weights(frozen.scheduler, part, a.training.min_snr) for part, a in zip(parts, adapters, strict=True)]
+        [loss_weights(frozen.scheduler, part, a.training.snr_gamma) for part, a in zip(parts, adapters, strict=True)]
     )
 
 
@@ -273,8 +273,8 @@ def _prompt_embeds(frozen: Frozen, adapters: list[Adapter], device: "torch.devic
     """
     import torch
 
-    if not adapters[0].training.text_encoder:
+    if not adapters[0].training.train_text_encoder:
         return torch.from_numpy(np.stack([adapter.caption for adapter in adapters])).to(device)
     ids = torch.from_numpy(np.stack([adapter.ids for adapter in adapters])).to(device)
-    with autocast(adapters[0].training.precision, device):
+    with autocast(adapters[0].training.mixed_precision, device):
         return frozen.models["text_encoder"](ids).last_hidden_state

@@ -53,7 +53,7 @@ def choose_pack(
         frozen.models["unet"].enable_gradient_checkpointing()
     size = _fitting(frozen, adapters, free)
     if gradient_checkpointing is None and size < min(
-        len(adapters), MIN_IMAGES_WITHOUT_CHECKPOINTING / adapters[0].training.batch
+        len(adapters), MIN_IMAGES_WITHOUT_CHECKPOINTING / adapters[0].training.train_batch_size
     ):
         frozen.models["unet"].enable_gradient_checkpointing()
         size = _fitting(frozen, adapters, free)

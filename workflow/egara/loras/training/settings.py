@@ -1,81 +1,57 @@
 """The settings of a training run: what a cell of the grid and `training:` in config decide about one LoRA."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
+from egara import settings as tree
 from egara.io.errors import EgaraError
+from egara.settings.checking import check_value
+from egara.settings.rules import rule_of
 
-SCHEDULES = ("constant", "linear", "cosine")
-PRECISIONS = ("float32", "tf32", "bfloat16", "float16")
-INITS = ("independent", "shared")
 # What all adapters of one pack must share, because they go through the frozen model in one batch.
-COMMON = ("resolution", "steps", "batch", "targets", "text_encoder", "precision")
+COMMON = (
+    "resolution", "max_train_steps", "train_batch_size", "target_modules", "train_text_encoder", "mixed_precision",
+    "allow_tf32",
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Training:
-    """Settings of one LoRA's training; the names are config's.
+@dataclass(frozen=True, kw_only=True)
+class Training(tree.Training):
+    """Settings of one LoRA's training: those of `training:` in config, and these.
 
     Attributes
     ----------
-    rank, alpha, init : the adapter, ΔW = alpha / rank · B A; A drawn for every set or shared by all.
-    resolution : side of the pictures in pixels.
-    steps, batch : optimiser steps and pictures a step.
-    learning_rate, schedule, warm_up : AdamW's peak rate, its course after `warm_up` steps of linear growth.
+    rank, alpha, init : the adapter, ΔW = alpha / rank · B A; A drawn for each set or shared by all.
+    resolution : side of the images in pixels.
     seed : study seed.
-    targets : `attention`, `linear` or a list of module name endings.
-    text_encoder : whether the text encoder's linear layers carry LoRAs too.
-    weight_decay, clip : AdamW's decay and the largest gradient norm, both per adapter.
-    min_snr : cap of min-SNR weighting, None for none.
-    flip : draw the mirrored picture half of the time.
-    resample : the filter that fits pictures to the resolution.
-    precision : arithmetic of the frozen model; the adapters and their optimiser are always float32.
     """
 
     rank: int
     alpha: float
-    init: str
+    init: tree.Init
     resolution: int
-    steps: int
-    batch: int
-    learning_rate: float
     seed: int
-    schedule: str = "constant"
-    warm_up: int = 0
-    targets: str | tuple[str, ...] = "linear"
-    text_encoder: bool = False
-    weight_decay: float = 0.01
-    clip: float = 1.0
-    min_snr: float | None = None
-    flip: bool = True
-    resample: str = "lanczos"
-    precision: str = "float32"
 
     @classmethod
     def from_json(cls, settings: dict) -> "Training":
         """Build from a decoded JSON object and check ranges; an unknown or missing key is an error."""
-        known = {f.name for f in fields(cls)}
+        known = {one.name for one in fields(cls)}
         if unknown := sorted(set(settings) - known):
             raise EgaraError(
                 f"training settings: unknown key {', '.join(unknown)}; expected {', '.join(sorted(known))}"
             )
-        if isinstance(settings.get("targets"), list):
-            settings = settings | {"targets": tuple(settings["targets"])}
-        try:
-            training = cls(**settings)
-        except TypeError as error:
-            raise EgaraError(f"training settings: {error}") from error
-        for name in ("rank", "alpha", "steps", "batch", "learning_rate", "resolution", "clip", "min_snr"):
-            value = getattr(training, name)
-            if value is not None and not 0 < value < math.inf:
-                raise EgaraError(f"training settings: {name} is {value}; expected more than 0")
-        for name, allowed in (("schedule", SCHEDULES), ("precision", PRECISIONS), ("init", INITS)):
-            if getattr(training, name) not in allowed:
-                raise EgaraError(
-                    f"training settings: {name} is {getattr(training, name)!r}; expected {', '.join(allowed)}"
-                )
-        if not 0 <= training.warm_up < training.steps:
-            raise EgaraError(f"training settings: warm_up is {training.warm_up}; expected 0 to {training.steps - 1}")
+        if missing := sorted(set(cls.__annotations__) - set(settings)):
+            raise EgaraError(f"training settings: {', '.join(missing)} is missing")
+        for name, value in settings.items():
+            check_value(value, _rule(name), f"training settings: {name}")
+        training = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()})
+        if training.lr_warmup_steps >= training.max_train_steps:
+            raise EgaraError(
+                f"training settings: lr_warmup_steps is {training.lr_warmup_steps}; "
+                f"expected 0 to {training.max_train_steps - 1}"
+            )
         return training
 
     def as_json(self) -> dict:
@@ -83,14 +59,20 @@ class Training:
         return asdict(self)
 
 
+def _rule(name: str) -> Mapping[str, Any]:
+    if name == "seed":
+        return rule_of(tree.Settings, name)
+    return rule_of(tree.Grid, name, item=True) if name in Training.__annotations__ else rule_of(tree.Training, name)
+
+
 def rate_at(training: Training, step: int) -> float:
     """Return the learning rate of a step, counted from 0.
 
-    Linear growth over `warm_up` steps, then constant, or falling to zero at the last step's end, linearly or by half a
-    cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts).
+    Linear growth over `lr_warmup_steps`, then constant, or falling to zero at the last step's end, linearly or by half
+    a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5, without restarts).
     """
-    if step < training.warm_up:
-        return training.learning_rate * (step + 1) / training.warm_up
-    done = (step - training.warm_up) / (training.steps - training.warm_up)
+    if step < training.lr_warmup_steps:
+        return training.learning_rate * (step + 1) / training.lr_warmup_steps
+    done = (step - training.lr_warmup_steps) / (training.max_train_steps - training.lr_warmup_steps)
     share = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}
-    return training.learning_rate * share[training.schedule]
+    return training.learning_rate * share[training.lr_scheduler]

@@ -1,0 +1,9 @@
+"""A study's configuration: read, checked and completed, and described for those who write one.
+
+`python -m egara.config` writes `workflow/schemas/config.schema.yaml` and `config/README.md` from `egara.settings`.
+"""
+
+from egara.config.checking import complete_config, examine_config
+from egara.config.files import CHECKOUT, FILES, LAUNCH, find_file, find_files
+
+__all__ = ["CHECKOUT", "FILES", "LAUNCH", "complete_config", "examine_config", "find_file", "find_files"]
