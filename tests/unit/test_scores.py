@@ -9,12 +9,19 @@ import pytest
 
 from egara.io.errors import EgaraError
 from egara.scores.__main__ import main
-from egara.scores.chance import expected_topk_accuracy, noise_distance
-from egara.scores.distances import NoDirections, cosine_distances, count_pairs, null_of_labels, pairs_of_labels
-from egara.scores.hypotheses import LEVELS, make_hypothesis, score_distances
+from egara.scores.distances import (
+    NoDirections,
+    cosine_distances,
+    count_pairs,
+    noise_distance,
+    null_of_labels,
+    pairs_of_labels,
+)
+from egara.scores.hypotheses import make_hypothesis, score_distances
 from egara.scores.labels import codes
-from egara.scores.neighbours import nearest, topk_hits
+from egara.scores.neighbours import expected_topk_accuracy, nearest, topk_hits
 from egara.scores.permutations import p_value, permute, permute_units
+from egara.vocabulary import HYPOTHESES
 from egara.weights.geometry import prepare
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
@@ -74,7 +81,7 @@ def test_centred_vectors_of_one_length_are_further_than_one_apart():
 def test_noise_scores_at_chance_everywhere():
     authors, works = study()
     vectors = noise(authors, seed=2)
-    for level in LEVELS:
+    for level in HYPOTHESES:
         rows = score(vectors, authors, works, level)
         assert rows["cosine_intra"]["value"] == pytest.approx(noise_distance(330), abs=2e-3)
         assert rows["cosine_inter"]["value"] == pytest.approx(noise_distance(330), abs=2e-3)
@@ -91,7 +98,7 @@ def test_noise_scores_at_chance_everywhere():
     )
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", HYPOTHESES)
 def test_p_values_of_noise_are_spread_evenly(level):
     authors, works = study((2, 2, 2), 4)
     p = [score(noise(authors, 30, seed), authors, works, level, 99)["cosine_difference"]["p"] for seed in range(150)]
@@ -128,10 +135,10 @@ def test_small_studies_are_enumerated():
 
 def test_enumeration_lists_each_assignment_once():
     labels, exhaustive = permute_units(np.array([0, 0, 1, 2]), 12, np.random.default_rng(0))
-    assert exact and len(labels) == 12 and len(np.unique(labels, axis=0)) == 12
+    assert exhaustive and len(labels) == 12 and len(np.unique(labels, axis=0)) == 12
     assert (np.sort(labels, axis=1) == [0, 0, 1, 2]).all()
     sampled, exhaustive = permute_units(np.array([0, 0, 1, 2]), 11, np.random.default_rng(0))
-    assert not exact and sampled.shape == (11, 4) and (np.sort(sampled, axis=1) == [0, 0, 1, 2]).all()
+    assert not exhaustive and sampled.shape == (11, 4) and (np.sort(sampled, axis=1) == [0, 0, 1, 2]).all()
 
 
 def test_p_values_count_ties_and_themselves():

@@ -7,8 +7,7 @@ import numpy as np
 from egara.figures.style import add_title, describe_setting, draw_words, palette, save, set_theme
 from egara.io.errors import EgaraError, run
 from egara.io.progress import logger, parser
-from egara.scores.chance import noise_distance
-from egara.scores.distances import NoDirections, cosine_distances
+from egara.scores.distances import NoDirections, cosine_distances, noise_distance
 from egara.weights.geometry import prepare, read_vectors
 from egara.weights.words import in_words
 
