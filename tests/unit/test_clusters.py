@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from egara.clusters import find_clusters, main
-from egara.scores.agreement import agreements, compare
+from egara.scores.agreement import agreements
+from egara.scores.clusters import compare
+from egara.scores.clusters import main as score
 from egara.tables.clusters import cluster_table
 
 
@@ -95,7 +97,12 @@ def test_the_commands_write_clusters_and_agreement(tmp_path):
     labelled = pd.read_csv(output, sep="\t")
     assert labelled.columns.tolist() == ["map", "author", "work", "set", "cluster", "probability"]
     assert labelled["map"].value_counts().to_dict() == {"pca": 48, "umap": 48}
-    table = cluster_table([output], 99, 0).set_index(["map", "level"])
+    space = ["--cell", output.parts[-3], "--representation", "delta", "--l2", "on"]
+    scores = tmp_path / "clusters.tsv"
+    score(["--clusters", str(output), *space, "--permutations", "99", "--seed", "0", "--output", str(scores)])
+    table = cluster_table([scores])
+    assert set(table["init"]) == {"independent"} and set(table["l2"]) == {"on"} and set(table["rank"]) == {2}
+    table = table.set_index(["map", "level"])
     assert table.loc[("pca", "work"), "ami"] > 0.9 > table.loc[("umap", "work"), "ami"]
     assert table.loc[("umap", "author"), "ami"] > 0.9
     for column in (

@@ -8,9 +8,12 @@ import pytest
 
 from egara.cells import format_cell, list_controls, parse_cell
 from egara.io.errors import EgaraError
+from egara.scores import controls
 from egara.scores.labels import codes
 from egara.sets import draw_sets
-from egara.tables import controls, show
+from egara.tables import __main__ as tables
+from egara.tables import show
+from egara.tables.controls import control_table, say
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~author"
 TWINS = {"token": CELL.replace("author", "none"), "disjoint": f"{CELL}_sets~disjoint", "same": f"{CELL}_sets~same"}
@@ -37,14 +40,17 @@ def table_of(permutations=99, **cells):
         twins[kind] = TWINS[kind]
         vectors[TWINS[kind], "delta"] = made
         vectors[TWINS[kind], "norms"] = cell_of(3, 0.0, 0.0, seed=4)
-    return controls.control_table(vectors, [CELL], twins, ["on"], permutations, 0)
+    return controls.score_controls(vectors, [CELL], twins, ["on"], permutations, 0)
 
 
 @pytest.fixture(scope="module")
-def table():
-    return table_of(
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("controls") / "controls.tsv"
+    found = table_of(
         token=cell_of(3, 0.0, 1.0), disjoint=cell_of(3, 1.5, 1.0, seed=5), same=cell_of(3, 1.5, 1.0, own=0.2, seed=6)
     )
+    found.to_csv(path, sep="\t", index=False)
+    return control_table([path])
 
 
 def row(table, control, level, metric, representation="delta"):
@@ -60,7 +66,7 @@ def test_shuffled_labels_and_norms_fail(table):
         assert norms["p"] > 0.05 and norms["outcome"] == "at chance: size does not tell"
 
 
-def test_shuffles_are_exchanges_and_never_the_truth():
+def test_shuffles_are_permutations_and_never_the_truth():
     _, index = cell_of(4, 1, 1)
     for seed in range(20):
         mixed = controls.shuffle(index, controls.ACROSS, seed)
@@ -106,11 +112,12 @@ def test_the_command_writes_what_can_be_read(tmp_path):
         index.assign(lora="x", norm=1.0).to_csv(folder / f"{name}.tsv", sep="\t", index=False)
         grams.append(str(folder / f"{name}.gram.npy"))
         indexes.append(str(folder / f"{name}.tsv"))
-    out = [str(tmp_path / f"controls.{form}") for form in ("tsv", "md", "tex")]
+    scores, out = str(tmp_path / "scores.tsv"), [str(tmp_path / f"controls.{form}") for form in ("tsv", "md", "tex")]
     controls.main(
         ["--gram", *grams, "--index", *indexes, "--study", CELL, "--controls", json.dumps({"same": TWINS["same"]})]
-        + ["--permutations", "19", "--seed", "0", "--output", *out]
+        + ["--permutations", "19", "--seed", "0", "--output", scores]
     )
+    tables.main(["controls", "--controls", scores, "--output", *out])
     kind, table = show.read_table(out[0])
     assert kind == "controls" and len(table) == 2 * 2 + 2 + 2 * 3
     text = (tmp_path / "controls.md").read_text()
@@ -158,4 +165,4 @@ def test_twins_are_cells_of_their_own_or_the_grids():
 )
 def test_what_did_not_show_before_cannot_be_lost(before, after, words):
     study, found = ({"value": 0.5, "p": p} for p in (before, after))
-    assert controls.say("disjoint", ("work", "top1"), study, found) == words
+    assert say("disjoint", ("work", "top1"), study, found) == words

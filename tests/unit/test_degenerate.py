@@ -20,12 +20,11 @@ from egara.figures import __main__ as figures
 from egara.report import __main__ as report
 from egara.report.explorer import __main__ as explorer
 from egara.scores import __main__ as scores
-from egara.scores import layers
+from egara.scores import clusters as agreement
+from egara.scores import controls, layers
 from egara.scores.permutations import min_attainable_p, permute_units
-from egara.tables import clusters as cluster_table
-from egara.tables import controls, cosine, grid, methods, neighbours, overlap, verdict
-from egara.tables import layers as layer_table
-from egara.tables import works as works_table
+from egara.tables import __main__ as tables
+from egara.tables import verdict
 from egara.weights.layer_grams import LayerGrams, write_layer_grams
 from egara.works import Work
 
@@ -147,16 +146,18 @@ def compare(case, root, plan):
     layered = ["--grams", str(root / "l.npz"), "--cell", CELL, "--representation", "delta", "--l2", case.l2]
     layers.main([*layered, *some, "--output", str(root / "layers.tsv")])
 
-    def table(kind, *arguments):
-        name = kind.__name__.rpartition(".")[2]
-        kind.main([*arguments, "--output", *(f"{root}/tables/{name}.{ending}" for ending in ("tsv", "md", "tex"))])
+    agreement.main(["--clusters", str(clustered), *setting, *some, "--output", str(root / "clusters.tsv")])
+    controls.main([*files, "--study", CELL, "--l2", case.l2, *some, "--output", str(root / "controls.tsv")])
 
-    for kind in (cosine, neighbours, methods, grid):
-        table(kind, "--scores", str(found))
-    table(cluster_table, "--clusters", str(clustered), *some)
-    table(layer_table, "--layers", str(root / "layers.tsv"))
-    table(controls, *files, "--study", CELL, "--l2", case.l2, *some)
-    table(verdict, "--neighbours", f"{root}/tables/neighbours.tsv", "--nulls", nulls)
+    def table(name, *arguments):
+        output = (f"{root}/tables/{name}.{ending}" for ending in ("tsv", "md", "tex"))
+        tables.main([name, *arguments, "--output", *output])
+
+    for name in ("cosine", "neighbours", "methods", "grid"):
+        table(name, "--scores", str(found))
+    for name in ("clusters", "layers", "controls"):
+        table(name, f"--{name}", f"{root}/{name}.tsv")
+    table("verdict", "--scores", str(found), "--nulls", nulls)
 
     def figure(name, *arguments):
         figures.main([name, *arguments, "--output", f"{root}/figures/{name}.svg"])
@@ -185,8 +186,8 @@ def write(case, root, plan):
     of = {folder: [str(root / folder / f"{work}.tsv") for work in case.works] for folder in ("pages", "faces", "sets")}
     listed = [f"--{folder}" for folder in of]
     arguments = [value for flag, paths in zip(listed, of.values(), strict=True) for value in (flag, *paths)]
-    works_table.main([*arguments, "--output", f"{root}/tables/works.tsv"])
-    overlap.main([*arguments[arguments.index("--faces") :], "--output", f"{root}/tables/overlap.tsv"])
+    tables.main(["works", *arguments, "--output", f"{root}/tables/works.tsv"])
+    tables.main(["overlap", *arguments[arguments.index("--faces") :], "--output", f"{root}/tables/overlap.tsv"])
     extra = []
     if plan.compared:
         compare(case, root, plan)

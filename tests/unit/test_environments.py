@@ -86,6 +86,16 @@ PROVIDERS = {
 }  # fmt: skip
 
 
+def starts_of(module, rule):
+    """Return the modules in which the command of a rule may begin; a wildcard stands for any of the package's."""
+    from egara.fingerprint import _file
+
+    package = module.removesuffix(".")
+    if module != package or re.search(rf"-m {re.escape(module)} \{{wildcards", rule):
+        return [f"{package}.{path.stem}" for path in sorted(_file(package).parent.glob("[a-z]*.py"))]
+    return [f"{module}.__main__" if _file(f"{module}.__main__") else module]
+
+
 def test_each_environment_holds_what_its_stages_import():
     import sys
 
@@ -94,15 +104,17 @@ def test_each_environment_holds_what_its_stages_import():
     for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
         for rule in re.split(r"\nrule ", path.read_text())[1:]:
             modules, environment = re.findall(r"python -m (egara[\w.]*)", rule), re.findall(r"envs/(\w+)\.yaml", rule)
-            if not modules:
-                continue
-            parts = yaml.safe_load((ROOT / "envs" / f"{environment[0]}.yaml").read_text())["dependencies"]
-            pip = {re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]}
-            from egara.fingerprint import _file
-
-            start = f"{modules[0]}.__main__" if _file(f"{modules[0]}.__main__") else modules[0]
-            needed = {
-                providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names
-            }
-            missing = (needed & wanted) - pip
-            assert not missing, f"{path.name}, {rule.split(':')[0]}: {environment[0]}.yaml lacks {sorted(missing)}"
+            for start in starts_of(modules[0], rule) if modules else []:
+                # Of a rule with two environments, the second is that of the table `environment`.
+                env = environment[-1 if start.endswith(".environment") else 0]
+                parts = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
+                pip = {
+                    re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]
+                }
+                needed = {
+                    providers.get(name, name)
+                    for name in imports_of(start, set())
+                    if name not in sys.stdlib_module_names
+                }
+                missing = (needed & wanted) - pip
+                assert not missing, f"{path.name}, {rule.split(':')[0]}: {env}.yaml lacks {sorted(missing)}"

@@ -12,7 +12,7 @@ from egara.figures import clusters, components, distances, style
 from egara.figures.registry import load_figures
 from egara.io.errors import EgaraError
 from egara.report.images import read_figure
-from egara.tables import neighbours
+from egara.tables import __main__ as tables
 from egara.vocabulary import MARKERS
 
 SPACE = ["--cell", INDEPENDENT, "--representation", "delta", "--l2", "on"]
@@ -22,7 +22,7 @@ SPACE = ["--cell", INDEPENDENT, "--representation", "delta", "--l2", "on"]
 def study(tmp_path_factory):
     root = build(tmp_path_factory.mktemp("study"), cells=[INDEPENDENT], l2=["on"], sets=3)
     scores = list(map(str, root.glob("scores/*/*/scores.tsv")))
-    neighbours.main(["--scores", *scores, "--output", str(root / "neighbours.tsv")])
+    tables.main(["neighbours", "--scores", *scores, "--output", str(root / "neighbours.tsv")])
     return root
 
 

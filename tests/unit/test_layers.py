@@ -13,8 +13,9 @@ from egara.loras.files import read_layout
 from egara.scores import layers
 from egara.scores.hypotheses import make_hypothesis
 from egara.scores.labels import codes
-from egara.tables import layers as tables
+from egara.tables import __main__ as tables
 from egara.tables import show
+from egara.vocabulary import JUDGED
 from egara.weights import layer_grams as measure
 from egara.weights.__main__ import main as vectorise
 from egara.weights.gram import gram_of_loras, layer_grams
@@ -80,7 +81,7 @@ def layers_with(hands, seed=0, width=30):
 
 
 def scored(grams, l2=("on",), permutations=199):
-    levels = {name: make_hypothesis(name, AUTHORS, OWNERS, permutations, 0) for name in layers.LEVELS}
+    levels = {name: make_hypothesis(name, AUTHORS, OWNERS, permutations, 0) for name in JUDGED}
     return layers.score_layers(grams, OWNERS, levels, list(l2), 0)
 
 
@@ -146,6 +147,7 @@ def test_command_table_and_figure(tmp_path):
     layers.main([*options, "--permutations", "99", "--seed", "0", "--output", str(tmp_path / "delta.layers.tsv")])
     tables.main(
         [
+            "layers",
             "--layers",
             str(tmp_path / "delta.layers.tsv"),
             "--output",

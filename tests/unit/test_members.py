@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from egara.scores.classifiers import judge, make_folds
+from egara.scores.classifiers import classify, make_folds
 from egara.scores.hypotheses import make_hypothesis, score_classifiers, score_variance
 from egara.scores.labels import codes
 from egara.scores.variance import bootstrap_shares, chance_of_work, permute_within, shares
@@ -39,7 +39,7 @@ def test_centroid_and_probe_equal_leaving_out_one_by_one(vectors, by_work):
     cosines = vectors @ vectors.T
     penalty = np.trace(centre(cosines)) / len(vectors)
     every = labellings(by_work)
-    found = judge(make_folds(cosines, folds), every)
+    found = classify(make_folds(cosines, folds), every)
     for place, labels in enumerate(every):
         for fold in np.unique(folds):
             inside = folds == fold
@@ -58,7 +58,7 @@ def test_silhouette_equals_scikit_learn(vectors):
 
     cosines = vectors @ vectors.T
     every = labellings(False)
-    found = judge(make_folds(cosines, np.arange(len(vectors))), every)["silhouette"]
+    found = classify(make_folds(cosines, np.arange(len(vectors))), every)["silhouette"]
     distances = 1 - cosines
     np.fill_diagonal(distances, 0)
     for place, labels in enumerate(every):
@@ -67,7 +67,7 @@ def test_silhouette_equals_scikit_learn(vectors):
 
 def test_silhouette_of_other_works_leaves_the_own_work_out(vectors):
     cosines = vectors @ vectors.T
-    found = judge(make_folds(cosines, WORKS), AUTHORS[None])["silhouette"][0]
+    found = classify(make_folds(cosines, WORKS), AUTHORS[None])["silhouette"][0]
     row = 0
     others = [j for j in range(len(WORKS)) if WORKS[j] != WORKS[row]]
     means = [np.mean([1 - cosines[row, j] for j in others if AUTHORS[j] == label]) for label in range(3)]
@@ -79,9 +79,9 @@ def test_silhouette_of_other_works_leaves_the_own_work_out(vectors):
 def test_batches_of_labellings_change_nothing(vectors, monkeypatch):
     cosines = vectors @ vectors.T
     folds = make_folds(cosines, np.arange(len(vectors)))
-    whole = judge(folds, labellings(False, 10))
+    whole = classify(folds, labellings(False, 10))
     monkeypatch.setattr("egara.scores.classifiers.BATCH", 3)
-    for name, values in judge(folds, labellings(False, 10)).items():
+    for name, values in classify(folds, labellings(False, 10)).items():
         assert np.allclose(values, whole[name], rtol=0, atol=1e-12, equal_nan=True), name
 
 

@@ -7,7 +7,7 @@ import pytest
 from egara.scores.adjust import holm
 
 from egara.io.errors import EgaraError
-from egara.scores.multiple_testing import Null, correct, read_nulls, write_nulls
+from egara.scores.multiple_testing import Null, correct, holm, read_nulls, write_nulls
 from egara.scores.permutations import min_attainable_p, p_value, permute, permute_units
 
 
@@ -65,7 +65,7 @@ def test_other_loras_are_a_family_of_their_own():
     assert correct([still, first, untested]) == pytest.approx([1.0, 1 / 3, np.nan], nan_ok=True)
 
 
-def test_files_keep_every_level(tmp_path):
+def test_files_keep_every_hypothesis(tmp_path):
     labels = np.array([0, 1, 1])
     level = SimpleNamespace(labels=labels, permuted=np.array([[0, 1, 1], [1, 0, 1]]), exhaustive=True)
     other = SimpleNamespace(labels=labels, permuted=np.array([[1, 0, 1], [1, 1, 0]]), exhaustive=False)
@@ -74,12 +74,12 @@ def test_files_keep_every_level(tmp_path):
     found = read_nulls(tmp_path / "n.npz")
     assert (
         np.array_equal(found["work"].values, values)
-        and found["work"].exact
+        and found["work"].exhaustive
         and found["work"].observed == 0.25
-        and not found["author"].exact
+        and not found["author"].exhaustive
     )
     assert found["work"].permuted != found["author"].permuted
-    assert found["work"].least == 0.5 and found["author"].least == pytest.approx(1 / 3)
+    assert found["work"].min_attainable_p == 0.5 and found["author"].min_attainable_p == pytest.approx(1 / 3)
     (tmp_path / "n.npz").write_bytes(b"PK")
     with pytest.raises(EgaraError, match="null distributions"):
         read_nulls(tmp_path / "n.npz")
@@ -88,7 +88,7 @@ def test_files_keep_every_level(tmp_path):
 @pytest.mark.parametrize(
     ("authors", "least"),
     [
-        ("aaabbb", 2 / 20),  # and the same parting with the names exchanged
+        ("aaabbb", 2 / 20),  # and the same parting with the names swapped
         ("aabb", 2 / 6),
         ("aabbb", 1 / 10),
         ("aabc", 2 / 12),  # authors of one work each can change places unseen

@@ -10,11 +10,19 @@ from egara.scores.chance import expected_topk_accuracy, noise_distance
 
 from egara.io.errors import EgaraError
 from egara.scores.__main__ import main
-from egara.scores.distances import NoDirections, cosine_distances, count_pairs, null_of_labels, pairs_of_labels
-from egara.scores.hypotheses import LEVELS, make_hypothesis, score_distances
+from egara.scores.distances import (
+    NoDirections,
+    cosine_distances,
+    count_pairs,
+    noise_distance,
+    null_of_labels,
+    pairs_of_labels,
+)
+from egara.scores.hypotheses import make_hypothesis, score_distances
 from egara.scores.labels import codes
-from egara.scores.neighbours import nearest, topk_hits
+from egara.scores.neighbours import expected_topk_accuracy, nearest, topk_hits
 from egara.scores.permutations import p_value, permute, permute_units
+from egara.vocabulary import HYPOTHESES
 from egara.weights.geometry import normalise_and_center
 
 CELL = "rank~8_alpha~8_resolution~64_init~independent_token~none"
@@ -74,7 +82,7 @@ def test_centred_vectors_of_one_length_are_further_than_one_apart():
 def test_noise_scores_at_chance_everywhere():
     authors, works = study()
     vectors = noise(authors, seed=2)
-    for level in LEVELS:
+    for level in HYPOTHESES:
         rows = score(vectors, authors, works, level)
         assert rows["cosine_intra"]["value"] == pytest.approx(noise_distance(330), abs=2e-3)
         assert rows["cosine_inter"]["value"] == pytest.approx(noise_distance(330), abs=2e-3)
@@ -91,7 +99,7 @@ def test_noise_scores_at_chance_everywhere():
     )
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", HYPOTHESES)
 def test_p_values_of_noise_are_spread_evenly(level):
     authors, works = study((2, 2, 2), 4)
     p = [score(noise(authors, 30, seed), authors, works, level, 99)["cosine_difference"]["p"] for seed in range(150)]

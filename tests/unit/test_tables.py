@@ -7,31 +7,17 @@ import subprocess
 import numpy as np
 import pandas as pd
 import pytest
-from egara.scores.adjust import benjamini_hochberg
-from egara.scores.chance import expected_topk_accuracy
-from small_study import INDEPENDENT, SHARED, WORKS, build
+from small_study import INDEPENDENT, WORKS, build, make_table
 
 from egara.io.errors import EgaraError
 from egara.report import answer
 from egara.report.account import sentences
-from egara.scores.distances import cosine_distances
-from egara.scores.labels import codes
-from egara.tables import (
-    clusters,
-    cosine,
-    detector,
-    environment,
-    grid,
-    methods,
-    neighbours,
-    overlap,
-    pairs,
-    show,
-    verdict,
-    works,
-)
+from egara.scores.multiple_testing import benjamini_hochberg, holm
+from egara.scores.neighbours import expected_topk_accuracy
+from egara.tables import detector, environment, grid, methods, neighbours, overlap, show, verdict, works
 from egara.tables.layout import Group, Layout, fixed, probability
 from egara.tables.writing import cells, latex, markdown, plain, write_table
+from egara.vocabulary import JUDGED
 
 PUBLISHED = "resources/published"
 
@@ -43,31 +29,17 @@ def study(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tables(study):
-    """All tables, written by the command lines."""
-    out = study / "tables"
-
-    def output(name):
-        return ["--output", *(str(out / f"{name}.{form}") for form in ("tsv", "md", "tex"))]
-
-    scores = sorted(map(str, study.glob("scores/*/*/scores.tsv")))
-    repository = pytest_root()
-    cosine.main(["--scores", *scores, "--published", str(repository / PUBLISHED / "cosine.tsv"), *output("cosine")])
-    neighbours.main(["--scores", *scores, *output("neighbours")])
-    both = [str(repository / PUBLISHED / f"{name}.tsv") for name in ("cosine", "neighbours")]
-    grid.main(["--scores", *scores, "--published", *both, *output("grid")])
-    found = map(str, study.glob("clusters/*/*/hdbscan.tsv"))
-    clusters.main(["--clusters", *found, "--permutations", "19", "--seed", "0", *output("clusters")])
-    grams = sorted(map(str, study.glob("spaces/*/*.gram.npy")))
-    indexes = [gram.replace(".gram.npy", ".tsv") for gram in grams]
-    pairs.main(
-        ["--gram", *grams, "--index", *indexes, "--l2", "on", "off", "--groups", str(study / "groups.tsv")]
-        + ["--permutations", "199", "--seed", "0", *output("pairs")]
-    )
-    nulls = list(map(str, study.glob("scores/*/*/nulls.npz")))
-    found = ["--neighbours", str(out / "neighbours.tsv"), "--pairs", str(out / "pairs.tsv"), "--nulls", *nulls]
-    verdict.main([*found, *output("verdict")])
-    methods.main(["--scores", *scores, *output("methods")])
-    return out
+    """All tables of scores, written by the command."""
+    published = [pytest_root() / PUBLISHED / f"{name}.tsv" for name in ("cosine", "neighbours")]
+    forms = ("tsv", "md", "tex")
+    make_table(study, "cosine", "scores", forms=forms, published=published[:1])
+    make_table(study, "grid", "scores", forms=forms, published=published)
+    for name in ("neighbours", "methods"):
+        make_table(study, name, "scores", forms=forms)
+    make_table(study, "clusters", "clusters", forms=forms)
+    make_table(study, "pairs", "series", forms=forms)
+    make_table(study, "verdict", "scores", "nulls", "series", forms=forms)
+    return study / "tables"
 
 
 def pytest_root():
@@ -109,8 +81,8 @@ def test_every_table_of_scores_shows_chance_for_every_level(tables):
 def test_published_values_stand_only_beside_the_published_method(tmp_path, study):
     rows = "rank\talpha\tl2\ttop1\ttop5\n2\t2\ton\t0.5\t0.9\n8\t8\ton\t0.1\t0.2\n"
     (tmp_path / "p.tsv").write_text(rows)
-    scores = neighbours.read_scores(sorted(map(str, study.glob("scores/*/*/scores.tsv"))))
-    table = neighbours.neighbour_table(scores, str(tmp_path / "p.tsv"))
+    scores = sorted(map(str, study.glob("scores/*/*/scores.tsv")))
+    table = neighbours.neighbour_table(scores, [str(tmp_path / "p.tsv")])
     marked = table[table["published_top1"].notna()]
     assert set(marked["representation"]) == {"factors"} and set(marked["space"]) == {"ipca"}
     assert set(marked["l2"]) == {"on"} and (marked["published_top1"] == 0.5).all()
@@ -153,8 +125,8 @@ def test_verdict_finds_what_was_put_in(tables):
         assert table.loc[("independent", "delta", l2), "work_verdict"] == verdict.YES
         assert table.loc[("independent", "factors", l2), "work_verdict"] == verdict.NO
     assert (table["space"] == "full").all()
-    # Three authors share four kits: even the right assignment is one of too few.
-    assert (table["other_kit_verdict"] == verdict.TOO_FEW).all()
+    # Three authors share four series: even the right assignment is one of too few.
+    assert (table["other_series_verdict"] == verdict.TOO_FEW).all()
     sentence = table.loc[("independent", "delta", "on"), "sentence"]
     assert sentence.startswith("Work: yes (Top-1 ") and "chance" in sentence and "ink, pen" in sentence
     assert "cannot fall below 0.167" in sentence
@@ -163,10 +135,10 @@ def test_verdict_finds_what_was_put_in(tables):
 def test_the_verdict_is_corrected_by_the_largest_score(tables, study):
     table = read(tables, "verdict")
     assert set(table["correction"]) == {verdict.LARGEST}
-    neighbours_read = verdict.read_neighbours(str(tables / "neighbours.tsv"))
+    neighbours_read = read(tables, "neighbours")
     by_holm = verdict.verdict_table(neighbours_read)
     assert set(by_holm["correction"]) == {verdict.HOLM}
-    for level in verdict.LEVELS:
+    for level in JUDGED:
         assert (table[f"{level}_p_corrected"] >= table[f"{level}_p"] - 1e-12).all()
         assert (table[f"{level}_p_corrected"] <= by_holm[f"{level}_p_corrected"] + 0.02).all()
     nulls = verdict.gather_nulls([str(path) for path in study.glob("scores/*/*/nulls.npz")])
@@ -176,17 +148,17 @@ def test_the_verdict_is_corrected_by_the_largest_score(tables, study):
 
 
 def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study):
-    neighbours_read = verdict.read_neighbours(str(tables / "neighbours.tsv"))
+    neighbours_read = read(tables, "neighbours")
     nulls = verdict.gather_nulls([str(path) for path in study.glob("scores/*/*/nulls.npz")])
     for levels in nulls.values():
-        levels["author_across_works"] = levels["author_across_works"]._replace(least=1 / 3)
+        levels["author_across_works"] = levels["author_across_works"]._replace(min_attainable_p=1 / 3)
     table = verdict.verdict_table(neighbours_read, None, nulls)
     assert set(table["author_across_works_verdict"]) == {verdict.TOO_FEW}
     assert verdict.TOO_FEW not in set(table["work_verdict"])
     assert "Author across works: too few to tell (Top-1 " in table["sentence"][0]
     assert "which cannot fall below 0.333" in table["sentence"][0]
     notes = " ".join(verdict.layout(table).notes)
-    assert "For the author, with so few exchanges of labels, p cannot fall below 0.333" in notes
+    assert "For the author across works, with so few permutations of labels, p cannot fall below 0.333" in notes
     text = " ".join(answer.summary(table, None))
     assert (
         "cannot be told: with so few permutations of labels p cannot fall below 0.333" in text
@@ -247,11 +219,13 @@ def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, stu
     assert f"{row['value']:.3f}" in shown and f"{row['chance']:.3f}" in shown
 
 
-def test_published_values_stand_beside_the_published_method_only(study):
-    scores = [str(path) for path in study.glob("scores/*/factors_l2~on/scores.tsv")]
-    read_in = grid.read_scores(scores).assign(rank=8, alpha=8)
+def test_published_values_stand_beside_the_published_method_only(study, tmp_path):
+    scores = []
+    for number, path in enumerate(study.glob("scores/*/factors_l2~on/scores.tsv")):
+        scores.append(tmp_path / f"{number}.tsv")
+        pd.read_csv(path, sep="\t").assign(rank=8, alpha=8).to_csv(scores[-1], sep="\t", index=False)
     both = [str(pytest_root() / PUBLISHED / f"{name}.tsv") for name in ("cosine", "neighbours")]
-    table = grid.grid_table(read_in, both)
+    table = grid.grid_table(scores, both)
     given = table[table["published"].notna()]
     assert set(given["metric"]) == {"cosine_intra", "cosine_inter", "cosine_difference", "top1", "top5"}
     assert set(given["level"]) == {"author"} and set(given["space"]) == {"ipca"}
@@ -269,7 +243,7 @@ def test_corrections_leave_out_what_was_not_tested():
 
 
 def test_holm():
-    assert verdict.holm(np.array([0.01, 0.04, 0.03, np.nan])) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
+    assert holm(np.array([0.01, 0.04, 0.03, np.nan])) == pytest.approx([0.03, 0.06, 0.06, np.nan], nan_ok=True)
 
 
 def test_judgements():
@@ -278,64 +252,6 @@ def test_judgements():
     assert verdict.judge(0.05, 0.05, 0.01) == verdict.NO
     assert verdict.judge(0.05, 0.05, 0.05) == verdict.TOO_FEW
     assert verdict.judge(np.nan, np.nan, 0.05) == verdict.UNKNOWN
-
-
-def points_of(kits, authors, pull_kit, pull_author, sets=3, width=60):
-    """Cosine distances of LoRAs of one work a row of `kits`, near by kit and by author."""
-    generator = np.random.default_rng(2)
-    by_kit, by_author = generator.normal(size=(2, 50, width))
-    rows, index = [], []
-    kit_codes, author_codes = codes(list(kits)), codes(list(authors))
-    for place, author in enumerate(authors):
-        for number in range(sets):
-            noise = generator.normal(size=width)
-            rows.append(noise + pull_kit * by_kit[kit_codes[place]] + pull_author * by_author[author_codes[place]])
-            index.append((f"author {author}", f"work {place}", f"{number:02d}"))
-    points = np.array(rows) - np.mean(rows, axis=0)
-    groups = {f"work {place}": f"kit {kit}" for place, kit in enumerate(kits)}
-    return cosine_distances(points @ points.T), pd.DataFrame(index, columns=["author", "work", "set"]), groups
-
-
-def test_pairs_tell_kits_from_authors():
-    kits, authors = "aabbccddeeff", "XXXXYYYYZZZZ"  # three authors with two kits each
-    distances, index, groups = points_of(kits, authors, pull_kit=2.0, pull_author=0.0)
-    row = pairs.compare(distances, index, groups, 999, 0)[-1]
-    assert row["author"] == pairs.EVERYONE
-    assert row["same_kit"] < 0.6 and row["same_kit_p"] < 0.01 and row["same_kit_pairs"] == 6
-    assert row["other_kit_p"] > 0.05 and row["other_kit"] == pytest.approx(row["other_author"], abs=0.15)
-    distances, index, groups = points_of(kits, authors, pull_kit=1.0, pull_author=2.0)
-    row = pairs.compare(distances, index, groups, 999, 0)[-1]
-    assert row["other_kit"] < row["chance"] < row["other_author"]
-    assert row["other_kit_p"] == pytest.approx(row["other_kit_p_least"]) == pytest.approx(1 / 15)
-    assert row["other_kit_top1"] > 0.9 > row["other_kit_top1_chance"] > 0.1
-
-
-def test_pairs_of_one_author_count_only_that_author():
-    distances, index, groups = points_of("aabbccdd", "XXXXYYZZ", pull_kit=1.5, pull_author=0.0)
-    mine, everyone = pairs.compare(distances, index, groups, 99, 0)
-    assert mine["author"] == "author X" and mine["kits"] == "kit a, kit b"
-    assert (mine["same_kit_pairs"], everyone["same_kit_pairs"]) == (2, 4)
-    assert mine["other_kit_pairs"] == everyone["other_kit_pairs"] == 4
-    works_of_x = index["work"].isin(["work 0", "work 1"]).to_numpy()
-    block = distances[np.ix_(index["work"] == "work 0", index["work"] == "work 1")]
-    second = distances[np.ix_(index["work"] == "work 2", index["work"] == "work 3")]
-    assert works_of_x.sum() == 6
-    assert mine["same_kit"] == pytest.approx((block.mean() + second.mean()) / 2)
-    # Six ways to give two of four kits to X, each as often as the other authors can swap.
-    assert mine["other_kit_p_least"] == pytest.approx(1 / 6)
-
-
-@pytest.mark.parametrize(
-    ("groups", "message"),
-    [
-        ({"work 0": "a"}, "work work 1: no row in the table of groups"),
-        (dict.fromkeys((f"work {n}" for n in range(8)), "one"), "group one: works of two authors"),
-    ],
-)
-def test_groups_that_do_not_fit_the_works(groups, message):
-    distances, index, _ = points_of("aabbccdd", "XXXXYYZZ", 1, 1)
-    with pytest.raises(EgaraError, match=message):
-        pairs.compare(distances, index, groups, 9, 0)
 
 
 def test_pages_that_two_works_share_are_pointed_out(tmp_path):
@@ -354,7 +270,7 @@ def test_works_table(study, tmp_path):
     published = str(pytest_root() / PUBLISHED / "works.tsv")
     table = works.work_table(
         of_work(study, "pages"), of_work(study, "pages", ".skipped.tsv"), of_work(study, "faces"),
-        of_work(study, "sets"), published, of_work(study, "faces", ".skipped.tsv"),
+        of_work(study, "sets"), [published], of_work(study, "faces", ".skipped.tsv"),
     )  # fmt: skip
     run = table[table["corpus"] == "this run"]
     assert run["work"].tolist() == [work for _, work, _ in WORKS]
@@ -398,25 +314,14 @@ def test_detector_totals_count_faces_and_not_works(tmp_path):
     assert total["recall_large"] == pytest.approx((0.9 * 50 + 0.5 * 150) / 200)
 
 
-def test_clusters_take_their_settings_from_their_folders(study, tables, tmp_path):
-    table = read(tables, "clusters")
-    assert set(table["init"]) == {"independent", "shared"} and set(table["rank"]) == {2}
-    assert len(table) == 2 * 2 * 2 * 2 * 3
-    place = tmp_path / SHARED / "delta"
-    place.mkdir(parents=True)
-    shutil.copy(next(study.glob("clusters/*/*/hdbscan.tsv")), place)
-    with pytest.raises(EgaraError, match="expected one like delta_l2~on"):
-        clusters.compare_clusters(place / "hdbscan.tsv", 19, 0)
-
-
 def test_environment_names_base_and_versions():
-    table = environment.environment_table({"base": "resources/base", "sha256": "ab" * 32, "folder": "/secret/base"})
+    table = environment.list_environment({"base": "resources/base", "sha256": "ab" * 32, "folder": "/secret/base"})
     values = table.set_index("item")["value"]
     assert values["base model"] == "resources/base" and values["base model, SHA-256"] == "ab" * 32
     assert values["numpy"] == np.__version__ and values["CPU"]
     assert not table.astype(str).apply(lambda column: column.str.contains("/secret")).any(axis=None)
     with pytest.raises(EgaraError, match="no sha256"):
-        environment.environment_table({"base": "x"})
+        environment.list_environment({"base": "x"})
 
 
 def test_environment_without_a_driver_says_none(monkeypatch):
@@ -466,7 +371,7 @@ def test_show_prints_tables_and_report(tables, capsys):
     show.main([str(tables / "cosine.tsv"), str(tables / "neighbours.tsv"), "--report", "results/x/report.html"])
     printed = capsys.readouterr().out
     assert "Cosine distances" in printed and "chance" in printed and printed.rstrip().endswith("results/x/report.html")
-    with pytest.raises(EgaraError, match="unknown table; expected one of works"):
+    with pytest.raises(EgaraError, match="unknown table; expected one of clusters, controls"):
         show.main([str(tables / "other.tsv")])
 
 

@@ -23,7 +23,7 @@ rule tabulate:
         table="|".join(REGISTERED_TABLES),
     conda:
         # The environment's versions are those of training.
-        lambda wildcards: f"../../envs/{'torch' if wildcards.table == 'environment' else 'tables'}.yaml"
+        lambda wildcards: "../../envs/tables.yaml" if wildcards.table != "environment" else "../../envs/torch.yaml"
     params:
         files=lambda wildcards, input: [
             word for kind, files in input.items() for word in (f"--{kind.replace('_', '-')}", *as_list(files))

@@ -58,8 +58,8 @@ def combine(verdicts: list[str]) -> tuple[str, str]:
 def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
     """Questions, and one line per representation, init and token: its answers over all numbers of the grid and L2."""
     levels = dict(QUESTIONS)
-    if "other_kit" in verdict and verdict["other_kit"].notna().any():
-        levels["other_kit"] = KITS
+    if "other_series" in verdict and verdict["other_series"].notna().any():
+        levels["other_series"] = KITS
     found = []
     shown = [axis for axis in AXES if axis in ("rank", "init") or verdict[axis].nunique() > 1]
     if (verdict["alpha"] == verdict["rank"]).all():
@@ -81,8 +81,8 @@ def _cell(part: "pd.DataFrame", level: str) -> Cell:
         notes = dict.fromkeys(part[f"{level}_note"]) if f"{level}_note" in part else {}
         return Cell(verdict, tone, ", ".join(note for note in notes if isinstance(note, str)))
     p = part[f"{level}_p_corrected"]
-    if level == "other_kit":
-        numbers = f"distance {spread_of(part['other_kit'])}, to other authors {spread_of(part['other_author'])}"
+    if level == "other_series":
+        numbers = f"distance {spread_of(part['other_series'])}, to other authors {spread_of(part['other_author'])}"
     else:
         numbers = f"Top-1 {spread_of(part[level])}, chance\u00a0{spread_of(part[f'{level}_chance'])}"
     if verdict == TOO_FEW:
@@ -115,7 +115,7 @@ def summary(verdict: "pd.DataFrame | None", works: "pd.DataFrame | None") -> lis
     said = " ".join(texts).lower()
     texts += [_best(verdict, level, said) for level in WHAT]
     texts += _compare(verdict)
-    if "other_kit" in verdict and verdict["other_kit"].notna().any():
+    if "other_series" in verdict and verdict["other_series"].notna().any():
         texts.append(_kits(verdict))
     return [text for text in texts if text]
 
@@ -222,21 +222,21 @@ def _say(row: dict) -> str:
 
 
 def _kits(verdict: "pd.DataFrame") -> str:
-    row = next(r for r in verdict[::-1].to_dict("records") if math.isfinite(r["other_kit"]))
-    tested = verdict[verdict["other_kit_p"].notna()]
+    row = next(r for r in verdict[::-1].to_dict("records") if math.isfinite(r["other_series"]))
+    tested = verdict[verdict["other_series_p"].notna()]
     if tested.empty:
         return ""
-    best = tested.loc[[tested["other_kit_p"].astype(float).idxmin()]].to_dict("records")[0]
+    best = tested.loc[[tested["other_series_p"].astype(float).idxmin()]].to_dict("records")[0]
     text = (
         "An author's other works are mostly other casts of the same drawing kit here, which is our construction. The "
-        f"real case is one artist in two styles ({row['author']}: {row['kits']}). "
+        f"real case is one artist in two styles ({row['author']}: {row['series']}). "
     )
-    counts = verdict["other_kit_verdict"].value_counts()
+    counts = verdict["other_series_verdict"].value_counts()
     if counts.get(YES, 0):
         return text + f"They lie nearer than chance in {counts[YES]} of {len(verdict)} settings."
-    text += f"No setting shows these nearer than chance (least p\u00a0{probability(best['other_kit_p'])}"
+    text += f"No setting shows these nearer than chance (least p\u00a0{probability(best['other_series_p'])}"
     if TOO_FEW in counts:
-        return text + f"; with so few kits it cannot fall below {probability(best['other_kit_p_least'])})."
+        return text + f"; with so few kits it cannot fall below {probability(best['other_series_p_least'])})."
     return text + ")."
 
 
@@ -267,9 +267,9 @@ def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap:
             "shows the kit first. Only two kits of one author are two real works in two styles."
         )
         if "author" in verdict and verdict["author"].notna().any():
-            pairs = verdict[["author", "kits"]].dropna().drop_duplicates()
+            pairs = verdict[["author", "series"]].dropna().drop_duplicates()
             pairs = pairs[pairs["author"] != ""]
-            named = "; ".join(f"{row.author}: {row.kits}" for row in pairs.itertuples())
+            named = "; ".join(f"{row.author}: {row.series}" for row in pairs.itertuples())
             texts.append(
                 f"Two real styles of one artist stand beside them ({named}); few kits, so little can be tested."
             )

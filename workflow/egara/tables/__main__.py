@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
 def _all_names() -> list[str]:
     from egara.tables import show  # registers all
 
-    return list(show.TABLES)
+    return sorted(show.TABLES)
 
 
 if __name__ == "__main__":

@@ -143,4 +143,4 @@ def table(
 
 def table_names(conditions: Mapping[str, bool]) -> list[str]:
     """Return the names of all tables that a study has; `conditions` says which of `CONDITIONS` hold."""
-    return [name for name, entry in TABLES.items() if entry.when == "always" or conditions[entry.when]]
+    return [name for name, entry in sorted(TABLES.items()) if entry.when == "always" or conditions[entry.when]]

@@ -27,7 +27,7 @@ def read_table(path: str | Path) -> tuple[str, "pd.DataFrame"]:
     """
     name = Path(path).stem
     if name not in TABLES:
-        raise EgaraError(f"{path}: unknown table; expected one of {', '.join(TABLES)} with the ending .tsv")
+        raise EgaraError(f"{path}: unknown table; expected one of {', '.join(sorted(TABLES))} with the ending .tsv")
     return name, TABLES[name].read(path)
 
 
