@@ -63,8 +63,8 @@ class Project:
 
     def run_first(self, code):
         """Let each job of the library run some code before it; "" for none, as shipped."""
-        launch = Path("workflow") / "launch.py"
-        (self.folder / launch).write_text(f"{code}\n{(ROOT / launch).read_text()}")
+        start = Path("workflow") / "egara" / "__main__.py"
+        (self.folder / start).write_text(f"{code}\n{(ROOT / start).read_text()}")
 
 
 def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:

@@ -1,10 +1,15 @@
 """One set of versions: the pip requirements, the conda files that rules name, and the project's own metadata."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+from rule_files import read_rules
+
+from egara import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,26 +62,12 @@ def test_project_metadata_names_only_pinned_packages():
 
 def imports_of(module, seen):
     """Return the third-party packages that a project module and its project imports may load."""
-    import ast
-
-    from egara import fingerprint
-
     if module in seen:
         return set()
     seen.add(module)
     found = set()
-    for node in ast.walk(ast.parse(fingerprint._file(module).read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if fingerprint._file(name):
-                found |= imports_of(name, seen)
-            else:
-                found.add(name.split(".")[0])
+    for name in fingerprint._imports(module):
+        found |= imports_of(name, seen) if fingerprint._file(name) else {name.split(".")[0]}
     return found
 
 
@@ -86,23 +77,13 @@ PROVIDERS = {
 }  # fmt: skip
 
 
-def test_each_environment_holds_what_its_stages_import():
-    import sys
-
+@pytest.mark.parametrize("rule", list(read_rules()), ids=lambda rule: rule.name)
+def test_each_environment_holds_what_its_stages_import(rule):
     wanted = {re.sub("-", "_", name) for name in pins(ROOT / "envs" / "requirements.txt")}
     providers = {name: re.sub("-", "_", package) for name, package in PROVIDERS.items()}
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for rule in re.split(r"\nrule ", path.read_text())[1:]:
-            modules, environment = re.findall(r"python -m (egara[\w.]*)", rule), re.findall(r"envs/(\w+)\.yaml", rule)
-            if not modules:
-                continue
-            parts = yaml.safe_load((ROOT / "envs" / f"{environment[0]}.yaml").read_text())["dependencies"]
-            pip = {re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]}
-            from egara.fingerprint import _file
-
-            start = f"{modules[0]}.__main__" if _file(f"{modules[0]}.__main__") else modules[0]
-            needed = {
-                providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names
-            }
-            missing = (needed & wanted) - pip
-            assert not missing, f"{path.name}, {rule.split(':')[0]}: {environment[0]}.yaml lacks {sorted(missing)}"
+    parts = yaml.safe_load((ROOT / "envs" / rule.environment).read_text())["dependencies"]
+    pip = {re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]}
+    module = f"egara.{rule.words.replace(' ', '.')}"
+    start = f"{module}.__main__" if fingerprint._file(f"{module}.__main__") else module
+    needed = {providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names}
+    assert sorted((needed & wanted) - pip) == [], f"{rule.environment} lacks them"

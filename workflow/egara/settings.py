@@ -9,9 +9,8 @@ from pathlib import Path
 
 from egara.fitting import fit
 from egara.io.errors import EgaraError
+from egara.shipped import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-LAUNCH = CHECKOUT / "workflow" / "launch.py"  # runs a module of the library, whatever its folder is called
 SCHEMA = CHECKOUT / "workflow" / "schemas" / "config.schema.yaml"
 
 

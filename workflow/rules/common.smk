@@ -8,11 +8,20 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-HERE = workflow.current_basedir  # of this file, also where the project is a module of another workflow
-if not HERE.is_local:
-    raise WorkflowError(f"egara: the Snakefile is read from {HERE}; expected a checkout, in which its library lies")
-CHECKOUT = Path(HERE.get_path_or_uri(secret_free=True)).parents[1]
-sys.path.insert(0, str(CHECKOUT / "workflow"))
+# The library: in a checkout its own, also where the project is a module of another workflow; else an installed one.
+if IN_CHECKOUT:
+    sys.path.insert(0, HERE.get_path_or_uri(secret_free=True))
+else:
+    wanted = re.search('__version__ = "(.+)"', Path(workflow.source_path("../egara/__init__.py")).read_text())[1]
+    try:
+        from egara import __version__ as found
+    except ImportError:
+        found = "none"
+    if found != wanted:
+        raise WorkflowError(
+            f"egara: the Snakefile is read from {HERE}; expected its library, egara {wanted}, to be installed next to "
+            f"Snakemake (pip install), found {found}"
+        )
 
 from snakemake.logging import logger
 
@@ -28,6 +37,7 @@ from egara.fingerprint import fingerprint
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
 from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
+from egara.shipped import CHECKOUT, MAIN
 from egara.sets import set_name
 from egara.works import look_alikes, read_works
 
@@ -38,7 +48,7 @@ TAKEN_LITERALLY = take_literally()
 
 # Where Snakemake itself deploys environments, their Python counts.
 PYTHON = None if workflow.deployment_settings.deployment_method else sys.executable
-shell.prefix(command_prefix(CHECKOUT, PYTHON, shell._process_prefix))
+shell.prefix(command_prefix(MAIN, PYTHON, shell._process_prefix))
 
 REMARKS = []
 try:

@@ -50,8 +50,11 @@ def as_text(found: Findings) -> str:
 def _command(config: str) -> str:
     """Return the command that runs the study from the working directory, in words of the shell."""
     words = ["snakemake", "--cores", "all"]
-    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")):  # where Snakemake looks for one
-        words += ["-s", str(CHECKOUT / "Snakefile")]
+    snakefile = (
+        CHECKOUT / "Snakefile"
+    )  # an installed library has none: the user has an own one, which names the project
+    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")) and snakefile.exists():
+        words += ["-s", str(snakefile)]
     return shlex.join([*words, "--configfile", find_file(config)])
 
 

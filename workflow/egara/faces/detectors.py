@@ -13,13 +13,13 @@ What a detector is called on the command line:
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from egara.corpus.limits import LEAST, MOST, Limits, key
 from egara.faces.protocol import Detector
 from egara.io.errors import EgaraError
+from egara.shipped import CHECKOUT
 
-WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
+WEIGHTS = CHECKOUT / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")
 LAYOUTS = ("auto", "yolo", "yolov5", "yolox", "end2end", "rtdetr")
 # A network trained on double pages knows faces of their size, and the papers' least crop is 39 pixels wide in 640 of a
