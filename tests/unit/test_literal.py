@@ -118,9 +118,10 @@ def test_files_of_the_project_are_named_as_short_as_they_can_be(tmp_path, monkey
         (folder / "resources").mkdir(parents=True)
         (folder / "resources" / "a.tsv").touch()
     monkeypatch.chdir(checkout)
-    assert project_path(checkout, "resources/a.tsv") == "resources/a.tsv"
+    path, whole = "resources/a.tsv", checkout / "resources/a.tsv"
+    assert project_path(path, whole) == path
     monkeypatch.chdir(tmp_path / "other")  # has a file of that name, but not ours
-    assert project_path(checkout, "resources/a.tsv") == str(checkout / "resources/a.tsv")
+    assert project_path(path, whole) == str(whole)
 
 
 def test_names_are_letters_in_figures(tmp_path):

@@ -89,9 +89,8 @@ def take_literally() -> bool:
     return True
 
 
-def project_path(checkout: Path, path: str) -> str:
-    """Return where a file of the project lies: as in the checkout if that is the working directory, else in full."""
-    whole = checkout / path
+def project_path(path: str, whole: Path) -> str:
+    """Return the name of the project's file `whole`: its `path` in a checkout from there, else in full."""
     here = Path(path)
     return str(here if here.exists() and here.samefile(whole) else whole)
 

@@ -9,3 +9,9 @@ MAIN = PACKAGE / "__main__.py"
 # A wheel holds resources/, config/ and schemas in this folder, by the paths that they have in a checkout.
 _INSTALLED = PACKAGE / "data"
 CHECKOUT = _INSTALLED if _INSTALLED.is_dir() else PACKAGE.parents[1]
+
+
+def shipped(path: str) -> Path:
+    """Return where a file of the project is, by its path in a checkout."""
+    in_package = path.removeprefix("workflow/egara/")
+    return CHECKOUT / path if in_package == path else PACKAGE / in_package

@@ -37,7 +37,7 @@ from egara.fingerprint import fingerprint
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
 from egara.loras.base.components import local_files
 from egara.scheduling import share_timers
-from egara.shipped import CHECKOUT, MAIN
+from egara.shipped import CHECKOUT, MAIN, shipped
 from egara.sets import set_name
 from egara.works import look_alikes, read_works
 
@@ -114,8 +114,8 @@ def as_json(value):
 
 
 def own(path):
-    """Return a file of the project, by its path in the checkout."""
-    return literal(project_path(CHECKOUT, path))
+    """Return a file of the project, by its path in a checkout."""
+    return literal(project_path(path, shipped(path)))
 
 
 def volumes_of(wildcards):
