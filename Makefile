@@ -27,7 +27,8 @@ fuzz: .venv/tested
 check: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakefmt --check Snakefile workflow/Snakefile workflow/rules
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/snakemake --lint
 
 bench: .venv/tested

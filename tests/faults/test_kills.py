@@ -11,29 +11,32 @@ from pathlib import Path
 
 from outcome import same_results
 
-# Each stage's command, as it stands behind `python -m` in a rule.
+from egara.__main__ import resolve
+
+# Each stage's subcommand of `egara`.
 STAGES = (
-    "egara.corpus", "egara.faces", "egara.sets", "egara.loras.base.find", "egara.samples.base",
-    "egara.loras.encoding.latents",
-    "egara.loras.encoding.captions", "egara.loras", "egara.loras.training.losses", "egara.weights",
-    "egara.weights.layer_grams",
-    "egara.projections", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
-    "egara.tables.grid", "egara.tables.verdict", "egara.figures", "egara.report.explorer", "egara.report",
+    "corpus", "faces", "sets", "loras base find", "samples base",
+    "loras encoding latents",
+    "loras encoding captions", "loras", "loras training losses", "weights",
+    "weights layer_grams",
+    "projections", "clusters", "scores", "scores layers", "scores clusters", "tables", "figures", "report explorer",
+    "report",
 )  # fmt: skip
 TIMES = 4  # kills a stage at most; a job may end before its kill
 
 
 def processes(group):
-    """Return process number and module of the library's commands that run in a process group."""
+    """Return process number and subcommand of the library's commands that run in a process group."""
     found = []
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
             words = (entry / "cmdline").read_bytes().split(b"\0")
-            launched = [place for place, word in enumerate(words) if word.endswith(b"/workflow/launch.py")]
+            launched = [place for place, word in enumerate(words) if word.endswith(b"/egara/__main__.py")]
             if os.getpgid(int(entry.name)) == group and words[0].endswith(b"python") and launched:
-                found.append((int(entry.name), words[launched[0] + 1].decode()))
+                given = [word.decode() for word in words[launched[0] + 1 :]]
+                found.append((int(entry.name), resolve(given)[0]))
         except (OSError, IndexError):
             continue
     return found
@@ -77,6 +80,6 @@ def test_every_stage_survives_kill_9(undisturbed, disturbed):
     same_results(undisturbed, disturbed, killed=True)
     assert "Nothing to be done" in disturbed.snakemake("-n")
     assert kills["in all"] >= 50, kills
-    rooms = {stage: stage.split(".")[1] for stage in STAGES}  # one of several tables may end before its kill
+    rooms = {stage: stage.split()[0] for stage in STAGES}  # one of several tables may end before its kill
     assert {rooms[stage] for stage in STAGES if kills[stage]} == set(rooms.values())
     print(f"killed: {dict(kills)}")

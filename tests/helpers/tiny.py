@@ -39,7 +39,8 @@ class Project:
 
     def snakemake(self, *options, good=True):
         """Run Snakemake and return what it printed; `good` says how it must end, None that either will do."""
-        config = () if "--configfile" in options else ("--configfile", "config/tiny.yaml")
+        tiny = "--configfile" not in options and self.config.exists()
+        config = ("--configfile", "config/tiny.yaml") if tiny else ()
         command = [sys.executable, "-m", "snakemake", "--cores", "2", *options, *config]
         ran = subprocess.run(command, cwd=self.folder, capture_output=True, text=True)
         said = ran.stdout + ran.stderr
@@ -63,8 +64,8 @@ class Project:
 
     def run_first(self, code):
         """Let each job of the library run some code before it; "" for none, as shipped."""
-        launch = Path("workflow") / "launch.py"
-        (self.folder / launch).write_text(f"{code}\n{(ROOT / launch).read_text()}")
+        start = Path("workflow") / "egara" / "__main__.py"
+        (self.folder / start).write_text(f"{code}\n{(ROOT / start).read_text()}")
 
 
 def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:

@@ -20,6 +20,7 @@ from egara.check.study import read_study
 from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
+from egara.shipped import CHECKOUT
 
 HUB = "nobody/nowhere"  # a base that nobody has
 

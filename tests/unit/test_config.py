@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from egara import settings
-from egara.config import CHECKOUT, complete_config, examine_config
+from egara.config import complete_config, examine_config
 from egara.config.__main__ import contents
 from egara.config.__main__ import main as write
 from egara.config.checking import list_keys
@@ -19,6 +19,7 @@ from egara.settings import Faces, Grid, Machine, Samples, Scores, Training
 from egara.settings.arguments import add_setting
 from egara.settings.checking import meets
 from egara.settings.rules import rule_of, rules_of
+from egara.shipped import CHECKOUT
 
 GIVEN = {"corpus": "shelf", "works": "works.tsv"}
 CONFIGS = sorted((CHECKOUT / "config").glob("*.yaml"))

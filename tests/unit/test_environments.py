@@ -1,10 +1,15 @@
 """One set of versions: the pip requirements, the conda files that rules name, and the project's own metadata."""
 
 import re
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
+from rule_files import read_rules
+
+from egara import fingerprint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,26 +62,12 @@ def test_project_metadata_names_only_pinned_packages():
 
 def imports_of(module, seen):
     """Return the third-party packages that a project module and its project imports may load."""
-    import ast
-
-    from egara import fingerprint
-
     if module in seen:
         return set()
     seen.add(module)
     found = set()
-    for node in ast.walk(ast.parse(fingerprint._file(module).read_text())):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        for name in names:
-            if fingerprint._file(name):
-                found |= imports_of(name, seen)
-            else:
-                found.add(name.split(".")[0])
+    for name in fingerprint._imports(module):
+        found |= imports_of(name, seen) if fingerprint._file(name) else {name.split(".")[0]}
     return found
 
 
@@ -86,35 +77,22 @@ PROVIDERS = {
 }  # fmt: skip
 
 
-def starts_of(module, rule):
-    """Return the modules in which the command of a rule may begin; a wildcard stands for any of the package's."""
-    from egara.fingerprint import _file
-
-    package = module.removesuffix(".")
-    if module != package or re.search(rf"-m {re.escape(module)} \{{wildcards", rule):
-        return [f"{package}.{path.stem}" for path in sorted(_file(package).parent.glob("[a-z]*.py"))]
-    return [f"{module}.__main__" if _file(f"{module}.__main__") else module]
-
-
-def test_each_environment_holds_what_its_stages_import():
-    import sys
-
+@pytest.mark.parametrize("rule", list(read_rules()), ids=lambda rule: rule.name)
+def test_each_environment_holds_what_its_stages_import(rule):
     wanted = {re.sub("-", "_", name) for name in pins(ROOT / "envs" / "requirements.txt")}
     providers = {name: re.sub("-", "_", package) for name, package in PROVIDERS.items()}
-    for path in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
-        for rule in re.split(r"\nrule ", path.read_text())[1:]:
-            modules, environment = re.findall(r"python -m (egara[\w.]*)", rule), re.findall(r"envs/(\w+)\.yaml", rule)
-            for start in starts_of(modules[0], rule) if modules else []:
-                # Of a rule with two environments, the second is that of the table `environment`.
-                env = environment[-1 if start.endswith(".environment") else 0]
-                parts = yaml.safe_load((ROOT / "envs" / f"{env}.yaml").read_text())["dependencies"]
-                pip = {
-                    re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]
-                }
-                needed = {
-                    providers.get(name, name)
-                    for name in imports_of(start, set())
-                    if name not in sys.stdlib_module_names
-                }
-                missing = (needed & wanted) - pip
-                assert not missing, f"{path.name}, {rule.split(':')[0]}: {env}.yaml lacks {sorted(missing)}"
+    parts = yaml.safe_load((ROOT / "envs" / rule.environment).read_text())["dependencies"]
+    pip = {re.sub("-", "_", _split(pin)[0]) for part in parts if isinstance(part, dict) for pin in part["pip"]}
+    for start in starts_of(rule):
+        if start.endswith("tables.environment"):
+            continue  # looks at the packages that train, in an environment of its own
+        needed = {providers.get(name, name) for name in imports_of(start, set()) if name not in sys.stdlib_module_names}
+        assert sorted((needed & wanted) - pip) == [], f"{rule.environment} lacks them for {start}"
+
+
+def starts_of(rule):
+    """Return the modules in which a rule's command begins; where a wildcard names it, all of the package's."""
+    module = f"egara.{rule.words.replace(' ', '.')}"
+    if rule.any_of:
+        return [f"{module}.{path.stem}" for path in sorted(fingerprint._file(module).parent.glob("[a-z]*.py"))]
+    return [f"{module}.__main__" if fingerprint._file(f"{module}.__main__") else module]

@@ -15,7 +15,7 @@ from egara.scores.hypotheses import make_hypothesis
 from egara.scores.labels import codes
 from egara.tables import __main__ as tables
 from egara.tables import show
-from egara.vocabulary import JUDGED
+from egara.vocabulary import QUESTIONS
 from egara.weights import layer_grams as measure
 from egara.weights.__main__ import main as vectorise
 from egara.weights.gram import gram_of_loras, layer_grams
@@ -81,7 +81,7 @@ def layers_with(hands, seed=0, width=30):
 
 
 def scored(grams, l2=("on",), permutations=199):
-    levels = {name: make_hypothesis(name, AUTHORS, OWNERS, permutations, 0) for name in JUDGED}
+    levels = {name: make_hypothesis(name, AUTHORS, OWNERS, permutations, 0) for name in QUESTIONS}
     return layers.score_layers(grams, OWNERS, levels, list(l2), 0)
 
 

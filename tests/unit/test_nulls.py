@@ -4,7 +4,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from egara.scores.adjust import holm
 
 from egara.io.errors import EgaraError
 from egara.scores.multiple_testing import Null, correct, holm, read_nulls, write_nulls

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from egara.scores.chance import expected_topk_accuracy, noise_distance
 
 from egara.io.errors import EgaraError
 from egara.scores.__main__ import main

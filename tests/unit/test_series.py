@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from egara.config import complete_config
 from egara.feasibility import plan_study
 from egara.io.errors import EgaraError
 from egara.scores import series
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
-from egara.settings import complete_config
 from egara.works import Work, series_of
 
 

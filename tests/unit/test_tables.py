@@ -17,7 +17,7 @@ from egara.scores.neighbours import expected_topk_accuracy
 from egara.tables import detector, environment, grid, methods, neighbours, overlap, show, verdict, works
 from egara.tables.layout import Group, Layout, fixed, probability
 from egara.tables.writing import cells, latex, markdown, plain, write_table
-from egara.vocabulary import JUDGED
+from egara.vocabulary import QUESTIONS
 
 PUBLISHED = "resources/published"
 
@@ -138,7 +138,7 @@ def test_the_verdict_is_corrected_by_the_largest_score(tables, study):
     neighbours_read = read(tables, "neighbours")
     by_holm = verdict.verdict_table(neighbours_read)
     assert set(by_holm["correction"]) == {verdict.HOLM}
-    for level in JUDGED:
+    for level in QUESTIONS:
         assert (table[f"{level}_p_corrected"] >= table[f"{level}_p"] - 1e-12).all()
         assert (table[f"{level}_p_corrected"] <= by_holm[f"{level}_p_corrected"] + 0.02).all()
     nulls = verdict.gather_nulls([str(path) for path in study.glob("scores/*/*/nulls.npz")])

@@ -89,28 +89,27 @@ def take_literally() -> bool:
     return True
 
 
-def project_path(checkout: Path, path: str) -> str:
-    """Return where a file of the project lies: as in the checkout if that is the working directory, else in full."""
-    whole = checkout / path
+def project_path(path: str, whole: Path) -> str:
+    """Return the name of the project's file `whole`: its `path` in a checkout from there, else in full."""
     here = Path(path)
     return str(here if here.exists() and here.samefile(whole) else whole)
 
 
-def command_prefix(checkout: Path, python: str | None, before: str | None = None) -> str:
+def command_prefix(main: Path, python: str | None, before: str | None = None) -> str:
     """Return what goes before every shell command, as `shell.prefix` takes it.
 
-    `python -m egara.x` then means this library and the Python that runs Snakemake, without an installation or an
-    activated environment. Any other `python` stays as it is, because other workflows may have this one as a module.
+    `egara faces` then means this library and the Python that runs Snakemake, without an installation or an activated
+    environment. It is a function of the shell, so that other commands, of workflows that have this one as a module,
+    stay as they are.
 
     Parameters
     ----------
-    checkout : folder of the Snakefile.
+    main : the library's `__main__.py`, see `egara.shipped.MAIN`.
     python : interpreter; None for the first on PATH.
     before : a prefix that is set already; Snakemake's own strict mode where there is none.
     """
-    run = (
-        f"{shlex.quote(python) if python else 'command python'} -P {shlex.quote(str(checkout / 'workflow/launch.py'))}"
-    )
-    function = f'case "${{1-}} ${{2-}}" in "-m egara."*) shift; {run} "$@";; *) command python "$@";; esac'
-    before = "set -euo pipefail; " if before is None else before.partition("python() {")[0]
-    return f"{before}python() {{ {function}; }}; ".replace("{", "{{").replace("}", "}}")
+    run = f"{shlex.quote(python) if python else 'command python'} -P {shlex.quote(str(main))}"
+    before = "set -euo pipefail; " if before is None else before.partition("egara() {")[0]
+    # TODO(merge): the old spelling, `python -m egara.faces`.
+    old = 'case "${1-} ${2-}" in "-m egara."*) shift; egara "$@";; *) command python "$@";; esac'
+    return f'{before}egara() {{ {run} "$@"; }}; python() {{ {old}; }}; '.replace("{", "{{").replace("}", "}}")

@@ -10,11 +10,20 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import Paramspace
 
-HERE = workflow.current_basedir  # of this file, also where the project is a module of another workflow
-if not HERE.is_local:
-    raise WorkflowError(f"egara: the Snakefile is read from {HERE}; expected a checkout, in which its library lies")
-CHECKOUT = Path(HERE.get_path_or_uri(secret_free=True)).parents[1]
-sys.path.insert(0, str(CHECKOUT / "workflow"))
+# The library: in a checkout its own, also where the project is a module of another workflow; else an installed one.
+if IN_CHECKOUT:
+    sys.path.insert(0, HERE.get_path_or_uri(secret_free=True))
+else:
+    wanted = re.search('__version__ = "(.+)"', Path(workflow.source_path("../egara/__init__.py")).read_text())[1]
+    try:
+        from egara import __version__ as found
+    except ImportError:
+        found = "none"
+    if found != wanted:
+        raise WorkflowError(
+            f"egara: the Snakefile is read from {HERE}; expected its library, egara {wanted}, to be installed next to "
+            f"Snakemake (pip install), found {found}"
+        )
 
 from snakemake.logging import logger
 
@@ -35,6 +44,9 @@ from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
 from egara.vocabulary import AXES, PROJECTIONS
 from egara.weights import representations
 from egara.works import look_alikes, read_works, series_of
+from egara.shipped import CHECKOUT, MAIN, shipped
+from egara.sets import set_name
+from egara.works import look_alikes, read_works
 
 # A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
 gc.set_threshold(500_000)
@@ -43,7 +55,7 @@ TAKEN_LITERALLY = take_literally()
 
 # Where Snakemake itself deploys environments, their Python counts.
 PYTHON = None if workflow.deployment_settings.deployment_method else sys.executable
-shell.prefix(command_prefix(CHECKOUT, PYTHON, shell._process_prefix))
+shell.prefix(command_prefix(MAIN, PYTHON, shell._process_prefix))
 
 REMARKS = []
 try:
@@ -123,8 +135,8 @@ def space_of(wildcards):
 
 
 def own(path):
-    """Return a file of the project, by its path in the checkout."""
-    return literal(project_path(CHECKOUT, path))
+    """Return a file of the project, by its path in a checkout."""
+    return literal(project_path(path, shipped(path)))
 
 
 def volumes_of(wildcards):

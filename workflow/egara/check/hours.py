@@ -15,10 +15,10 @@ from pathlib import Path
 from egara.check.measure import list_arguments, list_trainings, place_of, read_fault, read_kept
 from egara.check.study import Study
 from egara.check.training import Base, rank_of, resolution_of
-from egara.config import LAUNCH
 from egara.cores import usable_cores
 from egara.io.errors import EgaraError
 from egara.loras.training.settings import COMMON
+from egara.shipped import MAIN
 
 SMALL = 200 * 2**20  # bytes of weights that load in seconds
 LONGEST = 90  # seconds that a measurement in the background is expected to take at most
@@ -89,7 +89,7 @@ class Measuring:
                 f"{log.parent}: cannot be written ({error.strerror}); expected a folder for what is measured"
             ) from error
         with said:
-            command = [sys.executable, "-P", str(LAUNCH), "egara.check.measure", *arguments]
+            command = [sys.executable, "-P", str(MAIN), "check", "measure", *arguments]
             return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=said), log
 
     def shapes(self) -> tuple[int, int] | None:

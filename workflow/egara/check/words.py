@@ -11,9 +11,10 @@ from egara.check.hours import SMALL, Hours
 from egara.check.lines import WIDTH, duration, in_bytes, listed, milliseconds, shorten, table
 from egara.check.shelf import Shelf
 from egara.check.training import lora_bytes
-from egara.config import CHECKOUT, find_file
+from egara.config import find_file
 from egara.io.errors import counted
 from egara.sets import expected_overlap
+from egara.shipped import CHECKOUT
 from egara.skipped import count_by_cause, in_words
 
 ROWS = 25  # of works
@@ -50,8 +51,9 @@ def as_text(found: Findings) -> str:
 def _command(config: str) -> str:
     """Return the command that runs the study from the working directory, in words of the shell."""
     words = ["snakemake", "--cores", "all"]
-    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")):  # where Snakemake looks for one
-        words += ["-s", str(CHECKOUT / "Snakefile")]
+    snakefile = CHECKOUT / "Snakefile"  # an installed library has none: the user's own names the project
+    if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")) and snakefile.exists():
+        words += ["-s", str(snakefile)]
     return shlex.join([*words, "--configfile", find_file(config)])
 
 

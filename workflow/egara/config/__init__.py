@@ -4,6 +4,6 @@
 """
 
 from egara.config.checking import complete_config, examine_config
-from egara.config.files import CHECKOUT, FILES, LAUNCH, find_file, find_files
+from egara.config.files import FILES, find_file, find_files
 
-__all__ = ["CHECKOUT", "FILES", "LAUNCH", "complete_config", "examine_config", "find_file", "find_files"]
+__all__ = ["FILES", "complete_config", "examine_config", "find_file", "find_files"]

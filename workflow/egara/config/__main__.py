@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from egara.config.files import CHECKOUT
 from egara.config.readme import write_readme
 from egara.config.schema import schema
 from egara.io.atomic import write_text
 from egara.io.errors import run
 from egara.io.progress import parser
+from egara.shipped import CHECKOUT
 
 HEAD = "# Written by `python -m egara.config` from workflow/egara/settings/.\n"
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[3]
-LAUNCH = CHECKOUT / "workflow" / "launch.py"  # runs a module of the library, whatever its folder is called
+from egara.shipped import CHECKOUT
+
 FILES = ("works", "casts", "base")  # settings that are paths
 
 

@@ -21,7 +21,6 @@ from egara.skipped import LOST, count_by_cause, in_words, skipped
 def main(argv: list[str] | None = None) -> None:
     """Read the arguments, list the pages, write both tables."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.corpus"
     arguments.add_argument("--author", required=True, help="author, as the works table names them")
     arguments.add_argument("--work", required=True, help="work, as the works table names it")
     arguments.add_argument(

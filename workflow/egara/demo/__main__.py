@@ -106,7 +106,6 @@ def encode_page(page: Page, suffix: str) -> bytes:
 def main(argv: list[str] | None = None) -> None:
     """Read the arguments, compose the volumes, write the folder and the table."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.demo"
     arguments.add_argument("--style", required=True, help="drawing kit")
     arguments.add_argument("--part", type=int, default=0, help="which of the kit's disjoint casts")
     arguments.add_argument("--parts", type=int, default=1, help="how many disjoint casts the kit is split into")

@@ -45,7 +45,6 @@ def notice_text(attributions: "pd.DataFrame") -> str:
 def main(argv: list[str] | None = None) -> None:
     """Write the file."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.demo.licences"
     arguments.add_argument("--output", required=True, help="text to write")
     options = arguments.parse_args(argv)
 

@@ -37,7 +37,6 @@ def attributions(styles: Sequence[str]) -> "pd.DataFrame":
 def main(argv: list[str] | None = None) -> None:
     """Read the arguments and write the table."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.demo.notice"
     arguments.add_argument("--styles", nargs="+", default=sorted(STYLES), help="drawing kits")
     arguments.add_argument("--output", required=True, help="table to write")
     options = arguments.parse_args(argv)

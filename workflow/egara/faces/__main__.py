@@ -23,7 +23,6 @@ from egara.skipped import count_by_cause, in_words
 def main(argv: list[str] | None = None) -> None:
     """Read the arguments, find and cut out faces, write crops, contact sheet and table."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.faces"
     arguments.add_argument("--pages", type=Path, required=True, help="table of the work's pages")
     arguments.add_argument("--work", required=True, help="name of the work")
     add_arguments(arguments)

@@ -13,7 +13,6 @@ What a detector is called on the command line:
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from egara.corpus.limits import Limits
 from egara.faces.protocol import Detector
@@ -21,8 +20,9 @@ from egara.io.errors import EgaraError
 from egara.settings import Faces
 from egara.settings import Limits as PageLimits
 from egara.settings.arguments import add_setting
+from egara.shipped import CHECKOUT
 
-WEIGHTS = Path(__file__).resolve().parents[3] / "resources" / "detector" / "detector.onnx"
+WEIGHTS = CHECKOUT / "resources" / "detector" / "detector.onnx"
 KINDS = ("egara", "animeface", "onnx:<file>", "cascade:<file>", "annotations:<file or folder>", "whole")
 # A network trained on double pages knows faces of their size, and the papers' least crop is 39 pixels wide in 640 of a
 # page of Manga109: so tiles `auto` cuts only what would be lost, and only for networks that see a page at one size.

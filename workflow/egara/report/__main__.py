@@ -59,7 +59,6 @@ def describe_training(base: dict, studied: set[str]) -> str:
 def main(argv: list[str] | None = None) -> None:
     """Read tables, figures and descriptions and write the page."""
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.report"
     arguments.add_argument("--corpus", required=True, help="name of the corpus")
     arguments.add_argument("--tables", nargs="*", default=[], help="tables of egara.tables, recognised by name (.tsv)")
     arguments.add_argument("--figures", nargs="*", default=[], help="figures of egara.figures, in order (.svg)")

@@ -2,7 +2,7 @@
 
 Its C extension reads Pillow's image structure out of the object that it is handed. Here it is handed a ctypes structure
 of the same shape. Were the shape ever wrong, the extension would read stray memory and could crash: so it runs in a
-process of its own (`python -m egara.faces.backends.anime`), which first has to find a face that is known to be there.
+process of its own, which first has to find a face that is known to be there.
 """
 
 import ctypes
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from egara.faces.protocol import Page
 
 PLACE = "detector animeface"
+# The library's folder is an argument: it may have a colon in its name, which PYTHONPATH cannot hold.
+WORKER = "import sys; sys.path.insert(0, sys.argv[1]); from egara.faces.backends.anime import serve; serve()"
 
 
 class AnimefaceDetector(Detector):
@@ -30,9 +32,8 @@ class AnimefaceDetector(Detector):
 
     def __init__(self, threshold: float = 0.5) -> None:
         self.threshold = threshold
-        launch = Path(__file__).resolve().parents[3] / "launch.py"  # finds this library, whatever its folder is called
         self._worker = subprocess.Popen(
-            [sys.executable, "-P", str(launch), __name__],
+            [sys.executable, "-P", "-c", WORKER, str(Path(__file__).resolve().parents[3])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -160,7 +161,3 @@ def serve() -> None:
         except (NotImplementedError, TypeError, KeyError) as error:
             answer = f"its extension does not work ({error}); expected the package animeface 2.0"
         print(json.dumps(answer), file=answers, flush=True)
-
-
-if __name__ == "__main__":
-    serve()

@@ -1,14 +1,18 @@
-"""`egara check`: say in a few seconds what a study holds and takes, and what would stop it."""
+"""Say in a few seconds what a study holds and takes, and what would stop it; runs nothing."""
 
-import argparse
 import sys
 import time
+
+from egara.io.errors import run
+from egara.io.progress import parser
 
 DEADLINE = 3.5  # seconds after the start at which nothing more is waited for
 
 
-def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add what `egara check` takes to its parser."""
+def main(argv: list[str] | None = None) -> int:
+    """Check a study, print what was found; returns 1 where something would stop it."""
+    deadline = time.monotonic() + DEADLINE
+    command = parser(__doc__)
     command.add_argument("config", help="configuration of the study, such as config/paper.yaml")
     command.add_argument("--works", metavar="TABLE", help="works table instead of the configuration's")
     command.add_argument(
@@ -19,14 +23,15 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--measure", action="store_true", help="time training steps on this machine now, a minute or more"
     )
+    options = command.parse_args(argv)
 
-
-def main(options: argparse.Namespace) -> int:
-    """Check a study, print what was found; returns 1 where something would stop it."""
-    deadline = time.monotonic() + DEADLINE
     from egara.check.findings import examine
     from egara.check.words import as_json, as_text
 
     found = examine(options.config, options.overrides, options.works, options.measure, deadline)
     print(as_json(found) if options.json else as_text(found), file=sys.stdout)
     return 1 if found.study.stops else 0
+
+
+if __name__ == "__main__":
+    run(main)
