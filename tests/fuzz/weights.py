@@ -138,8 +138,8 @@ def read_network(data: bytes) -> None:
 @target("onnx-answer")
 def read_network_answer(data: bytes) -> None:
     """What a detector of the user's answers: numbers in any shape."""
-    from egara.faces.backends.answers import read_answer
-    from egara.faces.backends.layouts import TESTS, Facts, decide
+    from egara.faces.backends.layouts import TESTS, Facts, recognise_layout
+    from egara.faces.backends.outputs import read_output
     from egara.faces.boxes import clip, suppress
 
     values = np.frombuffer(data[: len(data) // 4 * 4], np.float32)
@@ -149,5 +149,5 @@ def read_network_answer(data: bytes) -> None:
             answer = values[: len(values) // columns * columns].reshape(-1, columns).astype(float)
         for shaped, known, wanted in itertools.product((answer, answer.T), facts, ("auto", *TESTS)):
             with reading(), np.errstate(invalid="ignore", over="ignore"):
-                if layout := decide(shaped, known, wanted):
-                    check_boxes([clip(suppress(read_answer(shaped, layout, known, 0.5, [0])), 40, 30)])
+                if layout := recognise_layout(shaped, known, wanted):
+                    check_boxes([clip(suppress(read_output(shaped, layout, known, 0.5, [0])), 40, 30)])
