@@ -12,9 +12,9 @@ from pathlib import Path
 
 import networks
 import numpy as np
+from containers import epub_members, write_7z, write_rar, write_tar, write_zip
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from test_corpus_containers import epub_members, write_7z, write_rar, write_tar, write_zip
 
 KEY = "a" * 64
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from containers import page, write_zip
 from PIL import Image
-from test_corpus_containers import page, write_zip
 
 from egara.__main__ import main
 from egara.check import shelf, training
