@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from test_vectors import random_layers, write_lora, write_study
+from lora_files import random_layers, write_lora, write_study
 
 from egara.weights import gram as grams
 from egara.weights import gram_cache as known
