@@ -7,8 +7,7 @@ import sys
 
 from outcome import same_results
 from spoil import CELL, forget, forget_from, loras
-from test_two_runs import start
-from tiny import Project
+from tiny import Project, start
 
 
 def test_two_studies_that_train_at_once_in_one_store(undisturbed, copied, tmp_path):

@@ -1,19 +1,10 @@
 """Two runs at once on one folder: the second is told so; and where the lock is turned off, nothing false comes out."""
 
-import subprocess
-import sys
 import time
 
 from outcome import same_results
 from spoil import forget, forget_from, one_line
-
-COMMAND = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/tiny.yaml"]
-
-
-def start(project, name, *options):
-    """Start a run beside this one."""
-    with (project.folder / name).open("w") as log:
-        return subprocess.Popen([*COMMAND, *options], cwd=project.folder, stdout=log, stderr=log)
+from tiny import start
 
 
 def test_a_second_run_is_told_that_there_is_one(undisturbed, copied):

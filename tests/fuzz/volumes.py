@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from fuzz import seeds
+from fuzz import seed_volumes
 from fuzz.harness import LIMITS, TARGETS, folder, is_one_line, placed, reading, target
 
 
@@ -27,7 +27,7 @@ def list_all(path: Path) -> None:
 @target("folder")
 def read_folder(data: bytes) -> None:
     """A folder whose page or description is damaged."""
-    placed("volume/1.png", seeds.picture("PNG"))
+    placed("volume/1.png", seed_volumes.picture("PNG"))
     placed("volume/2.jpg", data)
     path = placed("volume/ComicInfo.xml", data)
     with reading():
@@ -52,7 +52,7 @@ def _part_of_book(member: str) -> Callable[[bytes], None]:
     def read(data: bytes) -> None:
         path = folder() / "book.epub"
         with zipfile.ZipFile(path, "w") as archive:
-            for name, text in (seeds.book() | {member: data}).items():
+            for name, text in (seed_volumes.book() | {member: data}).items():
                 archive.writestr(name, text)
         with reading():
             list_all(path)

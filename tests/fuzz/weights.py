@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 
 import numpy as np
-from fuzz import seeds
+from fuzz import seed_tensors, seeds
 from fuzz.harness import TARGETS, check_boxes, folder, is_one_line, placed, reading, target
 
 
@@ -33,9 +33,9 @@ def read_lora_header(data: bytes) -> None:
 @target("lora-alphas")
 def read_lora_alphas(data: bytes) -> None:
     """A LoRA file whose texts in the header are damaged."""
-    tensors = seeds.factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight")
+    tensors = seed_tensors.factors("unet.conv_in", ".lora_A.weight", ".lora_B.weight")
     text = data.decode("utf-8", errors="replace")
-    read_lora_file(seeds.stored(tensors, {"lora_adapter_metadata": text, "egara": text}))
+    read_lora_file(seed_tensors.stored(tensors, {"lora_adapter_metadata": text, "egara": text}))
 
 
 @target("convert")
@@ -58,7 +58,7 @@ def read_latents_file(data: bytes) -> None:
 
     path = placed("latents.safetensors", data)
     with reading():
-        arrays, rows = read_latents(path, {"00000": "i"}, seeds.BASE, seeds.TRANSFORM)
+        arrays, rows = read_latents(path, {"00000": "i"}, seed_tensors.BASE, seed_tensors.TRANSFORM)
         assert rows["00000"] < len(arrays["mean"]) and all(np.isfinite(array).all() for array in arrays.values())
 
 
@@ -69,7 +69,7 @@ def read_captions_file(data: bytes) -> None:
 
     path = placed("captions.safetensors", data)
     with reading():
-        caption = read_caption(path, "c", seeds.BASE)
+        caption = read_caption(path, "c", seed_tensors.BASE)
         assert np.isfinite(caption.embedding).all()
 
 
@@ -92,10 +92,10 @@ def read_cache_entry(data: bytes) -> None:
     from egara.loras.store import stored
 
     cache = folder() / "cache"
-    placed(stored(cache, seeds.KEY).relative_to(folder()).as_posix(), data)
-    corrupt = find_missing(cache, [seeds.KEY])
+    placed(stored(cache, seed_tensors.KEY).relative_to(folder()).as_posix(), data)
+    corrupt = find_missing(cache, [seed_tensors.KEY])
     with reading():
-        read_entry(cache, seeds.KEY)
+        read_entry(cache, seed_tensors.KEY)
         assert not corrupt
 
 
@@ -138,8 +138,8 @@ def read_network(data: bytes) -> None:
 @target("onnx-answer")
 def read_network_answer(data: bytes) -> None:
     """What a detector of the user's answers: numbers in any shape."""
-    from egara.faces.backends.answers import read_answer
-    from egara.faces.backends.layouts import TESTS, Facts, decide
+    from egara.faces.backends.layouts import TESTS, Facts, recognise_layout
+    from egara.faces.backends.outputs import read_output
     from egara.faces.boxes import clip, suppress
 
     values = np.frombuffer(data[: len(data) // 4 * 4], np.float32)
@@ -149,5 +149,5 @@ def read_network_answer(data: bytes) -> None:
             answer = values[: len(values) // columns * columns].reshape(-1, columns).astype(float)
         for shaped, known, wanted in itertools.product((answer, answer.T), facts, ("auto", *TESTS)):
             with reading(), np.errstate(invalid="ignore", over="ignore"):
-                if layout := decide(shaped, known, wanted):
-                    check_boxes([clip(suppress(read_answer(shaped, layout, known, 0.5, [0])), 40, 30)])
+                if layout := recognise_layout(shaped, known, wanted):
+                    check_boxes([clip(suppress(read_output(shaped, layout, known, 0.5, [0])), 40, 30)])

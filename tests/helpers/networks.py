@@ -93,12 +93,12 @@ def network(
     path: Path,
     *,
     box="middle",  # middle, corners, grid
-    unit="pixels",  # pixels, shares
+    unit="pixels",  # pixels, fractions
     tail="scores",  # what follows the box: scores, objectness, label
     classes=1,
     face=0,
     rows="cells",  # fillers: cells (one per cell), anchors (three per cell), or their number
-    lying=False,  # boxes in columns
+    transposed=False,  # boxes in columns
     extras=0,
     fit="letterbox",
     half=False,
@@ -120,7 +120,7 @@ def network(
     else:
         sides = [graph.add("Div", graph.add("Add", *pair), two) for pair in ((left, right), (top, bottom))]
         sides += [graph.add("Sub", right, left), graph.add("Sub", bottom, top)]
-    if unit == "shares":
+    if unit == "fractions":
         sides = [graph.add("Div", value, whole) for value, whole in zip(sides, (width, height) * 2, strict=True)]
     side = shape[2] if isinstance(shape[2], int) else SIDE
     count = {"cells": len(cells(side)), "anchors": 3 * len(cells(side))}.get(rows, rows) - 1
@@ -149,7 +149,7 @@ def network(
     )
     size = draw.uniform(0.05, 0.3, (count + 1, 2)) * side
     fillers = np.hstack([middle - size / 2, middle + size / 2] if box == "corners" else [middle, size])
-    fillers = fillers / side if unit == "shares" else fillers
+    fillers = fillers / side if unit == "fractions" else fillers
     if box == "grid":
         fillers = draw.normal(0.3, 0.5, (count + 1, 4))
     low = np.full((count + 1, len(tails[tail])), 0.003)
@@ -160,7 +160,7 @@ def network(
     fillers = np.hstack([fillers, low, np.full((count + 1, extras), 7)])[None].astype(np.float32)
     before, after = graph.constant(fillers[:, :at]), graph.constant(fillers[:, at + 1 :])
     answer = graph.add("Concat", before, row, after, axis=1)
-    if lying:
+    if transposed:
         answer = graph.add("Transpose", answer, perm=[0, 2, 1])
     graph.nodes.append(helper.make_node("Cast", [answer], ["output0"], to=kind))
     outputs = [helper.make_tensor_value_info("output0", kind, ["batch", "a", "b"])]

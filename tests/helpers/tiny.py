@@ -91,6 +91,13 @@ def make_project(folder: Path, base: Path, config: str = CONFIG) -> Project:
     return made
 
 
+def start(project: Project, log: str, *options: str) -> subprocess.Popen:
+    """Start a run of Snakemake in the background; its output goes to the file `log`."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/tiny.yaml", *options]
+    with (project.folder / log).open("w") as file:
+        return subprocess.Popen(command, cwd=project.folder, stdout=file, stderr=file)
+
+
 def quoted(text: str) -> str:
     """Write a text as YAML takes it between quotes."""
     return json.dumps(text, ensure_ascii=False)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from containers import page, write_zip
 from PIL import Image
-from test_corpus_containers import page, write_zip
 
 from egara.__main__ import main
 from egara.check import shelf, training
@@ -17,7 +17,6 @@ from egara.check.findings import examine
 from egara.check.hours import count_hours
 from egara.check.measure import KEPT, list_trainings, place_of, time_steps
 from egara.check.study import read_study
-from egara.config import CHECKOUT
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
 from egara.shipped import CHECKOUT

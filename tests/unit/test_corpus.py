@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from containers import NAMES, page, pages, write_7z, write_epub, write_folder, write_tar, write_zip
 from PIL import Image
-from test_corpus_containers import NAMES, page, pages, write_7z, write_epub, write_folder, write_tar, write_zip
 
 import egara
 from egara.corpus import iterate_pages, list_volume, open_page, read_pages

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from html_page import Page
 from small_study import write_material
-from test_report import Page
 
 from egara import clusters
 from egara import projections as maps

@@ -87,7 +87,7 @@ def test_examples_are_the_same_for_the_same_names(scenes, figures):
 
 
 def test_targets_decode_to_the_boxes_they_came_from(scenes, figures):
-    from egara.faces.backends.own import decode
+    from egara.faces.backends.embedded import decode
 
     example = draw_batch(scenes, figures, 128, 1, 5, "c")[0]
     faces = np.array([[10.0, 20, 50, 70], [80, 40, 120, 100]])
@@ -98,7 +98,7 @@ def test_targets_decode_to_the_boxes_they_came_from(scenes, figures):
     assert care[0, 13:, :3].max() == 0 and care[0, :12].min() == 1
 
 
-def test_graph_answers_as_the_network_and_training_lowers_the_loss(scenes, figures, tmp_path):
+def test_graph_agrees_with_the_network_and_training_lowers_the_loss(scenes, figures, tmp_path):
     import logging
 
     import onnxruntime

@@ -1,4 +1,4 @@
-"""The detector that ships: whose art it learned from, how well it does on artists it never saw, how it fails."""
+"""The embedded detector: the artists it was trained on, its accuracy on unseen artists, its errors."""
 
 import json
 
@@ -8,12 +8,14 @@ import pytest
 from egara.demo.artists import EVALUATED, SET_ASIDE, attribution
 from egara.demo.composition import CastMember, compose_page
 from egara.faces.accuracy import measure
-from egara.faces.backends.own import OwnDetector
-from egara.faces.detectors import WEIGHTS, load_detector
+from egara.faces.backends.embedded import EmbeddedDetector
+from egara.faces.detectors import load_detector
 from egara.faces.protocol import Page
+from egara.faces.registry import DETECTORS, DetectorSettings
 from egara.io.errors import EgaraError
 
 UNSEEN = "notionists"
+WEIGHTS = DETECTORS["egara"].weights_file()
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +31,7 @@ def pages():
 
 
 def test_header_names_no_evaluated_artist():
-    header = OwnDetector(WEIGHTS).provenance
+    header = EmbeddedDetector(WEIGHTS).provenance
     assert set(header["styles"]) == {style.name for style in SET_ASIDE}
     creators = {artist["creator"] for artist in header["artists"]}
     assert not creators & {attribution(style.name)["creator"] for style in EVALUATED}
@@ -37,7 +39,7 @@ def test_header_names_no_evaluated_artist():
 
 
 def test_header_says_how_it_was_trained_and_how_well_it_did():
-    header = OwnDetector(WEIGHTS).provenance
+    header = EmbeddedDetector(WEIGHTS).provenance
     assert {"seed", "pages", "training", "validation", "artists"} <= set(header)
     assert header["validation"]["all"]["recall"] > 0.9
 
@@ -47,14 +49,14 @@ def test_weights_are_small():
 
 
 def test_finds_the_faces_of_an_unseen_artist(pages):
-    found = load_detector("egara", 0.5).detect([page for page, _ in pages])
+    found = load_detector("egara", DetectorSettings(threshold=0.5)).detect([page for page, _ in pages])
     result = measure(found, [truth for _, truth in pages])
     assert result.faces >= 15
     assert result.recall >= 0.9 and result.precision >= 0.9
 
 
 def test_batches_and_single_pages_agree(pages):
-    detector = load_detector("egara", 0.3)
+    detector = load_detector("egara", DetectorSettings(threshold=0.3))
     together = detector.detect([page for page, _ in pages])
     for (page, _), boxes in zip(pages, together, strict=True):
         np.testing.assert_allclose(detector.detect([page])[0], boxes, atol=0.05)
@@ -62,7 +64,7 @@ def test_batches_and_single_pages_agree(pages):
 
 def test_boxes_follow_the_page(pages):
     page, _ = pages[0]
-    detector = load_detector("egara", 0.5)
+    detector = load_detector("egara", DetectorSettings(threshold=0.5))
     moved = np.pad(page.image, ((0, 0), (0, len(page.image) // 3)), constant_values=255)
     before, after = detector.detect([page, Page("v", "spread", moved)])
     assert len(before) == len(after)
@@ -78,12 +80,12 @@ def test_blank_and_tiny_pages_have_no_faces():
 
 def test_missing_weights_are_one_line(tmp_path):
     with pytest.raises(EgaraError, match=r"detector egara: .*gone\.onnx is missing"):
-        OwnDetector(tmp_path / "gone.onnx")
+        EmbeddedDetector(tmp_path / "gone.onnx")
 
 
-def test_weights_cut_short_are_one_line(tmp_path):
+def test_truncated_weights_are_one_line(tmp_path):
     path = tmp_path / "short.onnx"
     path.write_bytes(WEIGHTS.read_bytes()[:100_000])
-    with pytest.raises(EgaraError, match=r"short\.onnx is no ONNX file that .* opens, or not a whole one") as caught:
-        OwnDetector(path)
+    with pytest.raises(EgaraError, match=r"short\.onnx is truncated, or not an ONNX file that .* opens") as caught:
+        EmbeddedDetector(path)
     assert "\n" not in str(caught.value)

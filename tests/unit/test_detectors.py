@@ -1,4 +1,4 @@
-"""Every detector keeps the protocol: a batch of pages in, boxes (n, 5) out, best first; bad files are one line."""
+"""Every detector takes a batch of pages and returns boxes (n_boxes, 5), best first; bad files are one line."""
 
 import argparse
 import os
@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from egara.config import complete_config
-from egara.faces.backends import own
+from egara.faces.backends import embedded
 from egara.faces.backends.anime import as_pillow_image, known_face
 from egara.faces.backends.canvas import corner, letterbox, stretch
 from egara.faces.boxes import clip, overlap, suppress
 from egara.faces.detectors import (
-    WEIGHTS,
-    Looking,
     add_arguments,
     describe_detector,
     list_arguments,
@@ -23,12 +21,13 @@ from egara.faces.detectors import (
     read_arguments,
 )
 from egara.faces.protocol import Page, PageFailed
+from egara.faces.registry import DETECTORS, DetectorSettings
 from egara.io.errors import EgaraError
 
 BLANK = np.full((90, 120), 255, np.uint8)
 
 
-def test_whole_answers_with_the_page():
+def test_whole_returns_the_page():
     boxes = load_detector("whole").detect([Page("v", "1", BLANK), Page("v", "2", BLANK[:50])])
     assert [b.tolist() for b in boxes] == [[[0, 0, 120, 90, 1]], [[0, 0, 120, 50, 1]]]
 
@@ -47,7 +46,7 @@ def test_annotations_from_a_table(tmp_path):
         detector.detect([Page("1", "p1", BLANK)])
 
 
-def test_a_box_of_a_table_that_is_none_costs_itself(tmp_path):
+def test_invalid_boxes_of_a_table_are_dropped(tmp_path):
     table = tmp_path / "boxes.tsv"
     table.write_text(
         "volume\tpage\tleft\ttop\tright\tbottom\n001\tp1\t10\t5\t40\t35\n001\tp1\t9\t5\tx\t35\n"
@@ -90,26 +89,28 @@ def test_boxes_of_manga109_are_scaled_to_resized_pages(tmp_path):
 @pytest.mark.parametrize(
     ("page", "shape", "says"),
     [
-        ("003.jpg", (90, 60), "has 60 x 90 pixels, annotated are 120 x 90; expected the same shape"),
-        ("cover.jpg", (90, 120), "states no index, or more than one; expected names like Manga109's 007.jpg"),
-        ("v01_003.jpg", (90, 120), "states no index, or more than one"),
+        ("003.jpg", (90, 60), "has 60 x 90 pixels, its annotations 120 x 90; expected the same aspect ratio"),
+        ("cover.jpg", (90, 120), ": its name has no index, or several; expected names like Manga109's 007.jpg"),
+        ("v01_003.jpg", (90, 120), ": its name has no index, or several"),
         ("005.jpg", (90, 120), "is not annotated in .*; expected a page with the index 5"),
-        ("0003.jpg", (90, 120), "states the index of 003.png; expected one page with the index 3"),
+        ("0003.jpg", (90, 120), "has the same index as 003.png; expected one page with the index 3"),
     ],
 )
-def test_a_page_that_has_no_annotations_fails_alone(page, shape, says, tmp_path):
+def test_page_without_annotations_fails_alone(page, shape, says, tmp_path):
     (tmp_path / "Book.xml").write_text(BOOK)
     detector = load_detector(f"annotations:{tmp_path}")
-    if "of 003.png" in says:
+    if "as 003.png" in says:
         detector.detect([Page("Book", "003.png", BLANK)])
-    with pytest.raises(PageFailed, match=f"volume Book: page {page} {says}"):
+    with pytest.raises(PageFailed, match=f"volume Book: page {page} ?{says}"):
         detector.detect([Page("Book", page, np.zeros(shape, np.uint8))])
 
 
 def test_cascade_finds_nothing_on_a_blank_page_and_scores_by_windows():
     import cv2
 
-    detector = load_detector(f"cascade:{cv2.data.haarcascades}haarcascade_frontalface_default.xml", 0.3)
+    detector = load_detector(
+        f"cascade:{cv2.data.haarcascades}haarcascade_frontalface_default.xml", DetectorSettings(threshold=0.3)
+    )
     assert [b.shape for b in detector.detect([Page("v", "1", BLANK)])] == [(0, 5)]
 
     class Windows:
@@ -121,7 +122,7 @@ def test_cascade_finds_nothing_on_a_blank_page_and_scores_by_windows():
     assert boxes.tolist() == [[1, 2, 31, 32, 0.75], [10, 20, 40, 60, 0.5]]
 
 
-def test_animeface_finds_the_drawn_face_and_nothing_on_paper():
+def test_animeface_finds_the_drawn_face_and_nothing_on_a_blank_page():
     pytest.importorskip("animeface")
     image, box = known_face()
     detector = load_detector("animeface")
@@ -146,7 +147,9 @@ def test_pillow_image_points_at_the_pixels_of_the_page():
 
 @pytest.mark.parametrize("spec", ["", "yolo", "egara:x", "onnx", "onnx:", "whole:x"])
 def test_unknown_detector_lists_the_known_ones(spec):
-    with pytest.raises(EgaraError, match="expected one of egara, animeface, onnx:<file>"):
+    with pytest.raises(
+        EgaraError, match="expected one of animeface, annotations:<file or folder>, cascade:<file>, egara"
+    ):
         load_detector(spec)
 
 
@@ -166,12 +169,12 @@ def test_corrupt_file_is_one_line(kind, tmp_path):
     assert "corrupt" in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_onnx_of_another_kind_is_refused():
+def test_greyscale_onnx_is_refused():
     with pytest.raises(EgaraError, match=r"takes pages .*; expected colour: \(1, 3, height, width\)"):
-        load_detector(f"onnx:{WEIGHTS}")
+        load_detector(f"onnx:{DETECTORS['egara'].weights_file()}")
 
 
-def test_canvases_lead_back_to_the_page():
+def test_canvases_map_boxes_back_to_the_page():
     page = np.full((100, 50, 3), 255, np.uint8)
     page[20:60, 10:30] = (200, 0, 0)
     for fit, sides, middle in (
@@ -193,32 +196,32 @@ def test_suppression_keeps_the_best_of_overlapping_boxes():
     assert suppress(boxes, 0.5)[:, 4].tolist() == [0.9, 0.4, 0.2]
 
 
-def test_own_map_is_decoded_to_pixels():
-    answer = np.zeros((5, 6, 8), np.float32)
-    answer[0, 2, 3], answer[0, 2, 4], answer[0, 5, 0] = 0.9, 0.6, 0.3
-    answer[1:] = np.log([2, 1, 2, 3])[:, None, None]
-    boxes = own.decode(answer, 0.25)
+def test_output_of_the_embedded_detector_is_decoded():
+    output = np.zeros((5, 6, 8), np.float32)
+    output[0, 2, 3], output[0, 2, 4], output[0, 5, 0] = 0.9, 0.6, 0.3
+    output[1:] = np.log([2, 1, 2, 3])[:, None, None]
+    boxes = embedded.decode(output, 0.25)
     np.testing.assert_allclose(boxes, [[12, 12, 44, 44, 0.9], [-12, 36, 20, 68, 0.3]], rtol=1e-5)
 
 
-def test_own_scale_keeps_the_size_of_faces_on_spreads_and_strips():
-    single = own.working_scale(1448, 1024)
-    assert own.working_scale(1448, 2048) == single == 0.625
-    assert own.working_scale(20_000, 1024) == single
-    assert own.working_scale(100, 100) == 1
+def test_working_scale_keeps_the_size_of_faces_on_double_pages_and_strips():
+    single = embedded.working_scale(1448, 1024)
+    assert embedded.working_scale(1448, 2048) == single == 0.625
+    assert embedded.working_scale(20_000, 1024) == single
+    assert embedded.working_scale(100, 100) == 1
 
 
-def test_own_pieces_of_a_strip_cover_it_and_share_rows():
+def test_pieces_of_a_strip_cover_it_and_overlap():
     strip = np.arange(4000, dtype=np.float32)[:, None].repeat(33, axis=1)
-    pieces = own.cut(strip)
+    pieces = embedded.cut(strip)
     seen = np.zeros(4000, int)
     for start, piece in pieces:
-        rows = min(len(piece), own.PIECE, 4000 - start)
+        rows = min(len(piece), embedded.PIECE, 4000 - start)
         assert (piece[:rows, 0] == strip[start : start + rows, 0]).all() and piece.shape[0] % 32 == piece.shape[
             1
         ] % 32 == 0
         seen[start : start + rows] += 1
-    assert seen.min() == 1 and (seen == 2).sum() == own.SHARED * (len(pieces) - 1)
+    assert seen.min() == 1 and (seen == 2).sum() == embedded.OVERLAP * (len(pieces) - 1)
 
 
 def test_every_detector_is_described_in_a_line(tmp_path):
@@ -230,7 +233,7 @@ def test_every_detector_is_described_in_a_line(tmp_path):
         ("egara", "640 x 905 pixels; threshold 0.5"),
         (cascade, "faces from 24 pixels; threshold 0.5"),
         (f"annotations:{tmp_path / 'b.tsv'}", "a table of boxes"),
-        ("whole", "every picture"),
+        ("whole", "every image"),
     ):
         assert says in describe_detector(spec)
     assert "threshold 0.7" in describe_detector("egara", threshold=0.7)
@@ -242,21 +245,21 @@ def test_the_configuration_reaches_the_commands():
     settings, limits = config["faces"], config["pages"]["limits"]
     parsed = argparse.ArgumentParser()
     add_arguments(parsed)
-    assert read_arguments(parsed.parse_args(list_arguments(settings, limits))) == Looking()
+    assert read_arguments(parsed.parse_args(list_arguments(settings, limits))) == DetectorSettings()
     settings |= {"threshold": 0.3, "layout": "yolox", "classes": ["--x {y}", 3], "side": 320, "tiles": True}
-    looking = read_arguments(parsed.parse_args(list_arguments(settings, {"annotations": 40})))
-    assert looking == Looking(0.3, "yolox", ("--x {y}", "3"), 320, "yes", 40)
+    read = read_arguments(parsed.parse_args(list_arguments(settings, {"annotations": 40})))
+    assert read == DetectorSettings(0.3, "yolox", ("--x {y}", "3"), 320, "yes", 40)
 
 
-def test_the_limit_of_annotations_is_the_configurations(tmp_path):
+def test_annotation_limit_comes_from_the_configuration(tmp_path):
     box = '<face id="1" xmin="2" ymin="3" xmax="20" ymax="25" character="1"/>'
     text = f'<book title="v"><pages><page index="0" width="40" height="30">{box}</page></pages></book>'
     (tmp_path / "v.xml").write_text(text + " " * 2**20)
     page = Page("v", "000.png", np.zeros((30, 40), np.uint8))
     spec = f"annotations:{tmp_path / 'v.xml'}"
     with pytest.raises(EgaraError, match=r"more than 1 MiB, pages\.limits\.annotations"):
-        load_detector(spec, looking=Looking(annotations=1)).detect([page])
-    assert load_detector(spec, looking=Looking(annotations=2)).detect([page])[0].tolist() == [[2, 3, 20, 25, 1]]
+        load_detector(spec, DetectorSettings(annotations=1)).detect([page])
+    assert load_detector(spec, DetectorSettings(annotations=2)).detect([page])[0].tolist() == [[2, 3, 20, 25, 1]]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import zipfile
 
 import pandas as pd
 import pytest
-from test_corpus_containers import page
+from containers import page
 
 from egara.corpus import iterate_pages, list_volume
 from egara.corpus.limits import Limits

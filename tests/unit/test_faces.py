@@ -1,4 +1,4 @@
-"""Crops, their table and their sheet: what a person gets from the faces stage, and what bad input says."""
+"""The faces stage: crops, their table, the contact sheet, and messages for bad input."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,7 @@ from PIL import Image
 from egara.corpus.__main__ import main as list_pages
 from egara.faces import evaluate
 from egara.faces.__main__ import main
-from egara.faces.crops import COLUMNS, Cropping, crop_window, say_share, write_crops
+from egara.faces.crops import COLUMNS, Cropping, crop_window, describe_small, write_crops
 from egara.faces.protocol import Page
 from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError
@@ -27,7 +27,6 @@ def rows(*values):
 def test_window_has_a_margin_on_each_side():
     assert crop_window(rows(100, 100, 140, 140, 1), 500, 500, 0.25) == (90, 90, 150, 150)
     assert crop_window(rows(100, 100, 140, 180, 1), 500, 500, 0.0) == (80, 100, 160, 180)
-    assert crop_window(rows(100, 100, 140, 180, 1), 500, 500, 0.25, "detected") == (90, 80, 150, 200)
 
 
 def test_window_ends_at_the_edge_of_the_page():
@@ -35,7 +34,7 @@ def test_window_ends_at_the_edge_of_the_page():
     assert crop_window(rows(0, 10, 40, 50, 1), 200, 55, 0.0) == (0, 10, 40, 50)
 
 
-def test_crops_below_the_least_pixels_are_left_out(tmp_path):
+def test_crops_below_min_pixels_are_left_out(tmp_path):
     boxes = rows([0, 0, 100, 100, 0.9], [100, 150, 199, 249, 0.8])
     result = write_crops([(Page("v", "p", noise(0)), boxes)], tmp_path, 0, 10_000)
     assert [(row["width"], row["height"]) for row in result.rows] == [(100, 100)]
@@ -44,7 +43,7 @@ def test_crops_below_the_least_pixels_are_left_out(tmp_path):
     assert "crop of 9,801 pixels; expected at least 10,000 (faces.min_pixels)" in result.left_out[0]["reason"]
 
 
-def test_equal_pixels_are_kept_once(tmp_path):
+def test_duplicate_crops_are_left_out(tmp_path):
     page, boxes = noise(1), rows([10, 10, 60, 60, 0.9])
     other = page.copy()
     other[20, 20] ^= 255
@@ -57,15 +56,15 @@ def test_equal_pixels_are_kept_once(tmp_path):
 def test_crops_hold_the_pixels_of_the_page(tmp_path):
     grey, colour = noise(2), np.dstack([noise(seed) for seed in (3, 4, 5)])
     box = rows([20, 30, 70, 90, 0.5])
-    result = write_crops([(Page("v", "1", grey), box), (Page("v", "2", colour), box)], tmp_path, 0, 1, "detected")
+    result = write_crops([(Page("v", "1", grey), box), (Page("v", "2", colour), box)], tmp_path, 0, 1)
     for row, image, mode in zip(result.rows, (grey, colour), ("L", "RGB"), strict=True):
         with Image.open(tmp_path / row["file"]) as crop:
             assert crop.mode == mode and crop.format == "PNG"
-            assert (np.asarray(crop) == image[30:90, 20:70]).all()
+            assert (np.asarray(crop) == image[30:90, 15:75]).all()
         assert row["sha256"] == sha256(tmp_path / row["file"])
 
 
-def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
+def test_folder_is_replaced_completely_or_not_at_all(tmp_path):
     folder = tmp_path / "work"
     with replacing_folder(folder) as part:
         (part / "old").touch()
@@ -139,12 +138,12 @@ def test_stage_writes_table_crops_and_sheet(work):
         assert sheet.width > 500
 
 
-def test_stage_gives_the_same_whatever_the_batch(work):
+def test_faces_do_not_depend_on_the_batch_size(work):
     one, two = (call(work, "--min-pixels", "1000", "--batch", batch) for batch in ("1", "2"))
     pd.testing.assert_frame_equal(one, two)
 
 
-def test_whole_pictures_are_faces(work):
+def test_whole_takes_images_as_faces(work):
     table = call(work, detector="whole")
     assert table[["left", "top", "right", "bottom"]].to_numpy().tolist() == [[0, 0, 200, 300]] * 2
 
@@ -156,8 +155,8 @@ def test_no_face_is_one_line_and_leaves_nothing(work):
     assert not (work[0] / "faces").exists() or not list((work[0] / "faces").iterdir())
 
 
-def test_what_is_left_out_is_counted_by_cause(work):
-    """A small face, a box beside its page, a page without a face, a page that the detector fails on."""
+def test_left_out_pages_and_faces_are_counted_by_cause(work):
+    """A small face, a box outside its page, a page without a face, a page that the detector fails on."""
     folder, pages, boxes = work
     table = pd.read_csv(pages, sep="\t")
     more = [Image.fromarray(noise(number)).resize(size) for number, size in ((3, (200, 300)), (4, (300, 300)))]
@@ -189,13 +188,13 @@ def test_what_is_left_out_is_counted_by_cause(work):
         ("4.png", "unseen", 1),
     ]  # fmt: skip
     assert set(skipped["source"]) == {volume}
-    with pytest.raises(EgaraError, match=r"page 4\.png has 300 x 300 pixels, annotated are 100 x 150"):
+    with pytest.raises(EgaraError, match=r"page 4\.png has 300 x 300 pixels, its annotations 100 x 150"):
         call(work, "--unreadable", "error", detector=detector)
 
 
-def test_shares_of_small_faces_are_said():
+def test_share_of_small_faces_is_described():
     result = Cropping(found=10, small=[400, 900, 2500, 6400])
-    assert say_share(result, 10_000) == (
+    assert describe_small(result, 10_000) == (
         "fewer than 10,000 pixels: 4 of 10 faces (40%)"
         " (faces.min_pixels; 900 would keep 3 of them, 2,500 would keep 2 of them)"
     )

@@ -6,9 +6,15 @@ import sys
 
 import numpy as np
 import pytest
-from test_loras import command, study  # noqa: F401
+from small_training import command, write_inputs
 
 from egara.io.errors import EgaraError
+
+
+@pytest.fixture(scope="module")
+def study(small_base, tmp_path_factory):
+    """Inputs of a small training run."""
+    return write_inputs(tmp_path_factory.mktemp("study"), small_base)
 
 
 @pytest.fixture
@@ -48,7 +54,7 @@ def refuses(done, place):
     return done.returncode == 1 and len(lines) == 1 and str(place) in lines[0] and "Traceback" not in done.stderr
 
 
-def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):  # noqa: F811
+def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):
     from safetensors import safe_open
 
     options = command(study, tmp_path / "loras", seed=77)
@@ -74,7 +80,7 @@ def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):  # no
     assert all(path.read_bytes() == content for path, content in whole.items()), "what was finished stays as it was"
 
 
-def test_latents_and_tables_leave_nothing(study, disk):  # noqa: F811
+def test_latents_and_tables_leave_nothing(study, disk):
     from egara.io.atomic import write_text
     from egara.io.tensors import write_tensors
 

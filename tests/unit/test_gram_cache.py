@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_weights import random_layers, write_lora, write_study
+from lora_files import random_layers, write_lora, write_study
 
 from egara.io.tensors import open_tensors
 from egara.weights import gram as grams

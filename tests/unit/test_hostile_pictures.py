@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from containers import page, write_folder, write_zip
 from hostile import png, refusing
 from PIL import Image
-from test_corpus_containers import page, write_folder, write_zip
 
 from egara.corpus import list_volume
 from egara.corpus.limits import Limits

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from containers import epub_members, page, pages, write_7z, write_folder, write_rar, write_tar, write_zip
 from fuzz.guard import writing_only
 from fuzz.harness import is_one_line
 from hostile import refusing, snapshot, write_tar_links, write_zip_links
 from PIL import Image
-from test_corpus_containers import epub_members, page, pages, write_7z, write_folder, write_rar, write_tar, write_zip
 
 from egara.config.schema import schema
 from egara.corpus import iterate_pages, list_volume, read_pages

@@ -1,4 +1,4 @@
-"""ONNX detectors of every layout that people have find the red rectangle where it is, or are refused in one line."""
+"""ONNX detectors of every common layout find the red rectangle, or are refused in one line."""
 
 import json
 
@@ -8,30 +8,33 @@ import pytest
 from networks import FACE, SCORE, SIDE, SURE, cells, network, original_rtdetr, red_page
 from onnx import TensorProto
 
-from egara.faces.backends.classes import choose, read_names
-from egara.faces.backends.layouts import Facts, decide
+from egara.faces.backends.class_names import choose_classes, read_names
+from egara.faces.backends.layouts import Facts, recognise_layout
 from egara.faces.boxes import clip, overlap
-from egara.faces.detectors import Looking, describe_detector, load_detector
+from egara.faces.detectors import describe_detector, load_detector
 from egara.faces.protocol import Page
+from egara.faces.registry import DetectorSettings
 from egara.io.errors import EgaraError
 
 FACES = {"names": "{0: 'face'}", "author": "Ultralytics"}
 MANGA109 = {"names": "{0: 'body', 1: 'face', 2: 'frame', 3: 'text'}"}
 END2END = {"box": "corners", "tail": "label", "rows": 300}
-RTDETR = {"unit": "shares", "rows": 300, "fit": "stretch"}
+RTDETR = {"unit": "fractions", "rows": 300, "fit": "stretch"}
 OPEN = ("batch", 3, "height", "width")
 STRETCHED = (1, 3, SIDE, 2 * SIDE)  # a shape that no letterbox of the page fills
 
 CASES = {
-    "YOLOv8": ("yolo", {"lying": True}, FACES),
-    "YOLOv8 without metadata": ("yolo", {"lying": True}, None),
-    "YOLOv8 of Manga109": ("yolo", {"lying": True, "classes": 4, "face": 1}, MANGA109),
-    "YOLOv8 in half precision": ("yolo", {"lying": True, "half": True}, FACES),
-    "YOLOv8 of any batch": ("yolo", {"lying": True, "shape": ("batch", 3, SIDE, SIDE)}, FACES),
-    "YOLOv8 of open sides": ("yolo", {"lying": True, "shape": OPEN, "rows": 84}, FACES | {"imgsz": "[256, 256]"}),
-    "YOLOv8 with shares": ("yolo", {"lying": True, "unit": "shares"}, FACES),
-    "YOLOv8 with masks": ("yolo", {"lying": True, "extras": 32, "beside": (1, 32, 8, 8)}, FACES | {"task": "segment"}),
-    "YOLOv8 with joints": ("yolo", {"lying": True, "extras": 15}, FACES | {"task": "pose"}),
+    "YOLOv8": ("yolo", {"transposed": True}, FACES),
+    "YOLOv8 without metadata": ("yolo", {"transposed": True}, None),
+    "YOLOv8 of Manga109": ("yolo", {"transposed": True, "classes": 4, "face": 1}, MANGA109),
+    "YOLOv8 in half precision": ("yolo", {"transposed": True, "half": True}, FACES),
+    "YOLOv8 of any batch": ("yolo", {"transposed": True, "shape": ("batch", 3, SIDE, SIDE)}, FACES),
+    "YOLOv8 of open sides": ("yolo", {"transposed": True, "shape": OPEN, "rows": 84}, FACES | {"imgsz": "[256, 256]"}),
+    "YOLOv8 with fractions": ("yolo", {"transposed": True, "unit": "fractions"}, FACES),
+    "YOLOv8 with masks": (
+        "yolo", {"transposed": True, "extras": 32, "beside": (1, 32, 8, 8)}, FACES | {"task": "segment"},
+    ),
+    "YOLOv8 with joints": ("yolo", {"transposed": True, "extras": 15}, FACES | {"task": "pose"}),
     "YOLOv8 in rows": ("yolo", {"classes": 2, "face": 1}, {"names": "['body', '顔']"}),
     "YOLOv5": ("yolov5", {"tail": "objectness", "rows": "anchors"}, None),
     "YOLOv5 of Manga109": ("yolov5", {"tail": "objectness", "rows": "anchors", "classes": 4, "face": 1}, MANGA109),
@@ -40,7 +43,7 @@ CASES = {
     "YOLO26 without metadata": ("end2end", END2END, None),
     "YOLO26 of Manga109": ("end2end", END2END | {"face": 1}, MANGA109),
     "export with nms": ("end2end", END2END, FACES | {"args": "{'batch': 1, 'nms': True}"}),
-    "export with nms of shares": ("end2end", END2END | {"unit": "shares"}, FACES | {"args": "{'nms': True}"}),
+    "export with nms of fractions": ("end2end", END2END | {"unit": "fractions"}, FACES | {"args": "{'nms': True}"}),
     "RT-DETR": ("rtdetr", RTDETR | {"tail": "label"}, FACES | {"head": "RTDETRDecoder"}),
     "RT-DETR, wide": ("rtdetr", RTDETR | {"tail": "label", "shape": STRETCHED}, FACES | {"head": "RTDETRDecoder"}),
     "RT-DETR without metadata": ("rtdetr", RTDETR | {"tail": "label", "face": 3}, {"names": "['a', 'b', 'c', 'Face']"}),
@@ -51,10 +54,10 @@ CASES = {
 }  # fmt: skip
 
 
-def found(spec, page=None, **looking):
-    """Return the detector and the boxes that it finds on a page, clipped to it."""
+def found(spec, page=None, **settings):
+    """Return the detector and its boxes on a page, clipped to it."""
     page = red_page() if page is None else page
-    detector = load_detector(spec, looking=Looking(**looking))
+    detector = load_detector(spec, DetectorSettings(**settings))
     boxes = detector.detect([Page("v", "1", page)])[0]
     return detector, clip(boxes, page.shape[1], page.shape[0])
 
@@ -64,21 +67,21 @@ def is_face(boxes, face=FACE):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_layout_is_told_and_read(case, tmp_path):
+def test_layout_is_recognised_and_read(case, tmp_path):
     layout, options, metadata = CASES[case]
     detector, boxes = found(network(tmp_path / "a.onnx", **options, metadata=metadata))
     assert is_face(boxes), boxes
     assert f"layout {layout} (" in detector.describe()
     objectness = 1 if options.get("tail") != "objectness" or options.get("objectness") == 1 else SURE
     assert boxes[0, 4] == pytest.approx(SCORE * objectness, abs=1e-3)
-    # What one page told holds for others, one without a face among them.
+    # The layout of one page holds for others, even for one without a face.
     wide, blank = red_page((10, 5, 60, 35), 60, 180), np.full((90, 40), 255, np.uint8)
     boxes, none = detector.detect([Page("v", "2", wide), Page("v", "3", blank)])
     assert is_face(boxes, (10, 5, 60, 35)) and len(none) == 0
 
 
 @pytest.mark.parametrize("case", ["YOLOv10", "RT-DETR without metadata", "YOLOX"])
-def test_blank_pages_come_first(case, tmp_path):
+def test_layout_is_recognised_after_a_blank_page(case, tmp_path):
     _, options, metadata = CASES[case]
     spec = network(tmp_path / "a.onnx", **options, metadata=metadata)
     blank = Page("v", "1", np.full((120, 200), 255, np.uint8))
@@ -88,33 +91,33 @@ def test_blank_pages_come_first(case, tmp_path):
     ]
 
 
-def test_original_rtdetr_is_told_by_its_inputs(tmp_path):
+def test_original_rtdetr_is_recognised_by_its_inputs(tmp_path):
     detector, boxes = found(original_rtdetr(tmp_path / "a.onnx"))
     assert is_face(boxes) and "rtdetr-original" in detector.describe() and "0.6" in detector.describe()
-    with pytest.raises(EgaraError, match=r"answers class 2 and names none; expected faces\.classes"):
+    with pytest.raises(EgaraError, match=r"returns class 2 without names; expected the numbers .* in faces\.classes"):
         found(original_rtdetr(tmp_path / "a.onnx", label=2))
     assert is_face(found(original_rtdetr(tmp_path / "a.onnx", label=2), classes=("2",))[1])
 
 
 REFUSED = {
     "channels last": ({"shape": (1, SIDE, SIDE, 3)}, None, "channels last"),
-    "Transformers' RT-DETR": ({"rows": 300, "beside": (1, 300, 4)}, None, "answers .*; expected one table"),
-    "numbers of bytes": ({"taken": TensorProto.UINT8}, None, "expected numbers of float32 or float16"),
+    "Transformers' RT-DETR": ({"rows": 300, "beside": (1, 300, 4)}, None, "returns .*; expected one output of shape"),
+    "numbers of bytes": ({"taken": TensorProto.UINT8}, None, "expected float32 or float16"),
     "one grey channel": ({"shape": (1, 1, SIDE, SIDE)}, None, "expected colour"),
-    "batch of four": ({"shape": (4, 3, SIDE, SIDE)}, None, "takes 4 pages at once"),
-    "turned boxes": ({"lying": True, "extras": 1}, FACES | {"task": "obb"}, "for the task obb"),
-    "classes without names": ({"lying": True, "classes": 3}, None, r"scores of 3 classes and names none; .*classes"),
+    "batch of four": ({"shape": (4, 3, SIDE, SIDE)}, None, "has batch size 4"),
+    "turned boxes": ({"transposed": True, "extras": 1}, FACES | {"task": "obb"}, "for the task obb"),
+    "classes without names": ({"transposed": True, "classes": 3}, None, "scores of 3 classes without names"),
     "no class a face": (
-        {"lying": True, "classes": 2}, {"names": "{0: 'body', 1: 'head'}"},
-        r"tells body \(0\), head \(1\) apart .* choose with faces\.classes",
+        {"transposed": True, "classes": 2}, {"names": "{0: 'body', 1: 'head'}"},
+        r"has the classes body \(0\), head \(1\), none named face; choose with faces\.classes",
     ),
-    "more scores than names": ({"lying": True, "classes": 9}, FACES, "answers 13 x 336 for 1 named class, which"),
-    "numbers of nothing": ({"extras": 2, "rows": 50}, FACES, "answers 50 x 7 for 1 named class, which is none"),
+    "more scores than names": ({"transposed": True, "classes": 9}, FACES, "returns 13 x 336 for 1 named class, which"),
+    "numbers of nothing": ({"extras": 2, "rows": 50}, FACES, "returns 50 x 7 for 1 named class, which is none"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_told_is_refused(case, tmp_path):
+def test_unrecognised_layouts_are_refused(case, tmp_path):
     options, metadata, says = REFUSED[case]
     with pytest.raises(EgaraError, match=f"detector onnx: .*{says}") as caught:
         found(network(tmp_path / "a.onnx", **options, metadata=metadata))
@@ -123,7 +126,7 @@ def test_what_cannot_be_told_is_refused(case, tmp_path):
 
 def test_classes_are_chosen_by_name_or_number(tmp_path):
     spec = network(
-        tmp_path / "a.onnx", lying=True, classes=2, face=1, metadata={"names": "{0: 'body', 1: 'Head_Front'}"}
+        tmp_path / "a.onnx", transposed=True, classes=2, face=1, metadata={"names": "{0: 'body', 1: 'Head_Front'}"}
     )
     for chosen in ("head front", "1"):
         assert is_face(found(spec, classes=(chosen,))[1])
@@ -131,10 +134,10 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
     with pytest.raises(
         EgaraError, match=r"no class nose \(faces\.classes\); expected one of body \(0\), Head_Front \(1\)"
     ):
-        load_detector(spec, looking=Looking(classes=("nose",)))
-    labelled = network(tmp_path / "c.onnx", **END2END, metadata=MANGA109)  # a sure body
+        load_detector(spec, DetectorSettings(classes=("nose",)))
+    labelled = network(tmp_path / "c.onnx", **END2END, metadata=MANGA109)  # a body of high score
     assert len(found(labelled)[1]) == 0 and is_face(found(labelled, classes=("body",))[1])
-    alone = network(tmp_path / "b.onnx", lying=True, metadata={"names": "{0: 'head'}"})
+    alone = network(tmp_path / "b.onnx", transposed=True, metadata={"names": "{0: 'head'}"})
     detector, boxes = found(alone)
     assert is_face(boxes) and "classes head" in detector.describe()
 
@@ -151,81 +154,81 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
         ("'face'", None), ("{-1: 'face'}", None), ("{0:", None),
     ],
 )  # fmt: skip
-def test_faces_are_told_by_their_names(names, faces):
-    assert choose(read_names(names), (), "a.onnx") == faces
+def test_classes_of_faces_are_recognised_by_their_names(names, faces):
+    assert choose_classes(read_names(names), (), "a.onnx") == faces
 
 
-def test_sure_box_of_two_meanings_is_settled_by_the_configuration(tmp_path):
-    """Shares whose sole box may be corners or middle and size; without padding, the unsure boxes tell."""
-    answer = np.zeros((300, 6))
-    answer[0] = [0.3, 0.3, 0.5, 0.6, 0.9, 0]
+def test_ambiguous_layout_is_decided_by_the_configuration(tmp_path):
+    """Fractions whose only box can be corners or centre and size; without padding, boxes of low scores decide."""
+    output = np.zeros((300, 6))
+    output[0] = [0.3, 0.3, 0.5, 0.6, 0.9, 0]
     facts = Facts(SIDE, SIDE, classes=1)
     with pytest.raises(EgaraError, match=r"may be end2end .* or rtdetr .*; expected faces\.layout: end2end or rtdetr"):
-        decide(answer, facts)
-    assert decide(answer, facts, "rtdetr").fit == "stretch"
-    assert decide(answer, facts, "end2end").corners
-    assert decide(answer, Facts(SIDE, SIDE, 1, says=("rtdetr",))).name == "rtdetr"
-    answer[1:, :4] = [0.8, 0.2, 0.1, 0.1]
-    assert decide(answer, facts).name == "rtdetr"
+        recognise_layout(output, facts)
+    assert recognise_layout(output, facts, "rtdetr").fit == "stretch"
+    assert recognise_layout(output, facts, "end2end").corners
+    assert recognise_layout(output, Facts(SIDE, SIDE, 1, stated=("rtdetr",))).name == "rtdetr"
+    output[1:, :4] = [0.8, 0.2, 0.1, 0.1]
+    assert recognise_layout(output, facts).name == "rtdetr"
 
 
-def test_wished_layout_must_fit(tmp_path):
-    spec = network(tmp_path / "a.onnx", lying=True, metadata=FACES)
+def test_configured_layout_must_fit(tmp_path):
+    spec = network(tmp_path / "a.onnx", transposed=True, metadata=FACES)
     with pytest.raises(EgaraError, match="which is none of end2end"):
         found(spec, layout="end2end")
 
 
-def test_answer_without_a_box_tells_nothing():
-    assert decide(np.zeros((300, 6)), Facts(SIDE, SIDE, 1)) is None
-    assert decide(np.zeros((0, 6)), Facts(SIDE, SIDE, 1)) is None
+def test_output_without_a_box_has_no_layout():
+    assert recognise_layout(np.zeros((300, 6)), Facts(SIDE, SIDE, 1)) is None
+    assert recognise_layout(np.zeros((0, 6)), Facts(SIDE, SIDE, 1)) is None
 
 
-def test_side_is_the_graphs_then_the_configurations_then_the_files(tmp_path):
-    spec = network(tmp_path / "a.onnx", lying=True, shape=OPEN, rows=84, metadata=FACES | {"imgsz": "[96, 160]"})
+def test_side_comes_from_graph_configuration_or_metadata(tmp_path):
+    spec = network(tmp_path / "a.onnx", transposed=True, shape=OPEN, rows=84, metadata=FACES | {"imgsz": "[96, 160]"})
     assert "input 160 x 96 pixels" in describe_detector(spec)
     assert "input 320 x 320 pixels" in describe_detector(spec, side=320)
-    assert "input 640 x 640" in describe_detector(network(tmp_path / "b.onnx", lying=True, shape=OPEN, rows=84))
+    assert "input 640 x 640" in describe_detector(network(tmp_path / "b.onnx", transposed=True, shape=OPEN, rows=84))
     assert is_face(found(spec, side=320)[1])
-    fixed = network(tmp_path / "c.onnx", lying=True)
+    fixed = network(tmp_path / "c.onnx", transposed=True)
     with pytest.raises(EgaraError, match=r"pages of 128 x 128 pixels only; expected faces\.side: auto, not 320"):
-        load_detector(fixed, looking=Looking(side=320))
+        load_detector(fixed, DetectorSettings(side=320))
 
 
-def test_threshold_is_the_configurations_then_the_files_then_the_layouts(tmp_path):
-    spec = network(tmp_path / "a.onnx", lying=True, metadata=FACES)
-    assert found(spec)[0].usual == 0.25
-    beside = tmp_path / "threshold.json"
-    beside.write_text(json.dumps({"f1_score": 0.94, "threshold": 0.91}))
-    assert len(found(spec)[1]) == 0 and "threshold 0.91 (threshold.json beside it)" in describe_detector(spec)
+def test_threshold_comes_from_configuration_file_or_layout(tmp_path):
+    spec = network(tmp_path / "a.onnx", transposed=True, metadata=FACES)
+    assert found(spec)[0].default_threshold == 0.25
+    stated = tmp_path / "threshold.json"
+    stated.write_text(json.dumps({"f1_score": 0.94, "threshold": 0.91}))
+    assert len(found(spec)[1]) == 0 and "threshold 0.91 (threshold.json)" in describe_detector(spec)
     assert is_face(found(spec, threshold=0.3)[1])
-    beside.write_text('{"threshold": "much"}')
-    with pytest.raises(EgaraError, match="threshold.json states no threshold from 0 to 1"):
+    stated.write_text('{"threshold": "much"}')
+    with pytest.raises(EgaraError, match="threshold.json has no threshold from 0 to 1"):
         load_detector(spec)
 
 
-def test_grids_have_a_row_for_every_cell():
+def test_grids_have_one_row_per_cell():
     """The grid of the graphs above is YOLOX's: 8,400 cells at 640."""
     assert len(cells(640)) == 8400
 
 
 @pytest.mark.parametrize("setting", [{"layout": "yolo"}, {"classes": ("face",)}, {"side": 640}])
-def test_settings_of_onnx_files_are_for_no_other_detector(setting):
+def test_settings_of_onnx_files_are_refused_for_other_detectors(setting):
     with pytest.raises(EgaraError, match=rf"detector egara: faces\.{next(iter(setting))} is for detectors onnx"):
-        load_detector("egara", looking=Looking(**setting))
+        load_detector("egara", DetectorSettings(**setting))
 
 
-def test_boxes_of_rtdetr_may_leave_the_page():
-    """Three sure boxes, the last one over the right edge by a fifth: no layout but RT-DETR's."""
-    answer = np.zeros((300, 6))
-    answer[:3] = [[0.3, 0.3, 0.1, 0.2, 0.9, 0], [0.5, 0.7, 0.1, 0.2, 0.6, 0], [0.95, 0.5, 0.5, 0.3, 0.5, 0]]
-    answer[3:, :5] = [0.9, 0.9, 0.8, 0.8, 0.001]
-    assert decide(answer, Facts(SIDE, SIDE, 1)).name == "rtdetr"
+def test_boxes_of_rtdetr_may_extend_beyond_the_page():
+    """Three boxes of high scores, the last one a fifth beyond the right edge: only RT-DETR's layout fits."""
+    output = np.zeros((300, 6))
+    output[:3] = [[0.3, 0.3, 0.1, 0.2, 0.9, 0], [0.5, 0.7, 0.1, 0.2, 0.6, 0], [0.95, 0.5, 0.5, 0.3, 0.5, 0]]
+    output[3:, :5] = [0.9, 0.9, 0.8, 0.8, 0.001]
+    assert recognise_layout(output, Facts(SIDE, SIDE, 1)).name == "rtdetr"
 
 
 def test_more_scores_than_named_classes_are_refused(tmp_path):
-    """The face's score stands where another layout has a class: that page is not blank."""
-    spec = network(tmp_path / "a.onnx", lying=True, classes=2, face=1, metadata=FACES)
-    with pytest.raises(EgaraError, match="answers 6 x 336 for 1 named class, which is none of yolo"):
+    """The face's score is where another layout has a class, so the page is not taken for blank."""
+    spec = network(tmp_path / "a.onnx", transposed=True, classes=2, face=1, metadata=FACES)
+    with pytest.raises(EgaraError, match="returns 6 x 336 for 1 named class, which is none of yolo"):
         found(spec)
 
 
@@ -238,31 +241,29 @@ OTHER_FILES = {
 
 
 @pytest.mark.parametrize("kind", OTHER_FILES)
-def test_other_files_are_called_what_they_are(tmp_path, kind):
+def test_other_file_types_are_named(tmp_path, kind):
     (tmp_path / "a.onnx").write_bytes(OTHER_FILES[kind])
     with pytest.raises(EgaraError, match=rf"a\.onnx is {kind}.*; expected"):
         load_detector(f"onnx:{tmp_path / 'a.onnx'}")
 
 
-def test_networks_that_onnxruntime_does_not_open_say_why(tmp_path):
+def test_networks_that_onnxruntime_cannot_open_are_explained(tmp_path):
     path = tmp_path / "a.onnx"
-    spec = network(path, lying=True)
+    spec = network(path, transposed=True)
     model = onnx.load(path)
     onnx.save(model, path, save_as_external_data=True, location="a.onnx.data", size_threshold=0)
-    with pytest.raises(EgaraError, match=r"keeps its weights in a file beside it; expected an export with all in one"):
+    with pytest.raises(EgaraError, match=r"keeps its weights in a separate file; expected an export to a single file"):
         load_detector(spec)
-    network(path, lying=True)
+    network(path, transposed=True)
     model = onnx.load(path)
     model.ir_version = 99
     onnx.save(model, path)
-    with pytest.raises(
-        EgaraError, match=r"onnxruntime [\d.]+ opens, or not a whole one \(Unsupported model IR version"
-    ):
+    with pytest.raises(EgaraError, match=r"an ONNX file that onnxruntime [\d.]+ opens \(Unsupported model IR version"):
         load_detector(spec)
 
 
-def test_the_table_is_found_wherever_it_stands(tmp_path):
-    spec = network(tmp_path / "a.onnx", lying=True, beside=(1, 32, 8, 8), metadata=FACES)
+def test_outputs_may_be_in_any_order(tmp_path):
+    spec = network(tmp_path / "a.onnx", transposed=True, beside=(1, 32, 8, 8), metadata=FACES)
     model = onnx.load(tmp_path / "a.onnx")
     outputs = list(model.graph.output)[::-1]
     del model.graph.output[:]

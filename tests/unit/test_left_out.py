@@ -6,9 +6,8 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
+from containers import WRITERS, page, pages, write_epub, write_folder, write_zip
 from PIL import Image
-from test_corpus_bad import WRITERS
-from test_corpus_containers import page, pages, write_epub, write_folder, write_zip
 
 from egara.corpus import find_volumes, iterate_pages, list_volume
 from egara.corpus.__main__ import main

@@ -5,61 +5,16 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
+from small_training import FACES, command, write_inputs
 
 from egara.io.errors import EgaraError
-
-FACES = 6
 
 
 @pytest.fixture(scope="module")
 def study(small_base, tmp_path_factory):
-    """Crops, sets, latents and captions of a small work, made by the stages' own commands."""
-    from PIL import Image
-
-    from egara.io.hashing import sha256
-    from egara.io.tables import write_tsv
-    from egara.loras.base import find as base
-    from egara.loras.encoding import captions as embeddings
-    from egara.loras.encoding import latents
-
-    root = tmp_path_factory.mktemp("study")
-    (root / "crops").mkdir()
-    draw, rows = np.random.default_rng(1), []
-    for number in range(FACES):
-        path = root / "crops" / f"{number:05d}.png"
-        Image.fromarray(draw.integers(0, 255, (80, 70), np.uint8)).save(path)
-        rows.append({"face": f"{number:05d}", "file": path.name, "sha256": sha256(path)})
-    faces = pd.DataFrame(rows)
-    sets = [faces.assign(set=f"{number:02d}", order=range(FACES)) for number in range(3)]
-    write_tsv(root / "sets.tsv", pd.concat(sets))
-    base.main(["--base", str(small_base), "--output", str(root / "base.json")])
-    common = ["--base", str(root / "base.json")]
-    cached = [*common, "--cache", str(root / "cache")]
-    embeddings.main([*cached, "--captions", '["solo, face"]', "--output", str(root / "captions.safetensors")])
-    shape = ["--sets", str(root / "sets.tsv"), "--crops", str(root / "crops"), "--resolution", "64", "--device", "cpu"]
-    latents.main([*cached, *shape, "--output", str(root / "latents.safetensors")])
-    return root
-
-
-def command(study, output, **changes):
-    chosen = {
-        "rank": 4,
-        "alpha": 2,
-        "init": "independent",
-        "resolution": 64,
-        "max_train_steps": 2,
-        "train_batch_size": 2,
-    }
-    chosen |= {"learning_rate": 1e-2, "seed": 3} | changes
-    places = {name: str(study / f"{name}.safetensors") for name in ("latents", "captions")}
-    return [
-        *("--sets", str(study / "sets.tsv"), "--latents", places["latents"], "--captions", places["captions"]),
-        *("--base", str(study / "base.json"), "--author", "A", "--work", "w", "--token", "none"),
-        *("--caption", "solo, face", "--settings", json.dumps(chosen), "--device", "cpu", "--pack", "2"),
-        *("--store", str(study / "store"), "--output", str(output)),
-    ]
+    """Inputs of a small training run."""
+    return write_inputs(tmp_path_factory.mktemp("study"), small_base)
 
 
 @pytest.mark.parametrize("text_encoder", [False, True])

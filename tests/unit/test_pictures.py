@@ -8,9 +8,9 @@ from io import BytesIO
 import numpy as np
 import pandas as pd
 import pytest
+from containers import page, write_folder, write_zip
 from hostile import chunk, png
 from PIL import Image, ImageCms, PngImagePlugin
-from test_corpus_containers import page, write_folder, write_zip
 
 from egara.corpus import iterate_pages, list_volume
 from egara.corpus.images import decode, measure

@@ -4,9 +4,8 @@ import time
 
 import numpy as np
 import pytest
+from containers import WRITERS, page, pages, write_epub, write_zip
 from PIL import Image
-from test_corpus_bad import WRITERS
-from test_corpus_containers import page, pages, write_epub, write_zip
 
 from egara.corpus import Limits, list_volume, survey_volume
 from egara.io.errors import EgaraError

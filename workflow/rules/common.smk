@@ -33,6 +33,7 @@ from egara.config import FILES, complete_config, find_files
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
 from egara.io.errors import EgaraError
+from egara.faces.detectors import parse_detector, threshold_files
 from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
@@ -167,8 +168,13 @@ def training_extras():
 
 def detector_files(wildcards):
     """Return the files that the configured detector reads."""
-    kind, _, path = SETTINGS["faces"]["detector"].partition(":")
-    return own("resources/detector/detector.onnx") if kind == "egara" else [literal(path)] if path else []
+    backend, path = parse_detector(SETTINGS["faces"]["detector"])
+    return literal(path) if path else own(backend.weights) if backend.weights else []
+
+
+def detector_thresholds(wildcards):
+    """Return the files that state the configured detector's own threshold."""
+    return [literal(path) for path in threshold_files(SETTINGS["faces"]["detector"])]
 
 
 def rows_of_samples(wildcards):

@@ -1,19 +1,19 @@
-"""Find faces on pages and cut them out.
+"""Detect faces on pages and crop them.
 
-Needs pages/{work}.tsv. Makes faces/{work}.tsv, a table of what is left out, the crops and a contact sheet; on composed
+Needs pages/{work}.tsv. Makes faces/{work}.tsv, a table of what is left out, the crops and a contact sheet; for the demo's
 volumes also the detector's precision, recall and average precision against the true boxes.
 """
 
-from egara.faces.detectors import list_arguments, threshold_files
+from egara.faces.detectors import list_arguments
 
 
 rule detect_faces:
-    """Detect the faces of one work and cut them out."""
+    """Detect the faces of one work and crop them."""
     input:
         pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
         detector=detector_files,
-        threshold=lambda wildcards: list(map(literal, threshold_files(SETTINGS["faces"]["detector"]))),
+        threshold=detector_thresholds,
     output:
         faces="<results>/faces/{work}.tsv",
         skipped="<results>/faces/{work}.skipped.tsv",
@@ -37,7 +37,7 @@ rule detect_faces:
     threads: 1
     params:
         detector=verbatim(SETTINGS["faces"]["detector"]),
-        looking=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
+        settings=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
         unreadable=SETTINGS["pages"]["unreadable"],
@@ -47,7 +47,7 @@ rule detect_faces:
         " --pages {input.pages:q}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
-        " {params.looking:q}"
+        " {params.settings:q}"
         " --margin {params.margin:q}"
         " --min-pixels {params.min_pixels:q}"
         " --unreadable {params.unreadable:q}"
@@ -60,13 +60,13 @@ rule detect_faces:
 
 
 rule score_detector:
-    """Compare detections with the true boxes of a composed work."""
+    """Compare detected faces with the true boxes of a work of the demo."""
     input:
         pages="<results>/pages/{work}.tsv",
         volumes=volumes_of,
         boxes="<results>/volumes/{work}.boxes.tsv",
         detector=detector_files,
-        threshold=lambda wildcards: list(map(literal, threshold_files(SETTINGS["faces"]["detector"]))),
+        threshold=detector_thresholds,
     output:
         "<results>/faces/{work}.detector.tsv",
     log:
@@ -75,7 +75,7 @@ rule score_detector:
         "../../envs/pages.yaml"
     params:
         detector=verbatim(SETTINGS["faces"]["detector"]),
-        looking=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
+        settings=lambda wildcards: list_arguments(SETTINGS["faces"], SETTINGS["pages"]["limits"]),
         margin=SETTINGS["faces"]["margin"],
         min_pixels=SETTINGS["faces"]["min_pixels"],
         code=fingerprint("egara.faces.evaluate"),
@@ -85,7 +85,7 @@ rule score_detector:
         " --boxes {input.boxes:q}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
-        " {params.looking:q}"
+        " {params.settings:q}"
         " --margin {params.margin:q}"
         " --min-pixels {params.min_pixels:q}"
         " --output {output:q}"

@@ -4,7 +4,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any
 
-from egara.faces.detectors import KINDS
+from egara.faces.detectors import detector_description, detector_pattern
 from egara.settings import Settings
 from egara.settings.rules import rules_of
 from egara.weights.representations import REPRESENTATIONS, names
@@ -23,14 +23,8 @@ def schema() -> dict[str, Any]:
     properties["representations"]["items"] = {"enum": names()}
     properties["scores"]["properties"]["layers"]["items"] = {"enum": list(REPRESENTATIONS)}
     properties["faces"]["properties"]["detector"] |= {
-        "pattern": _pattern(),
-        "description": f"Face detector: {', '.join(KINDS[:-1])} or {KINDS[-1]}.",
+        "pattern": detector_pattern(),
+        "description": detector_description(),
     }
     head = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Egara's configuration"}
     return head | rules | {"description": DESCRIPTION}
-
-
-def _pattern() -> str:
-    """Return what the name of a detector looks like: a kind, and for some kinds a colon and a path."""
-    kinds = [kind.partition(":") for kind in KINDS]
-    return f"^({'|'.join(f'{name}:.+' if colon else name for name, colon, _ in kinds)})$"

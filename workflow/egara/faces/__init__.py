@@ -1,1 +1,1 @@
-"""Faces: detectors behind one small protocol, the crops they give, and how well they do."""
+"""Face detectors behind one interface, their crops, and their accuracy."""

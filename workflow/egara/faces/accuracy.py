@@ -12,16 +12,16 @@ MATCH = 0.5  # intersection over union from which a box counts as found (PASCAL 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How boxes agree with the truth.
+    """Agreement of boxes with the true ones.
 
     Attributes
     ----------
     faces : true boxes.
-    large : faces whose crops have at least the least number of pixels.
-    found : boxes that the detector gave.
-    precision : share of the boxes given that match a face; 1 where none is given.
-    recall, recall_large : share of the (large) faces that a box matches; NaN where there is none.
-    ap : area under precision over recall, every point (PASCAL VOC 2010).
+    large : true boxes whose crops have at least `min_pixels` pixels.
+    found : detected boxes.
+    precision : share of the detected boxes that match a true one; 1 where none is detected.
+    recall, recall_large : share of the (large) true boxes that are matched; NaN where there are none.
+    ap : area under the precision-recall curve at every point (PASCAL VOC 2010).
     """
 
     faces: int
@@ -34,16 +34,16 @@ class Accuracy:
 
 
 def match(found: np.ndarray, truth: np.ndarray, limit: float = MATCH) -> np.ndarray:
-    """Match boxes to faces one to one, best score first, each to the free face that it overlaps most.
+    """Match boxes to faces one to one, best score first, each to the unmatched face of largest overlap.
 
     Parameters
     ----------
-    found : (n, 5), best first.
-    truth : (m, 4).
+    found : of shape (n_boxes, 5), best first.
+    truth : of shape (n_faces, 4).
 
     Returns
     -------
-    int (n,), the matched row of `truth`, or -1.
+    Matched row of `truth` or -1, int of shape (n_boxes,).
     """
     owner = np.full(len(found), -1)
     shared = overlap(found, truth)
@@ -60,14 +60,14 @@ def measure(
     min_pixels: float = 10_000,
     pixels: Sequence[np.ndarray] | None = None,
 ) -> Accuracy:
-    """Compare boxes with the truth over all pages of a work.
+    """Compare boxes with true boxes over all pages of a work.
 
     Parameters
     ----------
-    found : for each page (n, 5) boxes.
-    truth : for each page (m, 4) true boxes.
-    min_pixels : pixels from which a face counts for `recall_large`.
-    pixels : for each page (m,) pixels of the crops of its true faces; None for the areas of the boxes themselves.
+    found : boxes per page, each of shape (n_boxes, 5).
+    truth : true boxes per page, each of shape (n_faces, 4).
+    min_pixels : minimum pixels of a face that counts for `recall_large`.
+    pixels : pixels of the faces' crops per page, each of shape (n_faces,); None for the areas of the true boxes.
     """
     found = [best_first(boxes) for boxes in found]
     owners = [match(boxes, faces) for boxes, faces in zip(found, truth, strict=True)]
@@ -90,7 +90,7 @@ def measure(
 
 
 def average_precision(scores: np.ndarray, right: np.ndarray, faces: int) -> float:
-    """Return the area under the precision-recall curve, precision made monotone, at every recall that occurs."""
+    """Return the area under the precision-recall curve, with precision made monotone, at every recall that occurs."""
     if not faces:
         return float("nan")
     hits = np.cumsum(right[np.argsort(-scores, kind="stable")])

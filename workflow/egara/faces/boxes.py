@@ -1,4 +1,4 @@
-"""Boxes as arrays: (n, 5) float64 of left, top, right, bottom, score in pixels, best first."""
+"""Boxes as arrays of shape (n_boxes, 5), float64: left, top, right, bottom in pixels, score; best first."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ COLUMNS = ("left", "top", "right", "bottom", "score")
 
 
 def empty() -> np.ndarray:
-    """Return no boxes, (0, 5)."""
+    """Return an array without boxes, (0, 5)."""
     return np.zeros((0, 5))
 
 
 def best_first(boxes: np.ndarray) -> np.ndarray:
-    """Sort boxes by falling score; equal scores keep their order."""
+    """Sort boxes by descending score; equal scores keep their order."""
     return boxes[np.argsort(-boxes[:, 4], kind="stable")]
 
 
 def clip(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
-    """Clip boxes to a page and drop those that leave nothing on it, or whose sides are no numbers."""
+    """Clip boxes to a page and drop those that are outside it or have a side that is NaN."""
     boxes = boxes.copy()
     boxes[:, 0:4:2] = boxes[:, 0:4:2].clip(0, width)
     boxes[:, 1:4:2] = boxes[:, 1:4:2].clip(0, height)
@@ -24,7 +24,7 @@ def clip(boxes: np.ndarray, width: float, height: float) -> np.ndarray:
 
 
 def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the intersection over union of every pair of boxes, (n, m) for (n, 4+) and (m, 4+)."""
+    """Return the intersection over union of every pair of boxes, of shape (n_first, n_second)."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:4], second[None, :, 2:4])
     shared = (high - low).clip(0).prod(axis=2)
@@ -33,12 +33,12 @@ def overlap(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Return the area of each box, (n,)."""
+    """Return the area of each box, of shape (n_boxes,)."""
     return (boxes[:, 2:4] - boxes[:, :2]).clip(0).prod(axis=1)
 
 
 def suppress(boxes: np.ndarray, limit: float = 0.5) -> np.ndarray:
-    """Keep, best first, every box that overlaps no better one by more than `limit` (non-maximum suppression)."""
+    """Return boxes, best first, without those that overlap a better one by more than `limit` (NMS)."""
     boxes = best_first(boxes)
     shared = overlap(boxes, boxes)
     kept: list[int] = []

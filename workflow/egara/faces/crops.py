@@ -1,4 +1,4 @@
-"""Boxes → face crops: with a margin, clipped to the page, large enough, none twice."""
+"""Boxes → face crops: square with a margin, clipped to the page, of a minimum size, without duplicates."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,20 +15,19 @@ from egara.skipped import skipped
 COLUMNS = (
     "face", "volume", "page", "left", "top", "right", "bottom", "score", "width", "height", "sha256", "file",
 )  # fmt: skip
-SHAPES = ("square", "detected")
 
 
 @dataclass
 class Cropping:
-    """What came of a work's boxes.
+    """The crops of a work.
 
     Attributes
     ----------
-    rows : one dict a crop, keys `COLUMNS`.
-    pages, found : pages seen and boxes on them.
-    small : pixels (width x height) of every crop that was left out because it has too few.
-    repeated : crops left out because the same pixels were there already.
-    left_out : rows of `egara.skipped`, a page and cause each.
+    rows : one dict per crop, with the keys `COLUMNS`.
+    pages, found : number of pages and of boxes on them.
+    small : pixels (width x height) of every crop left out as too small.
+    repeated : number of crops left out as duplicates.
+    left_out : rows of `egara.skipped`, one per page and cause.
     """
 
     rows: list[dict] = field(default_factory=list)
@@ -39,40 +38,32 @@ class Cropping:
     left_out: list[dict[str, str | int]] = field(default_factory=list)
 
 
-def crop_window(
-    box: np.ndarray, width: int, height: int, margin: float, shape: str = "square"
-) -> tuple[int, int, int, int]:
-    """Return the window of a page that a crop shows: left, top, right, bottom, whole pixels on the page.
+def crop_window(box: np.ndarray, width: int, height: int, margin: float) -> tuple[int, int, int, int]:
+    """Return the square window of a crop in whole pixels: left, top, right, bottom.
 
     Parameters
     ----------
-    box : left, top, right, bottom, ... of the face.
-    width, height : size of the page; what lies outside it is cut off, so a window at the edge is no square.
-    margin : added on each side, as a fraction of the box's side.
-    shape : `square` around the box's middle with its longer side, or `detected` with the box's own sides.
+    box : left, top, right, bottom, ... of the face; its longer side is the square's.
+    width, height : of the page; at its edge the window is clipped and no longer square.
+    margin : on each side, as a fraction of the longer side.
     """
     left, top, right, bottom = (float(value) for value in box[:4])
-    half = np.array([right - left, bottom - top]) / 2
-    if shape == "square":
-        half[:] = half.max()
-    half *= 1 + 2 * margin
+    half = max(right - left, bottom - top) / 2 * (1 + 2 * margin)
     x, y = (left + right) / 2, (top + bottom) / 2
-    # Half up, not to even: windows of equal boxes are equally large wherever they lie.
-    low = np.floor([x - half[0] + 0.5, y - half[1] + 0.5]).astype(int)
-    high = np.floor([x + half[0] + 0.5, y + half[1] + 0.5]).astype(int)
+    # Rounded half up, not to even, so that windows of equal boxes have equal sizes anywhere on the page.
+    low = np.floor([x - half + 0.5, y - half + 0.5]).astype(int)
+    high = np.floor([x + half + 0.5, y + half + 0.5]).astype(int)
     return max(0, low[0]), max(0, low[1]), min(width, high[0]), min(height, high[1])
 
 
-def write_crops(
-    pages: Iterable[tuple[Page, np.ndarray]], folder: Path, margin: float, min_pixels: int, shape: str = "square"
-) -> Cropping:
+def write_crops(pages: Iterable[tuple[Page, np.ndarray]], folder: Path, margin: float, min_pixels: int) -> Cropping:
     """Write the faces of pages as PNG files into `folder` and list them.
 
     Parameters
     ----------
-    pages : each page with its boxes (n, 5); crops are numbered in this order, on a page from top to bottom.
-    margin, shape : see `crop_window`.
-    min_pixels : crops of fewer pixels (width x height) are left out.
+    pages : pages with their boxes of shape (n_boxes, 5); crops are numbered in this order, on a page top to bottom.
+    margin : see `crop_window`.
+    min_pixels : minimum pixels (width x height) of a crop.
     """
     from PIL import Image
 
@@ -83,7 +74,7 @@ def write_crops(
         height, width = page.image.shape[:2]
         small, repeated = [], 0
         for box in boxes[np.lexsort((boxes[:, 0], boxes[:, 1]))]:
-            left, top, right, bottom = crop_window(box, width, height, margin, shape)
+            left, top, right, bottom = crop_window(box, width, height, margin)
             pixels = max(0, right - left) * max(0, bottom - top)
             if pixels < max(1, min_pixels):
                 small.append(pixels)
@@ -114,8 +105,8 @@ def write_crops(
     return result
 
 
-def say_share(result: Cropping, min_pixels: int) -> str:
-    """Return in words which share of the faces is too small, and what lesser `faces.min_pixels` would keep."""
+def describe_small(result: Cropping, min_pixels: int) -> str:
+    """Describe the share of faces that are too small, and how many a lower `faces.min_pixels` would keep."""
     faces = result.found - result.repeated
     if not result.small:
         return f"none of {counted(faces, 'face')} has fewer than {min_pixels:,} pixels (faces.min_pixels)"

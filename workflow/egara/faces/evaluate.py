@@ -1,8 +1,9 @@
-"""Score a detector on pages whose faces are known: precision, recall and average precision.
+"""Score a detector on pages with true boxes: precision, recall and average precision.
 
 Example: python -m egara.faces.evaluate --pages pages/w.tsv --boxes volumes/w.boxes.tsv --work w --output w.detector.tsv
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ COLUMNS = [
     "work", "pages", "faces", "precision", "recall", "ap", "threshold", "detector",
     "large", "recall_large", "min_pixels",
 ]  # fmt: skip
-# The curve of precision over recall needs what lies below the threshold as well.
-LOW = 0.05
+# The precision-recall curve needs boxes below the threshold as well.
+CURVE_THRESHOLD = 0.05
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Read the arguments, detect, compare with the truth, write one row."""
+    """Read the arguments, detect faces, compare them with the true boxes, write one row."""
     arguments = parser(__doc__)
     arguments.add_argument("--pages", type=Path, required=True, help="table of the work's pages")
     arguments.add_argument("--boxes", type=Path, required=True, help="table of true boxes")
@@ -39,7 +40,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True, help="table of one row to write")
     options = arguments.parse_args(argv)
     log = logger("faces")
-    looking = read_arguments(options)
+    settings = read_arguments(options)
     if not 0 <= options.margin <= 1:
         raise EgaraError(f"--margin {options.margin:g}; expected 0 to 1")
 
@@ -53,8 +54,8 @@ def main(argv: list[str] | None = None) -> None:
     for (volume, page), boxes in true_boxes.items():
         if not (boxes[:, 2:4] > boxes[:, :2]).all():
             raise EgaraError(f"{options.boxes}: page {page} of volume {volume}: a box has no size; expected one")
-    low = LOW if looking.threshold is None else min(LOW, looking.threshold)
-    detector = load_detector(options.detector, low, options.threads, looking)
+    low = min(CURVE_THRESHOLD, settings.threshold_or(1.0))
+    detector = load_detector(options.detector, replace(settings, threshold=low))
     found, truth, pixels = [], [], []
     for page, boxes in detect_pages(table, detector, options.batch):
         found.append(boxes)
@@ -62,19 +63,19 @@ def main(argv: list[str] | None = None) -> None:
         height, width = page.image.shape[:2]
         windows = [crop_window(box, width, height, options.margin) for box in truth[-1]]
         pixels.append(np.array([(right - left) * (bottom - top) for left, top, right, bottom in windows]))
-    threshold = detector.usual if looking.threshold is None else looking.threshold
-    sure = measure([boxes[boxes[:, 4] >= threshold] for boxes in found], truth, options.min_pixels, pixels)
+    threshold = settings.threshold_or(detector.default_threshold)
+    scored = measure([boxes[boxes[:, 4] >= threshold] for boxes in found], truth, options.min_pixels, pixels)
     whole = measure(found, truth, options.min_pixels)
     values = (
-        options.work, len(table), sure.faces, sure.precision, sure.recall, whole.ap, threshold,
-        options.detector, sure.large, sure.recall_large, options.min_pixels,
+        options.work, len(table), scored.faces, scored.precision, scored.recall, whole.ap, threshold,
+        options.detector, scored.large, scored.recall_large, options.min_pixels,
     )  # fmt: skip
     import pandas as pd
 
     write_tsv(options.output, pd.DataFrame([dict(zip(COLUMNS, values, strict=True))]))
     log.info(
         "work %s: %s, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
-        options.work, counted(sure.faces, "face"), threshold, sure.precision, sure.recall, whole.ap, low,
+        options.work, counted(scored.faces, "face"), threshold, scored.precision, scored.recall, whole.ap, low,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a detector gets and gives: pages in, boxes with scores out."""
+"""The detector interface: pages in, boxes with scores out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from egara.io.errors import EgaraError
 
 
 class PageFailed(EgaraError):
-    """A page on which faces cannot be looked for; the pages beside it can, and `pages.unreadable` decides."""
+    """Detection failed on this page only; `pages.unreadable` says whether to skip it."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page as detectors see it.
+    """One page, as detectors take it.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Page:
 
     @property
     def grey(self) -> np.ndarray:
-        """The picture as greys, uint8 (h, w); colour by ITU-R BT.601 luma."""
+        """The page in greyscale, uint8 (h, w), by ITU-R BT.601 luma."""
         if self.image.ndim == 2:
             return self.image
         import cv2
@@ -42,18 +42,18 @@ class Detector(Protocol):
 
     Attributes
     ----------
-    usual : threshold that this detector takes where nobody sets one.
-    settled : whether `describe` says all; a network of the user's may need a page before its answers can be told.
+    default_threshold : minimum score of a box where the settings give none.
+    layout_known : whether `describe` is complete; the output layout of a network may only show on a page.
     """
 
-    usual: float = 0.5
-    settled: bool = True
+    default_threshold: float = 0.5
+    layout_known: bool = True
 
     def detect(self, pages: Sequence[Page]) -> list[np.ndarray]:
-        """Return for each page its boxes (n, 5): left, top, right, bottom in pixels, score in [0, 1]; best first.
+        """Return the boxes of each page, (n_boxes, 5): left, top, right, bottom in pixels, score in [0, 1]; best first.
 
-        A box may reach beyond its page. Raises `PageFailed` where only this page is at fault.
+        A box may extend beyond its page. Raises `PageFailed` where detection fails on one page only.
         """
 
     def describe(self) -> str:
-        """Return in one line what is known of the detector: how it is read, what it looks for, its threshold."""
+        """Describe the detector in one line: layout, classes, input size, threshold."""

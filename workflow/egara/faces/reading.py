@@ -1,4 +1,4 @@
-"""Pages of a work, a batch at a time, with the boxes that a detector finds."""
+"""Run a detector on the pages of a work, batch by batch."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ from egara.skipped import skipped
 if TYPE_CHECKING:
     import pandas as pd
 
-# A batch holds its pages decoded: a few spreads of 600 dpi would otherwise fill gigabytes.
-BATCH_PIXELS = 60_000_000
+# The pages of a batch are in memory; a few double pages of 600 dpi would otherwise fill gigabytes.
+MAX_BATCH_PIXELS = 60_000_000
 
 
 def read_work(path: Path, work: str) -> "pd.DataFrame":
-    """Read a table of pages and check that they are of `work`."""
+    """Read a table of pages and check that all belong to `work`."""
     table = read_pages(path)
     if not len(table):
         raise EgaraError(f"work {work}: no pages in {path}; expected at least one")
@@ -42,26 +42,26 @@ def detect_pages(
     Parameters
     ----------
     table : of pages.
-    detector : is described in the log once it has told what it makes of a page.
-    batch : pages that are looked at together.
-    left_out : gets rows of `egara.skipped` for pages without a face, pages that failed and boxes beside their page.
+    detector : described in the log as soon as its layout is known.
+    batch : detector batch size, in pages.
+    left_out : gets rows of `egara.skipped` for pages without a face, failed pages and boxes outside their page.
     unreadable : `skip` leaves out a page on which the detector fails; `error` raises.
     """
     left_out = [] if left_out is None else left_out
     waiting: list[Page] = []
-    told = False
+    described = False
     with bar(len(table), "page") as watched:
         for number, (row, image) in enumerate(iterate_pages(table), start=1):
             waiting.append(Page(str(row["volume"]), str(row["page"]), np.asarray(image)))
-            full = len(waiting) == batch or sum(page.image.size for page in waiting) > BATCH_PIXELS
+            full = len(waiting) == batch or sum(page.image.size for page in waiting) > MAX_BATCH_PIXELS
             if not full and number < len(table):
                 continue
             found = _detect(detector, waiting, left_out, unreadable)
-            if not told and (detector.settled or number == len(table)):
+            if not described and (detector.layout_known or number == len(table)):
                 logger("faces").info("detector %s", detector.describe())
-                told = True
+                described = True
             for page, boxes in found:
-                yield page, _on_page(page, boxes, left_out)
+                yield page, _clip_to_page(page, boxes, left_out)
             watched.update(len(waiting))
             waiting = []
 
@@ -69,7 +69,7 @@ def detect_pages(
 def _detect(
     detector: Detector, pages: Sequence[Page], left_out: list[dict], unreadable: str
 ) -> list[tuple[Page, np.ndarray]]:
-    """Look at pages together, and one by one where that fails: a page at fault costs itself."""
+    """Run the detector on a batch, and page by page where that fails, so that only failing pages are left out."""
     try:
         return list(zip(pages, detector.detect(pages), strict=True))
     except PageFailed:
@@ -84,14 +84,14 @@ def _detect(
     return found
 
 
-def _on_page(page: Page, boxes: np.ndarray, left_out: list[dict]) -> np.ndarray:
-    """Clip boxes to their page, and list what that costs."""
+def _clip_to_page(page: Page, boxes: np.ndarray, left_out: list[dict]) -> np.ndarray:
+    """Clip boxes to their page and list those that are outside it."""
     height, width = page.image.shape[:2]
     kept = clip(boxes, width, height)
     if lost := len(boxes) - len(kept):
         first = boxes[[not len(clip(box[None], width, height)) for box in boxes]][0, :4]
-        reason = f"no box on a page of {width} x {height} pixels ({', '.join(f'{side:g}' for side in first)})"
+        reason = f"outside a page of {width} x {height} pixels ({', '.join(f'{side:g}' for side in first)})"
         left_out.append(skipped(page.volume, page.page, "box", reason, lost))
     if not len(kept):
-        left_out.append(skipped(page.volume, page.page, "faceless", "no box of a face"))
+        left_out.append(skipped(page.volume, page.page, "faceless", "no face detected"))
     return kept

@@ -46,7 +46,7 @@ class Settings:
 def compose_scenes(styles: list[str], count: int, seed: int, purpose: str) -> "list[Scene]":
     """Compose pages, half of them as if scanned, and scale them for training."""
     from egara.demo.composition import compose_page
-    from egara.faces.backends.own import working_scale
+    from egara.faces.backends.embedded import working_scale
     from egara.io.progress import track
     from egara.pretraining.examples import make_scene
 
@@ -174,10 +174,11 @@ def validate(weights: Path, styles: list[str], seed: int, threads: int) -> dict:
     """Measure a detector on composed pages of `styles` whose names training never uses; one row a style."""
     from egara.demo.composition import CastMember, compose_page
     from egara.faces.accuracy import measure
-    from egara.faces.backends.own import OwnDetector
+    from egara.faces.backends.embedded import EmbeddedDetector
     from egara.faces.protocol import Page
+    from egara.faces.registry import DetectorSettings
 
-    detector = OwnDetector(weights, 0.05, threads)
+    detector = EmbeddedDetector(weights, DetectorSettings(threshold=0.05, threads=threads))
     rows, all_found, all_truth = {}, [], []
     for style in styles:
         found, truth = [], []

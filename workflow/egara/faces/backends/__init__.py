@@ -1,1 +1,1 @@
-"""One module a detector, so that a page detector loads only the library that it needs."""
+"""Detectors, one module each; see `egara.faces.registry`."""

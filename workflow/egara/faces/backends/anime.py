@@ -1,8 +1,9 @@
-"""The package animeface without its Pillow wrapper, which answers "no faces" to Pillow 12 and later.
+"""The package animeface, called without its Pillow wrapper, which finds no faces with Pillow 12 and later.
 
-Its C extension reads Pillow's image structure out of the object that it is handed. Here it is handed a ctypes structure
-of the same shape. Were the shape ever wrong, the extension would read stray memory and could crash: so it runs in a
-process of its own, which first has to find a face that is known to be there.
+Its C extension reads the memory of Pillow's image structure. An older Pillow would need a conda environment of its own,
+so the extension is given a ctypes structure of the layout that it expects. With a wrong layout it would read stray
+memory and could crash; so it runs in a separate process, which must first find
+a drawn face.
 """
 
 import ctypes
@@ -17,6 +18,7 @@ import numpy as np
 
 from egara.faces.boxes import best_first, empty
 from egara.faces.protocol import Detector
+from egara.faces.registry import DEFAULTS, DetectorSettings, detector
 from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
@@ -27,11 +29,12 @@ PLACE = "detector animeface"
 WORKER = "import sys; sys.path.insert(0, sys.argv[1]); from egara.faces.backends.anime import serve; serve()"
 
 
+@detector("animeface", description="the Python package animeface")
 class AnimefaceDetector(Detector):
-    """Faces by animeface, one page at a time (about 4 s a page); the score is its likelihood."""
+    """animeface, one page at a time (about 4 s per page); the score is its likelihood."""
 
-    def __init__(self, threshold: float = 0.5) -> None:
-        self.threshold = threshold
+    def __init__(self, path: str | Path = "", settings: DetectorSettings = DEFAULTS) -> None:
+        self.threshold = settings.threshold_or(self.default_threshold)
         self._worker = subprocess.Popen(
             [sys.executable, "-P", "-c", WORKER, str(Path(__file__).resolve().parents[3])],
             stdin=subprocess.PIPE,
@@ -43,19 +46,19 @@ class AnimefaceDetector(Detector):
         faces = self._ask(image)
         if not any((face[:2] < middle).all() and (face[2:4] > middle).all() for face in faces):
             self.close()
-            raise EgaraError(f"{PLACE}: its self-test found {len(faces)} faces; expected the one that was drawn")
+            raise EgaraError(f"{PLACE}: its self-test found {len(faces)} faces; expected the drawn one")
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
-        """Return boxes of faces, see `egara.faces.detectors.Detector`."""
-        answers = (self._ask(page.grey) for page in pages)
-        return [best_first(boxes[boxes[:, 4] >= self.threshold]) for boxes in answers]
+        """See `egara.faces.protocol.Detector`."""
+        found = (self._ask(page.grey) for page in pages)
+        return [best_first(boxes[boxes[:, 4] >= self.threshold]) for boxes in found]
 
     def describe(self) -> str:
-        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        """See `egara.faces.protocol.Detector`."""
         return f"animeface, pages at full size; threshold {self.threshold:g}"
 
     def close(self) -> None:
-        """End the process; further pages are an error."""
+        """End the process; `detect` is an error from then on."""
         self._worker.stdin.close()
         self._worker.stdout.close()
         self._worker.wait()
@@ -82,7 +85,7 @@ class AnimefaceDetector(Detector):
 
 
 class PillowImage(ctypes.Structure):
-    """The head of Pillow's `ImagingMemoryInstance` (Imaging.h): an 8-bit grey image by its rows."""
+    """The first fields of `ImagingMemoryInstance` (Imaging.h), for an 8-bit greyscale image."""
 
     _fields_ = [
         ("mode", ctypes.c_char * 7),
@@ -99,7 +102,7 @@ class PillowImage(ctypes.Structure):
 
 
 def as_pillow_image(grey: np.ndarray) -> PillowImage:
-    """Return a structure over the pixels of `grey`, C-ordered uint8 (h, w), which it keeps alive and does not copy."""
+    """Return a structure that points at the pixels of `grey`, C-ordered uint8 (h, w), and keeps them alive."""
     height, width = grey.shape
     rows = (ctypes.c_void_p * height)(*(grey.ctypes.data + row * grey.strides[0] for row in range(height)))
     image = PillowImage(mode=b"L", type=0, depth=8, bands=1, xsize=width, ysize=height)
@@ -109,7 +112,7 @@ def as_pillow_image(grey: np.ndarray) -> PillowImage:
 
 
 def find_faces(grey: np.ndarray) -> np.ndarray:
-    """Return animeface's boxes on a grey page, (n, 5); only ever called in the process of its own."""
+    """Return animeface's boxes on a greyscale page, (n_boxes, 5); called in the separate process only."""
     from animeface import _nvxs
 
     faces = _nvxs.detect(as_pillow_image(np.ascontiguousarray(grey)))
@@ -122,7 +125,7 @@ def find_faces(grey: np.ndarray) -> np.ndarray:
 
 
 def known_face() -> tuple[np.ndarray, tuple[int, int, int, int]]:
-    """Draw a plain face of ovals, uint8 (192, 192), that animeface is sure of; and where it is."""
+    """Draw a face of ovals, uint8 (192, 192), that animeface reliably finds; return it and its box."""
     import cv2
 
     page = np.full((192, 192), 255, np.uint8)
@@ -149,7 +152,7 @@ def known_face() -> tuple[np.ndarray, tuple[int, int, int, int]]:
 
 
 def serve() -> None:
-    """Answer pages on standard input (height, width, newline, pixels) with one line of JSON each."""
+    """Read pages from standard input (height, width, newline, pixels) and print one line of JSON for each."""
     pages, answers = sys.stdin.buffer, sys.stdout
     while head := pages.readline():
         height, width = map(int, head.split())

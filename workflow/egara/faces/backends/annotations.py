@@ -11,6 +11,7 @@ from egara.corpus.limits import Limits
 from egara.corpus.manga109 import Book, annotation_folders, as_number, page_index, read_annotations, scale_to
 from egara.faces.boxes import empty
 from egara.faces.protocol import Detector, PageFailed
+from egara.faces.registry import DEFAULTS, DetectorSettings, detector
 from egara.io.errors import EgaraError
 from egara.io.tables import read_tsv
 
@@ -21,20 +22,21 @@ SIDES = ("left", "top", "right", "bottom")
 PLACE = "detector annotations"
 
 
+@detector("annotations", path="file or folder", description="true boxes: Manga109 XML or a table", sees_pages=False)
 class AnnotationDetector(Detector):
-    """Answers with the boxes that somebody drew.
+    """Returns annotated boxes.
 
-    `path` is a Manga109 file `<book>.xml`, a folder of such files (`annotations/`, or the folder that it lies in), or a
-    table with the columns volume, page, left, top, right, bottom. A page without boxes has no faces; a volume that is
-    not annotated is an error. Manga109's boxes are scaled where a page has another size than its annotations state.
+    `path` is a Manga109 file `<book>.xml`, a folder of such files (`annotations/` or its parent), or a table with the
+    columns volume, page, left, top, right, bottom. A page without boxes has no faces; a volume without annotations is
+    an error. Manga109's boxes are scaled to the page where its size differs from the annotated one.
     """
 
-    def __init__(self, path: str | Path, limits: Limits | None = None) -> None:
-        self.path, self._limits = Path(path), limits
+    def __init__(self, path: str | Path, settings: DetectorSettings = DEFAULTS) -> None:
+        self.path, self._limits = Path(path), Limits(annotations=settings.annotations)
         if not self.path.exists():
             raise EgaraError(f"{PLACE}: {path} is missing; expected Manga109 XML, its folder, or a table")
         self._books: dict[str, tuple[Book, dict[int, np.ndarray]]] = {}
-        self._pages: dict[tuple[str, int], str] = {}  # which page of a volume has an index
+        self._pages: dict[tuple[str, int], str] = {}  # volume and index → page
         self._scaled: set[str] = set()
         self._table = None
         if self.path.is_dir():
@@ -45,11 +47,11 @@ class AnnotationDetector(Detector):
             self._volumes = {volume for volume, _ in self._table}
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
-        """Return the annotated faces of each page with score 1; what lies beside the page is among them."""
+        """Return the annotated faces of each page with score 1, those outside the page included."""
         return [self._find(page) for page in pages]
 
     def describe(self) -> str:
-        """Return the detector's line, see `egara.faces.protocol.Detector`."""
+        """See `egara.faces.protocol.Detector`."""
         return f"annotations of {self.path}, {'a table of boxes' if self._table is not None else 'boxes of faces'}"
 
     def _find(self, page: "Page") -> np.ndarray:
@@ -61,9 +63,9 @@ class AnnotationDetector(Detector):
         index = page_index(page.page, Path(page.volume).name)
         where = f"volume {page.volume}: page {page.page}"
         if index is None:
-            raise PageFailed(f"{where} states no index, or more than one; expected names like Manga109's 007.jpg")
+            raise PageFailed(f"{where}: its name has no index, or several; expected names like Manga109's 007.jpg")
         if (other := self._pages.setdefault((page.volume, index), page.page)) != page.page:
-            raise PageFailed(f"{where} states the index of {other}; expected one page with the index {index}")
+            raise PageFailed(f"{where} has the same index as {other}; expected one page with the index {index}")
         if index not in book.sizes:
             raise PageFailed(f"{where} is not annotated in {self.path}; expected a page with the index {index}")
         height, width = page.image.shape[:2]
@@ -71,13 +73,12 @@ class AnnotationDetector(Detector):
         stated = "{} x {}".format(*book.sizes[index])
         if scale is None:
             raise PageFailed(
-                f"{where} has {width} x {height} pixels, annotated are {stated};"
-                " expected the same shape: boxes of another fit nowhere"
+                f"{where} has {width} x {height} pixels, its annotations {stated}; expected the same aspect ratio"
             )
         if scale != (1, 1) and page.volume not in self._scaled:
             self._scaled.add(page.volume)
             logging.getLogger("egara.faces").info(
-                "volume %s: pages have another size than annotated, boxes are scaled (page %s: %d x %d, not %s)",
+                "volume %s: boxes are scaled to pages of another size than annotated (page %s: %d x %d, not %s)",
                 page.volume, page.page, width, height, stated,
             )  # fmt: skip
         return faces.get(index, empty()) * [*scale, *scale, 1]
@@ -97,11 +98,11 @@ class AnnotationDetector(Detector):
 
 
 def read_boxes(path: str | Path) -> dict[tuple[str, str], np.ndarray]:
-    """Read a table of true boxes: volume and page → (n, 5) with score 1; a side that is no number is NaN.
+    """Read a table of true boxes: volume and page → (n_boxes, 5) with score 1; a side that is not a number is NaN.
 
     Raises
     ------
-    EgaraError : the table is missing or lacks a column.
+    EgaraError : the table or one of its columns is missing.
     """
     table = read_tsv(path, ["volume", "page", *SIDES], text=["volume", "page"])
     for side in SIDES:

@@ -1,4 +1,4 @@
-"""OpenCV cascades of the user's, such as lbpcascade_animeface.xml."""
+"""OpenCV cascades that a user brings, such as lbpcascade_animeface.xml."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,20 +8,22 @@ import numpy as np
 
 from egara.faces.boxes import best_first
 from egara.faces.protocol import Detector, PageFailed
+from egara.faces.registry import DEFAULTS, DetectorSettings, detector
 from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
     from egara.faces.protocol import Page
 
-SMALLEST = 24  # pixels, the window that these cascades are trained at
-# A cascade answers in windows, not in probabilities. Five windows that agree are the usual demand: they score 0.5.
-USUAL = 5
+SMALLEST_FACE = 24  # pixels, the window that these cascades are trained at
+# A cascade counts windows instead of giving probabilities. Five windows are a common minimum: they score 0.5.
+COMMON_WINDOWS = 5
 
 
+@detector("cascade", path="file", description="OpenCV cascade")
 class CascadeDetector(Detector):
-    """A cascade from an XML file; a face's score is windows / (windows + 5)."""
+    """A cascade from an XML file; the score of a face is windows / (windows + 5)."""
 
-    def __init__(self, path: str | Path, threshold: float = 0.5) -> None:
+    def __init__(self, path: str | Path, settings: DetectorSettings = DEFAULTS) -> None:
         import cv2
 
         if not Path(path).is_file():
@@ -34,26 +36,28 @@ class CascadeDetector(Detector):
             raise EgaraError(f"detector cascade: {path} is not an OpenCV cascade (XML)") from error
         if self._cascade.empty():
             raise EgaraError(f"detector cascade: {path} is not an OpenCV cascade (XML)")
-        self.path, self.threshold = path, threshold
+        self.path, self.threshold = path, settings.threshold_or(self.default_threshold)
 
     def detect(self, pages: Sequence["Page"]) -> list[np.ndarray]:
-        """Return boxes of faces, see `egara.faces.detectors.Detector`."""
+        """See `egara.faces.protocol.Detector`."""
         return [self._detect(page.grey) for page in pages]
 
     def describe(self) -> str:
-        """Return the detector's line, see `egara.faces.protocol.Detector`."""
-        return f"cascade {self.path}, pages at full size, faces from {SMALLEST} pixels; threshold {self.threshold:g}"
+        """See `egara.faces.protocol.Detector`."""
+        return (
+            f"cascade {self.path}, pages at full size, faces from {SMALLEST_FACE} pixels; threshold {self.threshold:g}"
+        )
 
     def _detect(self, grey: np.ndarray) -> np.ndarray:
         import cv2
 
         try:
             corners, windows = self._cascade.detectMultiScale2(
-                cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST, SMALLEST)
+                cv2.equalizeHist(grey), scaleFactor=1.1, minNeighbors=1, minSize=(SMALLEST_FACE, SMALLEST_FACE)
             )
         except cv2.error as error:
-            raise PageFailed(f"detector cascade: {self.path} cannot look at a page ({error.err or error})") from error
+            raise PageFailed(f"detector cascade: {self.path} failed on a page ({error.err or error})") from error
         left, top, width, height = np.array(corners, float).reshape(-1, 4).T
         windows = np.array(windows, float).reshape(-1)
-        boxes = np.column_stack([left, top, left + width, top + height, windows / (windows + USUAL)])
+        boxes = np.column_stack([left, top, left + width, top + height, windows / (windows + COMMON_WINDOWS)])
         return best_first(boxes[boxes[:, 4] >= self.threshold])

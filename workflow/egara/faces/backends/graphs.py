@@ -1,4 +1,4 @@
-"""ONNX graphs, run by onnxruntime with little memory and a known number of threads."""
+"""ONNX graphs, run by onnxruntime with little memory and a fixed number of threads."""
 
 import re
 from pathlib import Path
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-# What people have in place of an ONNX file, by its first bytes.
+# Files that are mistaken for ONNX, by their first bytes.
 _OTHERS = {
     b"PK\x03\x04": "a PyTorch file or another archive; expected its export to ONNX",
     b"\x80": "a Python pickle, as PyTorch writes it; expected its export to ONNX",
     b"version https://git-lfs": "a pointer of Git LFS; expected the file itself (`git lfs pull`)",
     b"<": "a web page or XML; expected an ONNX file",
 }
-# Words of onnxruntime for weights in a file of their own.
-_OUTSIDE = ("external tensors", "external data", "model_path must not be empty")
-# What onnxruntime says before the reason: numbers, and the place in its own source.
+# Messages of onnxruntime about weights in a separate file.
+_EXTERNAL_DATA = ("external tensors", "external data", "model_path must not be empty")
+# The start of onnxruntime's messages: a code, and the line of its own source.
 _PLACE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+\.(cc|h):\d+ .*?\) )?")
 
 
@@ -33,7 +33,7 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Pages differ in size: an arena would keep the largest block of every size that ever came.
+    # Pages differ in size; an arena would keep the largest block of every size.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     data = path.read_bytes()
@@ -43,22 +43,22 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
     try:
         # Without enable_fallback=0 a broken file is tried twice, with a banner on stdout.
         return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"], enable_fallback=0)
-    except Exception as error:  # onnxruntime raises classes of its own that share no base but this
-        if any(word in str(error).lower() for word in _OUTSIDE):
+    except Exception as error:  # the only base class of onnxruntime's exceptions
+        if any(word in str(error).lower() for word in _EXTERNAL_DATA):
             raise EgaraError(
-                f"{what}: {path} keeps its weights in a file beside it; expected an export with all in one file"
+                f"{what}: {path} keeps its weights in a separate file; expected an export to a single file"
             ) from error
         raise EgaraError(
-            f"{what}: {path} is no ONNX file that onnxruntime {onnxruntime.__version__} opens, or not a whole one"
+            f"{what}: {path} is truncated, or not an ONNX file that onnxruntime {onnxruntime.__version__} opens"
             f" ({_reason(error)})"
         ) from error
 
 
 def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
-    """Return all outputs of a graph on a page; `what` names it in errors, which are `PageFailed`."""
+    """Return all outputs of a graph; `what` names it in errors, which are `PageFailed`."""
     try:
         return session.run(None, inputs)
-    except Exception as error:  # as above
+    except Exception as error:  # see above
         raise PageFailed(f"{what} cannot be run on a page ({_reason(error)}); expected a detector") from error
 
 

@@ -1,4 +1,4 @@
-"""Which of a network's classes are faces: told by the names in its file, or by the configuration."""
+"""Which classes of a network are faces: by their names in its metadata, or by the configuration."""
 
 import ast
 import re
@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from egara.io.errors import EgaraError
 
 KEY = "faces.classes"
-# Names that people give to the class of faces; `face mask`, `head` and `person` are none of them.
+# Names of a class of faces; `face mask`, `head` and `person` are not among them.
 _WHOSE = "human|person|people|character|anime|manga|comic|cartoon|drawn|female|male|girl|boy"
 _WHOSE_IN_JAPANESE = "人|人間|人物|女性|男性|女の子|男の子|キャラ|キャラクター|アニメ|漫画|マンガ"
 _FACE = re.compile(rf"(({_WHOSE}) ?)?faces?( ({_WHOSE}))?|(({_WHOSE_IN_JAPANESE})の)?顔(領域)?|かお|人?[脸臉]|얼굴")
 
 
 def read_names(text: str) -> dict[int, str]:
-    """Read the class names that exporters put into a file, `{0: 'face'}` or `['face']`; {} where there are none."""
+    """Parse the class names in a file's metadata, `{0: 'face'}` or `['face']`; {} where there are none."""
     try:
         listed = ast.literal_eval(text)
         pairs = listed.items() if isinstance(listed, dict) else enumerate(listed)
@@ -25,18 +25,18 @@ def read_names(text: str) -> dict[int, str]:
     return names if all(number >= 0 for number in names) else {}
 
 
-def choose(names: dict[int, str], wanted: Sequence[str], where: str) -> list[int] | None:
-    """Return the numbers of the classes that are faces, or None where the file names no classes and nobody chose.
+def choose_classes(names: dict[int, str], wanted: Sequence[str], where: str) -> list[int] | None:
+    """Return the numbers of the classes that are faces, None where neither the file nor the configuration says.
 
     Parameters
     ----------
     names : the file's classes, number → name.
-    wanted : names or numbers of classes that the configuration chooses; nothing for those that are called faces.
+    wanted : names or numbers of classes (`faces.classes`); empty for all whose name means face.
     where : names the file in errors.
 
     Raises
     ------
-    EgaraError : a class that is wanted is not there, or none of several is called a face.
+    EgaraError : a wanted class does not exist, or no name of several means face.
     """
     if wanted:
         return sorted({_find(names, str(one), where) for one in wanted})
@@ -44,7 +44,7 @@ def choose(names: dict[int, str], wanted: Sequence[str], where: str) -> list[int
         return None
     faces = [number for number, name in names.items() if _FACE.fullmatch(_fold(name))]
     if not faces and len(names) > 1:
-        raise EgaraError(f"{where} tells {_listed(names)} apart and calls none of them face; choose with {KEY}")
+        raise EgaraError(f"{where} has the classes {_listed(names)}, none named face; choose with {KEY}")
     return sorted(faces or names)
 
 
@@ -54,7 +54,7 @@ def _find(names: dict[int, str], wanted: str, where: str) -> int:
         return same[0]
     if wanted.isascii() and wanted.isdigit() and len(wanted) < 6 and (not names or int(wanted) in names):
         return int(wanted)
-    known = f"one of {_listed(names)}" if names else "a number, for the file names no classes"
+    known = f"one of {_listed(names)}" if names else "a number, because the file has no class names"
     raise EgaraError(f"{where} has no class {wanted} ({KEY}); expected {known}")
 
 
