@@ -151,6 +151,22 @@ def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undist
     assert same_bits(found, undisturbed)
 
 
+def test_a_checkpoint_of_another_version_is_one_line_and_its_loras_start_again(study, undisturbed, tmp_path, caplog):
+    from egara.io.tensors import open_tensors, write_tensors
+
+    _kill_at(study, tmp_path, 3)
+    place = checkpoint_path(tmp_path, list(study[1]))
+    with open_tensors(place) as file:
+        arrays, note = file.tensors(), file.json()
+    write_tensors(place, {"first" if name == "exp_avg" else name: array for name, array in arrays.items()}, note)
+    steps = []
+    with caplog.at_level("WARNING", "egara.loras"):
+        found = collect(study, tmp_path, 3, on_step=lambda pack: steps.append(pack.step))
+    assert "not a checkpoint of this version of Egara; its LoRAs start again" in caplog.text
+    assert steps[0] == 1
+    assert same_bits(found, undisturbed)
+
+
 def test_what_other_jobs_leave_stops_no_job(study, undisturbed, tmp_path):
     from egara.loras.store.pruning import prune_checkpoints
 
@@ -266,8 +282,23 @@ def test_other_errors_pass(study, tmp_path):
             collect(study, tmp_path, 3)
     finally:
         hook.remove()
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
-    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"), True),
+        (MemoryError(), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED."), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_out_of_memory_is_told_from_other_errors(error, expected):
+    import torch
+
+    assert is_out_of_memory(error) == expected
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
 
 
 def test_pack_size_follows_free_memory(study):
