@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.io.arrays import read_arrays
 from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.pretraining.art import batch_of_art
@@ -16,7 +17,7 @@ from egara.seeds import derive_seed, stream
 if TYPE_CHECKING:
     import torch
 
-PATCH = 48  # pixels: strokes are local, so patches teach them at half the price of whole pictures
+PATCH = 48  # pixels: strokes are local, so patches train them in half the time of whole images
 KL_SCALE = 1e-5
 
 
@@ -60,11 +61,11 @@ def train_autoencoder(art: dict[str, np.ndarray], steps: int, batch: int, seed: 
             watched.update()
             if (step + 1) % 200 == 0:
                 log.info("autoencoder step %d of %d: loss %.4f", step + 1, steps, np.mean(recent[-200:]))
-    model.register_to_config(scaling_factor=1 / _latent_deviation(model, art, seed))
+    model.register_to_config(scaling_factor=1 / _latent_std(model, art, seed))
     return model.eval()
 
 
-def _latent_deviation(model: "torch.nn.Module", art: dict[str, np.ndarray], seed: int) -> float:
+def _latent_std(model: "torch.nn.Module", art: dict[str, np.ndarray], seed: int) -> float:
     import torch
 
     from egara.pretraining.models import SIDE
@@ -87,8 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    with np.load(options.art) as archive:
-        art = dict(archive)
+    art = read_arrays(options.art, "pre-training art")
     train_autoencoder(art, options.steps, options.batch, options.seed).save_pretrained(options.output)
 
 
