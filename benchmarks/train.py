@@ -100,7 +100,7 @@ class PlainLoop:
         for weight in self.weights:
             weight.data = weight.data.float()
             weight.requires_grad_(True)
-        self.optimiser = torch.optim.AdamW(self.weights, training.learning_rate)
+        self.optimizer = torch.optim.AdamW(self.weights, training.learning_rate)
         self.scheduler, self.adapter, self.device = frozen.scheduler, adapter, self.weights[0].device
         context = torch.from_numpy(adapter.caption).to(self.device)
         self.context = context.expand(training.batch, -1, -1)
@@ -117,8 +117,8 @@ class PlainLoop:
         loss = torch.nn.functional.mse_loss(guess.float(), noise.to(self.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.clip)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         return loss.item()
 
     def time(self) -> float:

@@ -4,14 +4,14 @@ import subprocess
 import sys
 import time
 
+from corruption import forget, forget_from, one_line
 from outcome import same_results
-from spoil import forget, forget_from, one_line
 
 COMMAND = [sys.executable, "-m", "snakemake", "--cores", "2", "--configfile", "config/tiny.yaml"]
 
 
 def start(project, name, *options):
-    """Start a run beside this one."""
+    """Start a run next to this one."""
     with (project.folder / name).open("w") as log:
         return subprocess.Popen([*COMMAND, *options], cwd=project.folder, stdout=log, stderr=log)
 

@@ -137,7 +137,7 @@ def _kill_at(study, store, step):
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped"])
-def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undisturbed, tmp_path, caplog, harm):
+def test_a_corrupt_checkpoint_is_one_line_and_its_loras_start_again(study, undisturbed, tmp_path, caplog, harm):
     _kill_at(study, tmp_path, 3)
     place = checkpoint_path(tmp_path, list(study[1]))
     data = bytearray(place.read_bytes())
@@ -173,7 +173,7 @@ def test_what_other_jobs_leave_stops_no_job(study, undisturbed, tmp_path):
     folder = checkpoint_path(tmp_path, []).parent
     folder.mkdir()
     (folder / ".being-written.safetensors").write_bytes(b"half")
-    (folder / f"{'0' * 64}.safetensors").write_bytes(b"spoiled")
+    (folder / f"{'0' * 64}.safetensors").write_bytes(b"corrupt")
     assert same_bits(collect(study, tmp_path, 3), undisturbed)
     assert len(list(folder.iterdir())) == 2, "what belongs to others stays"
     assert prune_checkpoints(tmp_path)[0] == 2 and not list(folder.iterdir())

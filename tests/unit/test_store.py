@@ -1,4 +1,4 @@
-"""Looking after the store: what is spoiled is named, finished LoRAs move to another machine, nothing else comes in."""
+"""Maintaining the store: corrupt files are named, finished LoRAs move to another machine, nothing else comes in."""
 
 import io
 import os
@@ -56,7 +56,7 @@ def test_a_good_store_is_verified_and_left_as_it_is(store, caplog):
     assert content(store) == before
 
 
-def test_what_is_spoiled_is_named(store, caplog):
+def test_corrupt_files_are_named(store, caplog):
     flipped, moved, cut = sorted(store.glob("??/*"))
     whole = flipped.read_bytes()
     flipped.write_bytes(whole[:-3] + bytes([whole[-3] ^ 8]) + whole[-2:])

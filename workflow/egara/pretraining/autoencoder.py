@@ -40,8 +40,8 @@ def train_autoencoder(art: dict[str, np.ndarray], steps: int, batch: int, seed: 
 
     torch.manual_seed(derive_seed(seed, "autoencoder", "init"))
     model = build_autoencoder().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3, betas=(0.9, 0.95), weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, betas=(0.9, 0.95), weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.05)
     draw = stream(seed, "autoencoder", "batches")
     log, recent = logger("base"), []
     with bar(steps, "step") as watched:
@@ -52,10 +52,10 @@ def train_autoencoder(art: dict[str, np.ndarray], steps: int, batch: int, seed: 
             posterior = model.encode(patch).latent_dist
             loss = reconstruction_loss(model.decode(posterior.sample()).sample, patch)
             loss = loss + KL_SCALE * posterior.kl().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             recent.append(loss.item())
             watched.update()
@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train the autoencoder and write it in diffusers' layout."""
     arguments = parser(__doc__)
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
-    arguments.add_argument("--steps", type=int, default=2200, help="optimiser steps")
+    arguments.add_argument("--steps", type=int, default=2200, help="optimizer steps")
     arguments.add_argument("--batch", type=int, default=16, help="patches a step")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")

@@ -66,9 +66,9 @@ def train_denoiser(
     tokens = parts["tokenizer"](texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     owners = torch.tensor([texts.index(caption) for caption in captions])
     weights = [*unet.parameters(), *text_encoder.parameters()]
-    optimiser = torch.optim.AdamW(weights, 6e-4, betas=(0.9, 0.99), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(weights, 6e-4, betas=(0.9, 0.99), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * step / steps))
+        optimizer, lambda step: min(1, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * step / steps))
     )
     average = [weight.detach().clone() for weight in weights]
     draw = torch.Generator().manual_seed(derive_seed(seed, "denoiser", "noise"))
@@ -83,10 +83,10 @@ def train_denoiser(
             model_pred = unet(scheduler.add_noise(clean, noise, timesteps), timesteps, context).sample
             snr = compute_snr(scheduler, timesteps)
             loss = ((model_pred - noise) ** 2).mean(dim=(1, 2, 3)) * (snr.clamp(max=SNR_GAMMA) / snr)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.mean().backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             decay = min(EMA_DECAY, (step + 1) / (step + 10))
             torch._foreach_lerp_(average, [weight.detach() for weight in weights], 1 - decay)
@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
     arguments.add_argument("--vae", type=Path, required=True, help="folder of the trained autoencoder")
     arguments.add_argument("--pictures", type=int, default=16000, help="augmented heads to encode")
-    arguments.add_argument("--steps", type=int, default=7500, help="optimiser steps")
+    arguments.add_argument("--steps", type=int, default=7500, help="optimizer steps")
     arguments.add_argument("--batch", type=int, default=32, help="latents a step")
     arguments.add_argument("--save-every", type=int, default=500, help="steps between two savings of the base")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
