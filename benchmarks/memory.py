@@ -47,7 +47,7 @@ class Living(TorchDispatchMode):
 
 
 def measure(pack: int, batch: int, rank: int, targets: str, recompute: bool) -> tuple[float, float, float]:
-    """Return GiB of the base, of the adapters with their optimiser, and the peak of a step."""
+    """Return GiB of the base, of the adapters with their optimizer, and the peak of a step."""
     with FakeTensorMode(), Living() as living:
         torch.set_default_dtype(torch.bfloat16)
         unet = sd15_unet().requires_grad_(False)

@@ -48,10 +48,10 @@ def main() -> None:
     scheduler = DDPMScheduler.from_pretrained(base / "scheduler")
     unet.add_adapter(LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=TARGETS))
     weights = [weight for weight in unet.parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, 1e-3)
+    optimizer = torch.optim.AdamW(weights, 1e-3)
     ids = tokenizer("solo, manga style, face", padding="max_length", truncation=True, return_tensors="pt").input_ids[0]
     loader = torch.utils.data.DataLoader(Faces(pictures, side, ids), batch_size=batch, shuffle=True)
-    unet, optimiser, loader = accelerator.prepare(unet, optimiser, loader)
+    unet, optimizer, loader = accelerator.prepare(unet, optimizer, loader)
     done = 0
     while done < steps:
         for given in loader:
@@ -63,8 +63,8 @@ def main() -> None:
             loss = torch.nn.functional.mse_loss(guess, noise)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(weights, 1.0)
-            optimiser.step()
-            optimiser.zero_grad()
+            optimizer.step()
+            optimizer.zero_grad()
             done += 1
             if done == steps:
                 break

@@ -104,7 +104,7 @@ class PlainLoop:
         for weight in self.weights:
             weight.data = weight.data.float()
             weight.requires_grad_(True)
-        self.optimiser = torch.optim.AdamW(self.weights, training.learning_rate)
+        self.optimizer = torch.optim.AdamW(self.weights, training.learning_rate)
         self.scheduler, self.adapter, self.device = frozen.scheduler, adapter, self.weights[0].device
         context = torch.from_numpy(adapter.caption).to(self.device)
         self.context = context.expand(training.train_batch_size, -1, -1)
@@ -121,8 +121,8 @@ class PlainLoop:
         loss = torch.nn.functional.mse_loss(guess.float(), noise.to(self.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.max_grad_norm)
-        self.optimiser.step()
-        self.optimiser.zero_grad()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
         return loss.item()
 
     def time(self) -> float:

@@ -22,6 +22,6 @@ def disturbed(tmp_path, small_base):
 
 @pytest.fixture
 def copied(tmp_path, undisturbed):
-    """A copy of the whole run with its times, hard links and Snakemake's notes, to spoil."""
+    """A copy of the whole run with its times, hard links and Snakemake's notes, to damage."""
     subprocess.run(["cp", "-a", str(undisturbed.folder), str(tmp_path / "copied")], check=True)
     return Project(tmp_path / "copied")

@@ -3,8 +3,8 @@
 import os
 import time
 
+from corruption import forget_from, forget_training
 from outcome import same_results
-from spoil import forget_from, forget_training
 
 # The time of day jumps by up to a day to either side at each
 # look at it; the clock that never goes back leaps ahead by up to an hour, as after a laptop's sleep.

@@ -5,8 +5,8 @@ import re
 from collections import Counter
 
 import pytest
+from corruption import CELL, mounted, one_line
 from outcome import same_results
-from spoil import CELL, mounted, one_line
 
 NO_SPACE = "No space left on device"
 

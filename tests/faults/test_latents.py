@@ -1,9 +1,9 @@
-"""Latents that are cut short or have a bit turned over: the cache mends itself, a gathered file is named."""
+"""Latents that are cut short or have a bit turned over: the cache is repaired, a gathered file is named."""
 
 import numpy as np
+from corruption import CELL, cut, flip, forget, forget_from, forget_training, log_of, loras, one_line
 from outcome import same_results
 from safetensors.numpy import load_file
-from spoil import CELL, cut, flip, forget, forget_from, forget_training, log_of, loras, one_line
 
 from egara.io.tensors import open_tensors
 
@@ -16,11 +16,11 @@ def keys(path):
         return [key for _, _, key in file.json()["faces"]]
 
 
-def test_spoiled_entries_of_the_cache_are_named_and_computed_again(undisturbed, copied):
+def test_corrupt_entries_of_the_cache_are_named_and_computed_again(undisturbed, copied):
     gathered = copied.folder / LATENTS
     flipped, short, *whole = keys(gathered)
-    for key, spoil in ((flipped, flip), (short, cut)):
-        spoil(copied.folder / f"results/store/latents/{key[:2]}/{key}.safetensors")
+    for key, damage in ((flipped, flip), (short, cut)):
+        damage(copied.folder / f"results/store/latents/{key[:2]}/{key}.safetensors")
     forget_from(copied, "latents")
     copied.snakemake()
     said = log_of(copied, "latents/resolution~64/A-1")
@@ -32,11 +32,11 @@ def test_spoiled_entries_of_the_cache_are_named_and_computed_again(undisturbed, 
     same_results(undisturbed, copied)
 
 
-def test_spoiled_gathered_latents_are_named_and_nothing_is_trained_on_them(undisturbed, copied):
+def test_corrupt_gathered_latents_are_named_and_nothing_is_trained_on_them(undisturbed, copied):
     forget_training(copied, "A-1")
     forget_from(copied, "losses")
-    for spoil in (flip, cut):
-        spoil(copied.folder / LATENTS)
+    for damage in (flip, cut):
+        damage(copied.folder / LATENTS)
         one_line(copied.snakemake(loras("A-1")[0], good=False), LATENTS, "delete it and run again")
         forget(copied, "tiny/latents/resolution~64/A-1.safetensors")
         copied.snakemake(LATENTS)

@@ -1,21 +1,21 @@
 """A LoRA that is cut short or has a bit turned over: named in one line, and never a point in a map."""
 
+from corruption import CELL, cut, flip, forget_from, log_of, loras, one_line, part_from_links, stored_twin
 from outcome import same_results
-from spoil import CELL, cut, flip, forget_from, log_of, loras, one_line, part_from_links, stored_twin
 
 
-def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, copied):
-    spoiled = {}
-    for work, spoil in (("A-1", flip), ("B-2", cut)):
+def test_corrupt_loras_in_the_store_are_named_and_trained_again(undisturbed, copied):
+    corrupt = {}
+    for work, damage in (("A-1", flip), ("B-2", cut)):
         outputs = [copied.folder / path for path in loras(work)]  # all that trained together: bits depend on it
-        spoiled[work] = [stored_twin(copied, output) for output in outputs]
-        for output, path in zip(outputs, spoiled[work], strict=True):
+        corrupt[work] = [stored_twin(copied, output) for output in outputs]
+        for output, path in zip(outputs, corrupt[work], strict=True):
             kept = output.read_bytes()
-            spoil(path)
+            damage(path)
             assert output.read_bytes() != kept, "one file under two names"
     forget_from(copied, "loras")
     copied.snakemake()
-    for work, paths in spoiled.items():
+    for work, paths in corrupt.items():
         said = log_of(copied, f"loras/{CELL}/{work}")
         for path in paths:
             one_line(said, str(path.relative_to(copied.folder)))
@@ -24,13 +24,13 @@ def test_spoiled_loras_in_the_store_are_named_and_trained_again(undisturbed, cop
     same_results(undisturbed, copied)
 
 
-def test_spoiled_outputs_are_named_and_come_back_from_the_store(undisturbed, copied):
+def test_corrupt_outputs_are_named_and_come_back_from_the_store(undisturbed, copied):
     layers = f"results/tiny/spaces/{CELL}/delta.layers.npz"
     forget_from(copied, "losses")
-    for work, spoil in (("A-2", flip), ("B-1", cut)):
+    for work, damage in (("A-2", flip), ("B-1", cut)):
         output = copied.folder / loras(work)[2]
         part_from_links(output)
-        spoil(output)
+        damage(output)
         for target in (layers, f"results/tiny/spaces/{CELL}/factors.gram.npy"):
             one_line(copied.snakemake(target, good=False), loras(work)[2], "delete it and run again")
         output.unlink()

@@ -2,16 +2,16 @@
 
 import re
 
+from corruption import cut, flip, forget, forget_from, log_of, one_line
 from outcome import same_results
-from spoil import cut, flip, forget, forget_from, log_of, one_line
 
 
-def test_a_spoiled_page_is_not_taken_for_the_listed_one(undisturbed, copied):
+def test_a_corrupt_page_is_not_taken_for_the_listed_one(undisturbed, copied):
     forget_from(copied, "faces")
-    for work, spoil in (("A-1", flip), ("B-1", cut)):
+    for work, damage in (("A-1", flip), ("B-1", cut)):
         page = copied.folder / "volumes" / work / "3.png"
         kept = page.read_bytes()
-        if spoil is flip:
+        if damage is flip:
             flip(page, len(kept) // 2)
         else:
             cut(page)
@@ -22,12 +22,12 @@ def test_a_spoiled_page_is_not_taken_for_the_listed_one(undisturbed, copied):
     same_results(undisturbed, copied)
 
 
-def test_a_spoiled_crop_is_not_encoded(undisturbed, copied):
+def test_a_corrupt_crop_is_not_encoded(undisturbed, copied):
     forget_from(copied, "latents")
-    for work, spoil in (("A-2", flip), ("B-2", cut)):
+    for work, damage in (("A-2", flip), ("B-2", cut)):
         latents = f"results/tiny/latents/resolution~64/{work}.safetensors"
         crop = sorted((copied.folder / f"results/tiny/faces/{work}").glob("*.png"))[0]
-        spoil(crop)
+        damage(crop)
         said = copied.snakemake(latents, good=False)
         one_line(said, str(crop.relative_to(copied.folder)), "changed since the sets were drawn")
         forget(copied, f"tiny/faces/{work}")

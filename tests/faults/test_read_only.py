@@ -1,7 +1,7 @@
 """Results, or the store alone, that cannot be written; and inputs that nobody may change."""
 
+from corruption import forget_from, forget_training, loras, one_line, read_only
 from outcome import same_results
-from spoil import forget_from, forget_training, loras, one_line, read_only
 
 
 def tree(project):

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 
+from corruption import CELL, forget, forget_from, loras
 from outcome import same_results
-from spoil import CELL, forget, forget_from, loras
 from tiny import Project, start
 
 

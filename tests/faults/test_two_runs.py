@@ -2,8 +2,8 @@
 
 import time
 
+from corruption import forget, forget_from, one_line
 from outcome import same_results
-from spoil import forget, forget_from, one_line
 from tiny import start
 
 

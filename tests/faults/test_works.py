@@ -1,7 +1,7 @@
 """A works table that is edited between runs: what does not depend on the edit stays, and going back costs nothing."""
 
+from corruption import CELL, log_of, loras, one_line
 from outcome import same_results
-from spoil import CELL, log_of, loras, one_line
 
 TABLE = "config/tiny.tsv"
 

@@ -28,7 +28,7 @@ def train_plainly(unet, scheduler, adapter, text_encoder=None):
                 names = (training.seed, *owner, "init", f"{part}.{name}")
                 down.data = init_lora_A(training.rank, down.shape[1], names)
         weights += [weight for weight in models[part].parameters() if weight.requires_grad]
-    optimiser = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.adam_weight_decay)
+    optimizer = torch.optim.AdamW(weights, training.learning_rate, weight_decay=training.adam_weight_decay)
     losses = []
     for step in range(training.max_train_steps):
         batch = draw_batch(adapter, step, 1000)
@@ -46,11 +46,11 @@ def train_plainly(unet, scheduler, adapter, text_encoder=None):
             alpha_bar = scheduler.alphas_cumprod[timesteps]
             ratio = alpha_bar / (1 - alpha_bar)
             each = each * torch.minimum(ratio, torch.tensor(training.snr_gamma)) / ratio
-        optimiser.param_groups[0]["lr"] = rate_at(training, step)
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = rate_at(training, step)
+        optimizer.zero_grad()
         each.mean().backward()
         torch.nn.utils.clip_grad_norm_(weights, training.max_grad_norm)
-        optimiser.step()
+        optimizer.step()
         losses.append(each.mean().item())
     found = {}
     for part, model in models.items():

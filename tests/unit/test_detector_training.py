@@ -112,7 +112,7 @@ def test_graph_agrees_with_the_network_and_training_lowers_the_loss(scenes, figu
     handler.emit = lambda record: records.append(record.args[2])
     log = logging.Logger("training")
     log.addHandler(handler)
-    network = train(scenes, figures, Settings(steps=32, batch=4, side=64, warm_up=4), 0, log, report=8)
+    network = train(scenes, figures, Settings(steps=32, batch=4, side=64, warm_up=4), 0, log, every=8)
     assert records[-1] < 0.8 * records[0]
     session = onnxruntime.InferenceSession(to_onnx(network, {"seed": 0}))
     page = np.random.default_rng(0).random((2, 1, 96, 64), np.float32)
@@ -126,6 +126,6 @@ def test_graph_agrees_with_the_network_and_training_lowers_the_loss(scenes, figu
 def test_evaluated_style_cannot_be_held_out(tmp_path):
     from egara.io.errors import EgaraError
 
-    with pytest.raises(EgaraError, match="lorelei: not a set-aside style"):
+    with pytest.raises(EgaraError, match="lorelei: not a held-out style"):
         main(["--hold-out", "lorelei", "--output", str(tmp_path / "d.onnx")])
     assert not list(tmp_path.iterdir())

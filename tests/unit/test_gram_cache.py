@@ -1,4 +1,4 @@
-"""Cached inner products are not computed again, and a changed LoRA is never taken for a cached one."""
+"""Cached inner products are not computed again, and a changed LoRA is never taken for the cached one."""
 
 import os
 from dataclasses import replace
@@ -9,7 +9,7 @@ from lora_files import random_layers, write_lora, write_study
 
 from egara.io.tensors import open_tensors
 from egara.weights import gram as grams
-from egara.weights import gram_cache as known
+from egara.weights import gram_cache
 from egara.weights.gram import gram_of_loras
 from egara.weights.inputs import read_layouts
 from egara.weights.representations import names
@@ -61,7 +61,7 @@ def test_an_added_lora_adds_a_row(study, representation, monkeypatch):
     found = gram(study, paths, representation)
     assert close(found, whole) and np.array_equal(found, found.T)
     old = [row for row in range(len(paths)) if row != 3]
-    assert np.array_equal(found[np.ix_(old, old)], first), "cached values are kept to the bit"
+    assert np.array_equal(found[np.ix_(old, old)], first), "cached products are kept to the bit"
 
 
 def test_an_added_lora_adds_a_row_to_every_layer(study, monkeypatch):
@@ -79,7 +79,7 @@ def test_an_added_lora_adds_a_row_to_every_layer(study, monkeypatch):
     assert found.shape == (2, len(paths), len(paths)) and close(found, whole)
     assert np.array_equal(found, np.swapaxes(found, 1, 2))
     old = [row for row in range(len(paths)) if row != 3]
-    assert np.array_equal(found[:, np.array(old)[:, None], old], first), "cached values are kept to the bit"
+    assert np.array_equal(found[:, np.array(old)[:, None], old], first), "cached products are kept to the bit"
 
 
 @pytest.mark.parametrize("representation", ["delta", "sketch"])
@@ -116,7 +116,7 @@ def test_only_the_new_row_is_computed(study, monkeypatch):
 
     monkeypatch.setattr(grams, "find", counting)
     gram(study, [*paths, new], "delta")
-    assert max(sizes) == 5 and len(sizes) == 2 * (len(paths) // 4 + 1)  # two layers; one new beside four old ones
+    assert max(sizes) == 5 and len(sizes) == 2 * (len(paths) // 4 + 1)  # two layers; one new LoRA with four old ones
 
 
 @pytest.mark.parametrize(("held", "times"), [(2**20, 1), (1, 2)], ids=["all layers fit", "one layer at a time"])
@@ -140,7 +140,7 @@ def test_another_lora_under_the_same_name_is_new(study):
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped"])
-def test_a_spoiled_file_is_passed_over(study, caplog, harm):
+def test_a_corrupt_file_is_skipped(study, caplog, harm):
     paths = files(study)
     expected = gram(study, paths, "delta")
     place = next((study / "cache").glob("*/*.safetensors"))
@@ -164,9 +164,9 @@ def test_many_new_ones_are_computed_together_and_representations_stay_apart(stud
 
 def test_the_cache_keeps_the_newest_few(study, tmp_path):
     paths = files(study)
-    for count in range(2, 2 + known.FILES_KEPT + 3):
+    for count in range(2, 2 + gram_cache.FILES_KEPT + 3):
         gram(study, paths[:count], "norms")
         newest = max((study / "cache").glob("*/*.safetensors"), key=os.path.getmtime)
         os.utime(newest, (count, count))
     kept = sorted(ids_of(path) for path in (study / "cache").glob("*/*.safetensors"))
-    assert len(kept) == known.FILES_KEPT and min(map(len, kept)) == 5
+    assert len(kept) == gram_cache.FILES_KEPT and min(map(len, kept)) == 5

@@ -32,7 +32,7 @@ def test_tables_in_another_encoding_name_the_row(tmp_path, encoding):
     ("row", "said"),
     [
         ("w", "style, part, parts, characters, volumes, pages is empty"),
-        ("w\tlorelei\t0\t2\t8\t1\t2\t3", "'3' lies beyond the last column; expected 7 cells"),
+        ("w\tlorelei\t0\t2\t8\t1\t2\t3", "'3' is beyond the last column; expected 7 cells"),
         ("w\tlorelei\t0\t2\t8\t1", "pages is empty"),
     ],
 )

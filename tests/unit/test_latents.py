@@ -229,7 +229,7 @@ def test_a_killed_job_leaves_what_it_finished(described, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "other", "flipped"])
-def test_a_damaged_entry_is_named_in_one_line_and_computed_anew(study, described, damage, caplog):
+def test_a_damaged_entry_is_named_in_one_line_and_computed_again(study, described, damage, caplog):
     first, second = entries(study)[:2]
     whole = first.read_bytes()
     flipped = whole[:-40] + bytes([whole[-40] ^ 4]) + whole[-39:]

@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from egara.figures import strengths as grid
 from egara.figures.style import set_theme
 from egara.io.errors import EgaraError
 from egara.loras.encoding.inputs import describe_transform
 from egara.loras.files.writing import save_lora
+from egara.samples import grid
 from egara.samples import loras as samples
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~none"
@@ -49,17 +49,17 @@ def make_lora(path, unet, size, alpha=2, prefix="", **header):
 
 
 def test_strength_nought_is_lora_off_and_a_strong_lora_shows(pipeline, noise, tmp_path):
-    from egara.samples.sampling import sample_pictures
+    from egara.samples.sampling import sample_images
 
     how = (CAPTION, noise, STEPS, GUIDANCE)
-    off = sample_pictures(pipeline, *how)
+    off = sample_images(pipeline, *how)
     path = make_lora(tmp_path / "00.safetensors", pipeline.unet, 20.0)
     drawn = samples.sample_strengths(pipeline, path, [0.0, 1.0], *how)
     assert drawn.shape == (2, 2, 64, 64, 3) and drawn.dtype == np.uint8
     assert np.abs(drawn[0].astype(int) - off).max() <= 1
     assert np.abs(drawn[1].astype(int) - off).mean() > 1
     # The pipeline leaves as it came, so the next row starts from the base alone.
-    np.testing.assert_array_equal(sample_pictures(pipeline, *how), off)
+    np.testing.assert_array_equal(sample_images(pipeline, *how), off)
 
 
 def test_strength_multiplies_the_update(pipeline, noise, tmp_path):
@@ -72,13 +72,13 @@ def test_strength_multiplies_the_update(pipeline, noise, tmp_path):
 
 
 def test_noise_is_the_same_in_all_columns_and_for_more_pictures(pipeline, noise):
-    from egara.samples.sampling import draw_noise, sample_pictures
+    from egara.samples.sampling import draw_noise, sample_images
 
     np.testing.assert_array_equal(draw_noise(pipeline, 3, 64, 0)[:2], noise)
     assert np.abs(noise[0] - noise[1]).mean() > 0.5
     assert np.abs(draw_noise(pipeline, 1, 64, 1) - noise[:1]).mean() > 0.5
-    together = sample_pictures(pipeline, CAPTION, noise, STEPS, GUIDANCE)
-    alone = sample_pictures(pipeline, CAPTION, noise[1:], STEPS, GUIDANCE)
+    together = sample_images(pipeline, CAPTION, noise, STEPS, GUIDANCE)
+    alone = sample_images(pipeline, CAPTION, noise[1:], STEPS, GUIDANCE)
     assert np.abs(together[1].astype(int) - alone[0]).max() <= 1
     assert np.abs(together[0].astype(int) - together[1]).mean() > 1
 
@@ -102,11 +102,11 @@ def test_grid_holds_each_picture_where_its_labels_say(crops):
     pictures = np.random.default_rng(0).integers(0, 255, (3, 2, 2, 64, 64, 3), np.uint8)
     shown = [np.full((2, 64, 64, 3), 10, np.uint8)] * 3 if crops else None
     labels = [("pen-a", "横槍 メンゴ"), ("pen-b", "横槍 メンゴ"), ("007", "Jörg")]
-    figure = grid.draw_strengths(pictures, shown, labels, ["LoRA off", "strength 1"], ("What", "how"))
+    figure = grid.draw_grid(pictures, shown, labels, ["LoRA off", "strength 1"], ("What", "how"))
     assert {"LoRA off", "strength 1", "pen-a", "007", "Jörg", "What", "how"} <= set(shown_texts(figure))
     assert (grid.CROPS in shown_texts(figure)) == crops
     image = figure.images[0].get_array()
-    width, height = (round(inches * grid.DOTS) for inches in figure.get_size_inches())
+    width, height = (round(inches * grid.DPI) for inches in figure.get_size_inches())
     assert image.shape == (height, width, 3)
     for row, (work, _) in enumerate(labels):
         for place, head in enumerate(("LoRA off", "strength 1")):
@@ -138,7 +138,7 @@ def test_labels_stay_on_the_page_and_off_the_pictures():
     set_theme()
     pictures = np.zeros((2, 2, 1, 64, 64, 3), np.uint8)
     labels = [("a-work-with-a-long-name", "An Author Whose Name Is Even Longer"), ("b", "c")]
-    figure = grid.draw_strengths(pictures, None, labels, ["LoRA off", "strength 1"], ("t" * 60, "h" * 90))
+    figure = grid.draw_grid(pictures, None, labels, ["LoRA off", "strength 1"], ("t" * 60, "h" * 90))
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = figure.images[0].get_array()
@@ -190,7 +190,7 @@ def test_the_command_writes_a_grid_and_crops_only_if_asked(study, small_base):
         with Image.open(study / "grid.png") as drawn:
             assert drawn.info["Title"].endswith("independent A · rank = alpha = 2 · 64 px · token none")
             assert "the same 2 noises" in drawn.info["Description"]
-            assert drawn.height == grid.HEADING + grid.HEAD + 2 * 128 + grid.GUTTER + grid.MARGIN
+            assert drawn.height == grid.TITLE_HEIGHT + grid.HEAD_HEIGHT + 2 * 128 + grid.GUTTER + grid.MARGIN
             return (np.asarray(drawn.convert("RGB")) == 120).all(axis=2).sum() >= 2 * 128 * 128
 
     samples.main(command(study, small_base))

@@ -111,7 +111,7 @@ def test_prune_removes_only_what_nothing_links_to(study, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut"])
-def test_a_spoiled_lora_in_the_store_is_named_and_trained_again(study, tmp_path, damage, caplog):
+def test_a_corrupt_lora_in_the_store_is_named_and_trained_again(study, tmp_path, damage, caplog):
     from egara.loras.__main__ import main
 
     options = command(study, tmp_path / "loras", seed=13)

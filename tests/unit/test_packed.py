@@ -206,14 +206,16 @@ def test_rates_follow_their_schedule():
     assert rates["linear"][9] == pytest.approx(0.001 / 8)
 
 
-def test_min_snr_caps_the_easy_steps(parts):
+def test_min_snr_weights_are_those_of_diffusers(parts):
     import torch
+    from diffusers.training_utils import compute_snr
 
-    times = torch.tensor([1, 500, 999])
-    weights = loss_weights(parts["scheduler"], times, 5.0)
-    assert weights[0] < 0.01
-    assert weights[2] == 1
-    assert (loss_weights(parts["scheduler"], times, None) == 1).all()
+    timesteps = torch.arange(1000)
+    weights = loss_weights(parts["scheduler"], timesteps, 5.0)
+    snr = compute_snr(parts["scheduler"], timesteps)
+    torch.testing.assert_close(weights, snr.clamp(max=5.0) / snr, rtol=1e-6, atol=0)
+    assert weights[1] < 0.01 and weights[-1] == 1
+    assert (loss_weights(parts["scheduler"], timesteps, None) == 1).all()
 
 
 def test_targets_choose_layers(parts):

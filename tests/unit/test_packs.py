@@ -140,7 +140,7 @@ def _kill_at(study, store, step):
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped"])
-def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undisturbed, tmp_path, caplog, harm):
+def test_a_corrupt_checkpoint_is_one_line_and_its_loras_start_again(study, undisturbed, tmp_path, caplog, harm):
     _kill_at(study, tmp_path, 3)
     place = checkpoint_path(tmp_path, list(study[1]))
     data = bytearray(place.read_bytes())
@@ -154,13 +154,29 @@ def test_a_spoiled_checkpoint_is_one_line_and_its_loras_start_anew(study, undist
     assert same_bits(found, undisturbed)
 
 
+def test_a_checkpoint_of_another_version_is_one_line_and_its_loras_start_again(study, undisturbed, tmp_path, caplog):
+    from egara.io.tensors import open_tensors, write_tensors
+
+    _kill_at(study, tmp_path, 3)
+    place = checkpoint_path(tmp_path, list(study[1]))
+    with open_tensors(place) as file:
+        arrays, note = file.tensors(), file.json()
+    write_tensors(place, {"first" if name == "exp_avg" else name: array for name, array in arrays.items()}, note)
+    steps = []
+    with caplog.at_level("WARNING", "egara.loras"):
+        found = collect(study, tmp_path, 3, on_step=lambda pack: steps.append(pack.step))
+    assert "not a checkpoint of this version of Egara; its LoRAs start again" in caplog.text
+    assert steps[0] == 1
+    assert same_bits(found, undisturbed)
+
+
 def test_what_other_jobs_leave_stops_no_job(study, undisturbed, tmp_path):
     from egara.loras.store.pruning import prune_checkpoints
 
     folder = checkpoint_path(tmp_path, []).parent
     folder.mkdir()
     (folder / ".being-written.safetensors").write_bytes(b"half")
-    (folder / f"{'0' * 64}.safetensors").write_bytes(b"spoiled")
+    (folder / f"{'0' * 64}.safetensors").write_bytes(b"corrupt")
     assert same_bits(collect(study, tmp_path, 3), undisturbed)
     assert len(list(folder.iterdir())) == 2, "what belongs to others stays"
     assert prune_checkpoints(tmp_path)[0] == 2 and not list(folder.iterdir())
@@ -269,8 +285,23 @@ def test_other_errors_pass(study, tmp_path):
             collect(study, tmp_path, 3)
     finally:
         hook.remove()
-    assert is_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
-    assert not is_out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB)"), True),
+        (MemoryError(), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_SUPPORTED."), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_out_of_memory_is_told_from_other_errors(error, expected):
+    import torch
+
+    assert is_out_of_memory(error) == expected
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
 
 
 def test_pack_size_follows_free_memory(study):

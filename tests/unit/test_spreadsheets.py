@@ -61,7 +61,7 @@ def test_headings_in_any_case_and_order_and_columns_of_the_users_own(tmp_path):
     [
         ('author\twork\tvolumes\nA\tw\t"v\nB\tx\ty\n', "row 2: a cell in quotes does not end"),
         ('author\twork\tvolumes\nA\tw\tv\n"Joe" Smith\tx\ty\n', "row 3: a cell in quotes does not end"),
-        ("author;work;volumes\nA;w;v1;v2\n", "row 2: 'v2' lies beyond .* 3 cells, in quotes .* semicolon"),
+        ("author;work;volumes\nA;w;v1;v2\n", "row 2: 'v2' is beyond .* 3 cells, in quotes .* semicolon"),
         ("author\twork\twork\tvolumes\nA\tw\tw\tv\n", "row 1: column work is there twice"),
         ("author\twork\tvolumes\nA\x00\tw\tv\n", "row 2: holds a zero byte"),
         ("author\twork\tvolumes\n\u200b\tw\tv\n", "row 2: author holds only invisible characters"),

@@ -1,10 +1,16 @@
-"""Looking after the store: what is spoiled is named, finished LoRAs move to another machine, nothing else comes in."""
+"""Maintaining the store: corrupt files are named, finished LoRAs move to another machine, nothing else comes in."""
 
 import io
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
+from test_loras import command, study  # noqa: F401
 
 from egara.loras.files.writing import save_lora
 from egara.loras.store import content_key, link, stored
@@ -50,7 +56,7 @@ def test_a_good_store_is_verified_and_left_as_it_is(store, caplog):
     assert content(store) == before
 
 
-def test_what_is_spoiled_is_named(store, caplog):
+def test_corrupt_files_are_named(store, caplog):
     flipped, moved, cut = sorted(store.glob("??/*"))
     whole = flipped.read_bytes()
     flipped.write_bytes(whole[:-3] + bytes([whole[-3] ^ 8]) + whole[-2:])
@@ -116,3 +122,45 @@ def test_an_archive_cut_short_keeps_what_came_before(store, tmp_path):
     with pytest.raises(EgaraError, match="not a whole archive"):
         main(["import", str(there), str(archive)])
     assert content(there).items() <= content(store).items()
+
+
+def train_with(package, made, output, store):
+    """Train a work with the library in `package`; returns what the command logged."""
+    options = command(made, output, seed=21)
+    options[options.index("--store") + 1] = str(store)
+    environment = os.environ | {"PYTHONPATH": str(package.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "egara.loras", *options], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def edit(path, before, after):
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+def fingerprint_in(package):
+    code = "from egara.fingerprint import fingerprint; print(fingerprint('egara.loras'))"
+    environment = os.environ | {"PYTHONPATH": str(package.parent)}
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True).stdout
+
+
+def test_a_renamed_variable_trains_nothing_and_a_raised_version_trains_everything(study, tmp_path):  # noqa: F811
+    """Snakemake runs the rule again, whose params hold the code's fingerprint; the store gives the LoRAs back."""
+    import egara
+
+    package = tmp_path / "workflow" / "egara"
+    shutil.copytree(Path(egara.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    training, kept = package / "loras" / "training", tmp_path / "kept"
+    assert "3 LoRAs, 0 in the store" in train_with(package, study, tmp_path / "first", kept)
+    before = fingerprint_in(package)
+    edit(training / "loop.py", "model_pred", "predicted")
+    assert fingerprint_in(package) not in ("", before)
+    assert "3 LoRAs, 3 in the store" in train_with(package, study, tmp_path / "again", kept)
+    for path in sorted((tmp_path / "first").iterdir()):
+        assert path.samefile(tmp_path / "again" / path.name)
+    edit(training / "__init__.py", "TRAINING_VERSION = ", "TRAINING_VERSION = 100 + ")
+    assert "3 LoRAs, 0 in the store" in train_with(package, study, tmp_path / "raised", kept)

@@ -4,12 +4,12 @@ Each style is one artist's drawing kit in the package `dicebear-styles`; creator
 itself. Evaluated artists never appear in the pre-training of the base model or of the face detector.
 """
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
 from egara.io.errors import EgaraError
+from egara.io.json import read_json
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def find_style(name: str) -> Style:
 @cache
 def definition(name: str) -> dict:
     """Return a kit's definition as its package ships it: components, colours, creator and licence."""
-    return json.loads(files("dicebear_styles").joinpath(f"{find_style(name).name}.json").read_text("utf-8"))
+    return read_json(files("dicebear_styles").joinpath(f"{find_style(name).name}.json"), "a kit's definition")
 
 
 def attribution(name: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ _LONGEST = 2000
 
 
 class EgaraError(Exception):
-    """Bad input that its owner can mend; the message is one line that says what, where and what was expected."""
+    """Bad input that the user can fix; the message is one line that says what, where and what was expected."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))

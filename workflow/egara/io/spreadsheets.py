@@ -57,7 +57,7 @@ def read_sheet(path: str | Path, columns: tuple[str, ...], optional: tuple[str, 
             continue
         if extra := [cell for cell in cells[len(header) :] if cell]:
             raise EgaraError(
-                f"{path}, row {number}: {extra[0]!r} lies beyond the last column; expected {len(header)} cells, in "
+                f"{path}, row {number}: {extra[0]!r} is beyond the last column; expected {len(header)} cells, in "
                 f'quotes ("…") where one holds a {DELIMITERS[delimiter]}'
             )
         named = dict.fromkeys((*columns, *optional), "") | dict(zip(header, cells, strict=False))

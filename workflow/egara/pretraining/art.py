@@ -1,4 +1,4 @@
-"""The pre-training art: heads drawn by the set-aside artists, each with its alpha so that any background fits behind.
+"""The pre-training art: heads drawn by the held-out artists, each with its alpha so that any background fits behind.
 
 python -m egara.pretraining.art --output results/base/art.npz
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from egara.demo.artists import SET_ASIDE
-from egara.demo.drawings import draw_figure
+from egara.demo.drawings import Drawing, draw_figure
 from egara.io.atomic import replacing
 from egara.io.errors import run
 from egara.io.progress import logger, parser, track
@@ -35,7 +35,7 @@ WORDS = {
 
 
 def draw_heads(per_style: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw heads of every set-aside style.
+    """Draw heads of every held-out style.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def draw_heads(per_style: int, seed: int) -> dict[str, np.ndarray]:
     return {"grey": np.stack(grey), "alpha": np.stack(alpha), "style": np.array(style)}
 
 
-def _square(drawing: "object") -> tuple[np.ndarray, np.ndarray]:
+def _square(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
     """Cut the head with a margin as a square of (96, 96): grey and alpha."""
     from PIL import Image
 
@@ -137,7 +137,7 @@ def _background(draw: np.random.Generator, plain: float) -> np.ndarray:
 def main(argv: list[str] | None = None) -> None:
     """Draw the pre-training art and write it as one compressed NumPy archive."""
     arguments = parser(__doc__)
-    arguments.add_argument("--per-style", type=int, default=500, help="heads of each set-aside style")
+    arguments.add_argument("--per-style", type=int, default=500, help="heads of each held-out style")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--output", type=Path, required=True, help="where the art goes (.npz)")
     options = arguments.parse_args(argv)

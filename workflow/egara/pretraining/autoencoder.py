@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from egara.io.arrays import read_arrays
 from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.pretraining.art import batch_of_art
@@ -16,7 +17,7 @@ from egara.seeds import derive_seed, stream
 if TYPE_CHECKING:
     import torch
 
-PATCH = 48  # pixels: strokes are local, so patches teach them at half the price of whole pictures
+PATCH = 48  # pixels: strokes are local, so patches train them in half the time of whole images
 KL_SCALE = 1e-5
 
 
@@ -39,8 +40,8 @@ def train_autoencoder(art: dict[str, np.ndarray], steps: int, batch: int, seed: 
 
     torch.manual_seed(derive_seed(seed, "autoencoder", "init"))
     model = build_autoencoder().to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(model.parameters(), 2e-3, betas=(0.9, 0.95), weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.05)
+    optimizer = torch.optim.AdamW(model.parameters(), 2e-3, betas=(0.9, 0.95), weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps, pct_start=0.05)
     draw = stream(seed, "autoencoder", "batches")
     log, recent = logger("base"), []
     with bar(steps, "step") as watched:
@@ -51,20 +52,20 @@ def train_autoencoder(art: dict[str, np.ndarray], steps: int, batch: int, seed: 
             posterior = model.encode(patch).latent_dist
             loss = reconstruction_loss(model.decode(posterior.sample()).sample, patch)
             loss = loss + KL_SCALE * posterior.kl().mean()
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             recent.append(loss.item())
             watched.update()
             if (step + 1) % 200 == 0:
                 log.info("autoencoder step %d of %d: loss %.4f", step + 1, steps, np.mean(recent[-200:]))
-    model.register_to_config(scaling_factor=1 / _latent_deviation(model, art, seed))
+    model.register_to_config(scaling_factor=1 / _latent_std(model, art, seed))
     return model.eval()
 
 
-def _latent_deviation(model: "torch.nn.Module", art: dict[str, np.ndarray], seed: int) -> float:
+def _latent_std(model: "torch.nn.Module", art: dict[str, np.ndarray], seed: int) -> float:
     import torch
 
     from egara.pretraining.models import SIDE
@@ -78,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     """Train the autoencoder and write it in diffusers' layout."""
     arguments = parser(__doc__)
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
-    arguments.add_argument("--steps", type=int, default=2200, help="optimiser steps")
+    arguments.add_argument("--steps", type=int, default=2200, help="optimizer steps")
     arguments.add_argument("--batch", type=int, default=16, help="patches a step")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
@@ -87,8 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     import torch
 
     torch.set_num_threads(options.threads)
-    with np.load(options.art) as archive:
-        art = dict(archive)
+    art = read_arrays(options.art, "pre-training art")
     train_autoencoder(art, options.steps, options.batch, options.seed).save_pretrained(options.output)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.demo.artists import SET_ASIDE, attribution
+from egara.io.arrays import read_arrays
 from egara.io.atomic import write_text
 from egara.io.errors import run
 from egara.io.progress import bar, logger, parser, track
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 EMA_DECAY = 0.9995
 PLAIN, CLOSEST = 0.85, 0.85  # whole heads, most on white paper: the LoRAs bring the crops of pages
-SNR_CAP = 5.0  # min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, eq. 9 for noise prediction)
+SNR_GAMMA = 5.0  # min-SNR weighting (Hang et al. 2023, arXiv 2303.09556, eq. 9 for noise prediction)
 
 
 def encode_art(vae: "AutoencoderKL", art: dict, count: int, seed: int) -> tuple["torch.Tensor", list[str]]:
@@ -65,9 +66,9 @@ def train_denoiser(
     tokens = parts["tokenizer"](texts, padding="max_length", truncation=True, return_tensors="pt").input_ids
     owners = torch.tensor([texts.index(caption) for caption in captions])
     weights = [*unet.parameters(), *text_encoder.parameters()]
-    optimiser = torch.optim.AdamW(weights, 6e-4, betas=(0.9, 0.99), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(weights, 6e-4, betas=(0.9, 0.99), weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: min(1, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * step / steps))
+        optimizer, lambda step: min(1, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * step / steps))
     )
     average = [weight.detach().clone() for weight in weights]
     draw = torch.Generator().manual_seed(derive_seed(seed, "denoiser", "noise"))
@@ -77,15 +78,15 @@ def train_denoiser(
             rows = torch.randint(len(latents), (batch,), generator=draw)
             clean = latents[rows]
             noise = torch.randn(clean.shape, generator=draw)
-            times = torch.randint(scheduler.config.num_train_timesteps, (batch,), generator=draw)
+            timesteps = torch.randint(scheduler.config.num_train_timesteps, (batch,), generator=draw)
             context = text_encoder(tokens).last_hidden_state[owners[rows]]
-            guess = unet(scheduler.add_noise(clean, noise, times), times, context).sample
-            snr = compute_snr(scheduler, times)
-            loss = ((guess - noise) ** 2).mean(dim=(1, 2, 3)) * (snr.clamp(max=SNR_CAP) / snr)
-            optimiser.zero_grad()
+            model_pred = unet(scheduler.add_noise(clean, noise, timesteps), timesteps, context).sample
+            snr = compute_snr(scheduler, timesteps)
+            loss = ((model_pred - noise) ** 2).mean(dim=(1, 2, 3)) * (snr.clamp(max=SNR_GAMMA) / snr)
+            optimizer.zero_grad()
             loss.mean().backward()
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             decay = min(EMA_DECAY, (step + 1) / (step + 10))
             torch._foreach_lerp_(average, [weight.detach() for weight in weights], 1 - decay)
@@ -101,20 +102,20 @@ def _with_weights(weights: list, average: list, action: Callable[[], None]) -> N
     """Run `action` while the parts hold the averaged weights."""
     import torch
 
-    kept = [weight.detach().clone() for weight in weights]
+    saved = [weight.detach().clone() for weight in weights]
     with torch.no_grad():
         torch._foreach_copy_(weights, average)
         action()
-        torch._foreach_copy_(weights, kept)
+        torch._foreach_copy_(weights, saved)
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Train and write the whole base folder with a note of who taught it."""
+    """Train and write the whole base folder with a note of the artists that it was trained on."""
     arguments = parser(__doc__)
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
     arguments.add_argument("--vae", type=Path, required=True, help="folder of the trained autoencoder")
     arguments.add_argument("--pictures", type=int, default=16000, help="augmented heads to encode")
-    arguments.add_argument("--steps", type=int, default=7500, help="optimiser steps")
+    arguments.add_argument("--steps", type=int, default=7500, help="optimizer steps")
     arguments.add_argument("--batch", type=int, default=32, help="latents a step")
     arguments.add_argument("--save-every", type=int, default=500, help="steps between two savings of the base")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
@@ -136,8 +137,7 @@ def main(argv: list[str] | None = None) -> None:
         "tokenizer": tokenizer,
         "scheduler": build_scheduler(),
     }
-    with np.load(options.art) as archive:
-        art = dict(archive)
+    art = read_arrays(options.art, "pre-training art")
     latents, captions = encode_art(parts["vae"], art, options.pictures, options.seed)
     provenance = {
         "trained_on": [attribution(style.name) for style in SET_ASIDE],

@@ -1,4 +1,4 @@
-"""Train the detector on composed pages of set-aside artists and write it as an ONNX graph.
+"""Train the detector on composed pages of held-out artists and write it as an ONNX graph.
 
     python -m egara.pretraining.detector --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
 
@@ -6,6 +6,8 @@ The evaluated artists are never drawn here. `--hold-out micah,marbles` keeps sty
 """
 
 import dataclasses
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,17 +85,20 @@ def targets(examples: "list[Example]", side: int) -> tuple[np.ndarray, np.ndarra
     heat : float32 (b, side / 8, side / 8), 1 in the cell of a face's middle, falling off as a Gaussian around it
         (CenterNet, Zhou et al. 2019).
     sides : float32 (b, 4, side / 8, side / 8), distances in strides to the sides of the face that is nearest by heat.
-    care : float32 (b, side / 8, side / 8), 0 where the loss looks away.
+    valid_mask : float32 (b, side / 8, side / 8), 0 in ignored regions.
     """
     from egara.pretraining.network import STRIDE
 
     cells = side // STRIDE
-    heat, care = np.zeros((len(examples), cells, cells), np.float32), np.ones((len(examples), cells, cells), np.float32)
+    heat, valid_mask = (
+        np.zeros((len(examples), cells, cells), np.float32),
+        np.ones((len(examples), cells, cells), np.float32),
+    )
     sides = np.ones((len(examples), 4, cells, cells), np.float32)
     middle = np.arange(cells) + 0.5
     for row, example in enumerate(examples):
         for left, top, right, bottom in example.ignored / STRIDE:
-            care[row, int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = 0
+            valid_mask[row, int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = 0
         for left, top, right, bottom in example.faces / STRIDE:
             x, y = (min(int(v), cells - 1) for v in ((left + right) / 2, (top + bottom) / 2))
             spread = 0.4 + 0.09 * np.array([right - left, bottom - top])
@@ -106,23 +111,23 @@ def targets(examples: "list[Example]", side: int) -> tuple[np.ndarray, np.ndarra
                 middle[None] - left, middle[:, None] - top, right - middle[None], bottom - middle[:, None]
             )
             sides[row][:, own] = np.stack(distances)[:, own]
-    return heat, sides, np.maximum(care, heat > 0.6)
+    return heat, sides, np.maximum(valid_mask, heat > 0.6)
 
 
 def loss_of(
-    answer: "torch.Tensor", heat: "torch.Tensor", sides: "torch.Tensor", care: "torch.Tensor"
+    output: "torch.Tensor", heat: "torch.Tensor", sides: "torch.Tensor", valid_mask: "torch.Tensor"
 ) -> "torch.Tensor":
     """Return the penalty-reduced focal loss of the middles (CenterNet, equation 1) plus the generalised
     intersection-over-union loss of the boxes around them (Rezatofighi et al. 2019), a number.
     """
     from torch.nn import functional as F
 
-    logit, distances = answer[:, 0], answer[:, 1:].clamp(-6, 6).exp()
+    logit, distances = output[:, 0], output[:, 1:].clamp(-6, 6).exp()
     probability = logit.sigmoid()
     positive = (heat > 0.999).float()
     count = positive.sum().clamp(min=1)
     focal = positive * (1 - probability) ** 2 * F.softplus(-logit)
-    focal = focal + (1 - positive) * care * (1 - heat) ** 4 * probability**2 * F.softplus(logit)
+    focal = focal + (1 - positive) * valid_mask * (1 - heat) ** 4 * probability**2 * F.softplus(logit)
     weight = heat * (heat > 0.5) * (sides.min(dim=1).values > 0)
     low, high = distances.minimum(sides), distances.maximum(sides)
     shared = (low[:, 0] + low[:, 2]) * (low[:, 1] + low[:, 3])
@@ -133,11 +138,16 @@ def loss_of(
 
 
 def train(
-    scenes: "list[Scene]", figures: "list[Figure]", settings: Settings, seed: int, log: "object", report: int = 100
+    scenes: "list[Scene]",
+    figures: "list[Figure]",
+    settings: Settings,
+    seed: int,
+    log: logging.Logger,
+    every: int = 100,
 ) -> "FaceNetwork":
-    """Train a network and return it; weights and pictures come from streams named by the seed.
+    """Train a network and return it; weights and images are drawn from streams named by the seed.
 
-    Every `report` steps the logger `log` is told step, steps and mean loss.
+    Every `every` steps the logger `log` is told step, steps and mean loss.
     """
     import torch
 
@@ -155,23 +165,23 @@ def train(
             optimizer.param_groups[0]["lr"] = rate
             names = (seed, "detector", "batch", step)
             examples = draw_batch(scenes, figures, settings.side, settings.batch, *names)
-            heat, sides, care = (torch.from_numpy(array) for array in targets(examples, settings.side))
+            heat, sides, valid_mask = (torch.from_numpy(array) for array in targets(examples, settings.side))
             pages = torch.from_numpy(np.stack([example.image for example in examples])[:, None]).float() / 255
-            loss = loss_of(network(pages), heat, sides, care)
+            loss = loss_of(network(pages), heat, sides, valid_mask)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimizer.step()
             total += float(loss.detach())
             watched.update()
-            if (step + 1) % report == 0:
-                log.info("step %d of %d: loss %.3f", step + 1, settings.steps, total / report)
+            if (step + 1) % every == 0:
+                log.info("step %d of %d: loss %.3f", step + 1, settings.steps, total / every)
                 total = 0.0
     return network.eval()
 
 
 def validate(weights: Path, styles: list[str], seed: int, threads: int) -> dict:
-    """Measure a detector on composed pages of `styles` whose names training never uses; one row a style."""
+    """Measure a detector on composed pages of `styles` whose names training never uses; one row per style."""
     from egara.demo.composition import CastMember, compose_page
     from egara.faces.accuracy import measure
     from egara.faces.backends.embedded import EmbeddedDetector
@@ -192,7 +202,7 @@ def validate(weights: Path, styles: list[str], seed: int, threads: int) -> dict:
     return {"all": _row(measure, all_found, all_truth), **rows}
 
 
-def _row(measure: "object", found: list[np.ndarray], truth: list[np.ndarray]) -> dict:
+def _row(measure: Callable, found: list[np.ndarray], truth: list[np.ndarray]) -> dict:
     sure = measure([boxes[boxes[:, 4] >= THRESHOLD] for boxes in found], truth)
     return {
         "faces": sure.faces,
@@ -222,16 +232,14 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--steps", type=int, default=Settings.steps, help="training steps")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="processor threads")
-    arguments.add_argument("--hold-out", default="", help="set-aside styles to measure on instead of training on them")
+    arguments.add_argument("--hold-out", default="", help="held-out styles to measure on instead of training on them")
     arguments.add_argument("--output", type=Path, required=True, help="where the detector goes (.onnx)")
     options = arguments.parse_args(argv)
     log = logger("faces.train")
     styles = [style.name for style in SET_ASIDE]
     held = [name for name in options.hold_out.split(",") if name]
     if unknown := sorted(set(held) - set(styles)):
-        raise EgaraError(
-            f"--hold-out {', '.join(unknown)}: not a set-aside style; expected some of {', '.join(styles)}"
-        )
+        raise EgaraError(f"--hold-out {', '.join(unknown)}: not a held-out style; expected some of {', '.join(styles)}")
     styles = [name for name in styles if name not in held]
     settings = Settings(steps=options.steps)
     import torch
@@ -252,7 +260,7 @@ def main(argv: list[str] | None = None) -> None:
         "training": dataclasses.asdict(settings),
         "code": fingerprint("egara.pretraining.detector"),
     }
-    # Written before it is measured as well: an hour's training should not hang on what comes after it.
+    # Also written before it is measured: an error while measuring must not lose an hour's training.
     _write(options.output, network, provenance)
     log.info("measuring on pages of %s that training never saw", ", ".join(held or styles))
     validation = validate(options.output, held or styles, options.seed, options.threads)

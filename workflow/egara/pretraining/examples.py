@@ -9,7 +9,7 @@ from egara.pretraining.characters import Figure, vary
 from egara.pretraining.shapes import add_hair, draw_thing
 from egara.seeds import stream
 
-# Boxes of which less is visible are neither faces nor background: the loss looks away.
+# Boxes of which less is visible are neither faces nor background: an ignored region of the loss.
 VISIBLE = 0.6
 SMALLEST = 16  # working pixels; smaller heads are ignored likewise
 SCALES = (0.5, 1.4)
@@ -28,7 +28,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Example:
-    """A training picture: grey uint8 (side, side), boxes of faces (n, 4), boxes to look away from (m, 4)."""
+    """A training picture: grey uint8 (side, side), boxes of faces (n, 4), boxes of ignored regions (m, 4)."""
 
     image: np.ndarray
     faces: np.ndarray

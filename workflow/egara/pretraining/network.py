@@ -6,10 +6,14 @@ et al. 2019). Only training needs this module and torch: what ships is the same 
 """
 
 import json
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 STRIDE = 8
 STEM, QUARTER, EIGHTH, SIXTEENTH, LOW, NECK = 16, 32, 64, 96, 96, 64
@@ -36,7 +40,7 @@ class Convolution(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions beside an identity (He et al. 2016)."""
+    """Two convolutions and a skip connection (He et al. 2016)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -145,7 +149,7 @@ class _Graph:
         )
         return self.add("Relu", [self.add("Add", [side, upper], f"{name}.sum")], f"{name}.in")
 
-    def model(self, provenance: dict) -> "object":
+    def model(self, provenance: dict) -> "ModelProto":
         from onnx import TensorProto, checker, helper
 
         x = self.add("Sub", ["one", "pages"], "ink")

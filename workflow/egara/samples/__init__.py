@@ -1,1 +1,1 @@
-"""Pictures drawn with the base model, with and without LoRAs."""
+"""Sample images of the base model, with and without LoRAs."""

@@ -1,9 +1,10 @@
-"""Draw faces with the base model alone: what it knows before any LoRA.
+"""Sample faces with the base model alone, without any LoRA.
 
 python -m egara.samples.base --base results/demo/base/base.json --output results/demo/base/samples.png
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,21 +12,24 @@ from egara.io.atomic import replacing
 from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.loras.base.components import read_description
-from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
+from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_images
 from egara.settings import Captions
 from egara.settings.arguments import add_setting
 
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
-def draw_grid(pictures: np.ndarray, columns: int, gap: int = 4) -> "object":
-    """Lay pictures of (count, height, width, 3) out in rows; returns a PIL image."""
+
+def make_sheet(images: np.ndarray, columns: int, gap: int = 4) -> "PillowImage":
+    """Lay images of shape (n_images, height, width, 3) out in rows."""
     from PIL import Image
 
-    count, height, width, _ = pictures.shape
+    count, height, width, _ = images.shape
     rows = -(-count // columns)
     sheet = Image.new("RGB", (columns * (width + gap) + gap, rows * (height + gap) + gap), "white")
-    for number, picture in enumerate(pictures):
+    for number, image in enumerate(images):
         row, column = divmod(number, columns)
-        sheet.paste(Image.fromarray(picture), (gap + column * (width + gap), gap + row * (height + gap)))
+        sheet.paste(Image.fromarray(image), (gap + column * (width + gap), gap + row * (height + gap)))
     return sheet
 
 
@@ -45,10 +49,10 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     pipeline = load_pipeline(Path(read_description(options.base)["folder"]), choose_device(options.device))
     noise = draw_noise(pipeline, options.num_images, options.resolution, options.seed)
-    pictures = sample_pictures(pipeline, options.caption, noise, options.num_inference_steps, options.guidance_scale)
+    images = sample_images(pipeline, options.caption, noise, options.num_inference_steps, options.guidance_scale)
     with replacing(options.output) as part:
-        draw_grid(pictures, columns=8).save(part)
-    logger("base").info("drew %d samples", len(pictures))
+        make_sheet(images, columns=8).save(part)
+    logger("base").info("sampled %d images", len(images))
 
 
 if __name__ == "__main__":

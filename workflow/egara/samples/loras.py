@@ -1,27 +1,28 @@
-"""Draw with the first LoRA of every work, off and at rising strengths, so that a person sees whether it took the style.
+"""Sample images with and without the first LoRA of every work, at several strengths.
 
     python -m egara.samples.loras --base base.json --folder results/demo/loras/<cell> --rows '[{"author": …}]' …
 
-All columns and rows start from the same noise, so what differs between two pictures is the LoRA's doing.
+All columns and rows start from the same noise, so that two images differ by the LoRA alone.
 """
 
-import json
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from egara.cells import describe_cell
-from egara.figures.strengths import draw_strengths
 from egara.figures.style import save, set_theme, undrawable
 from egara.io.errors import EgaraError, counted, run
+from egara.io.json import parse_json
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import read_tsv
 from egara.loras.base.components import read_description
 from egara.loras.encoding.inputs import describe_transform
 from egara.loras.encoding.vae import read_crop, read_picture
 from egara.loras.files import read_layout
-from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_pictures
+from egara.samples.grid import draw_grid
+from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_images
 from egara.sets import set_name
 from egara.settings import Samples, Training
 from egara.settings.arguments import add_setting
@@ -42,13 +43,13 @@ def sample_strengths(
     steps: int,
     guidance: float,
 ) -> np.ndarray:
-    """Sample with a LoRA at each strength from the same noise; the pipeline leaves as it came.
+    """Sample with a LoRA at each strength from the same noise; the pipeline is unchanged afterwards.
 
     A strength multiplies the update: ΔW = strength · alpha / rank · B A.
 
     Returns
     -------
-    uint8 (strengths, count, height, width, 3).
+    uint8 of shape (n_strengths, n_images, height, width, 3).
 
     Raises
     ------
@@ -60,20 +61,20 @@ def sample_strengths(
         reason = str(error).strip().split("\n")[0][:160]
         raise EgaraError(f"{path}: cannot be loaded into the base model ({reason})") from error
     try:
-        # A loader skips names that it does not know without a word; the picture would show the base alone.
+        # The loader skips unknown names silently; the images would show the base alone.
         if not pipeline.get_list_adapters():
             raise EgaraError(f"{path}: no layer of it fits the base model; expected names unet.<module>.lora_A.weight")
-        drawn = []
+        images = []
         for strength in strengths:
             pipeline.set_adapters(ADAPTER, strength)
-            drawn.append(sample_pictures(pipeline, caption, noise, steps, guidance))
-        return np.stack(drawn)
+            images.append(sample_images(pipeline, caption, noise, steps, guidance))
+        return np.stack(images)
     finally:
         pipeline.unload_lora_weights()
 
 
 def check_bases(paths: list[Path], base: dict) -> None:
-    """Refuse LoRAs whose header says that they were trained on another base; one that is silent passes."""
+    """Refuse LoRAs whose header names another base; a header that names none passes."""
     for path in paths:
         trained_on = read_layout(path).header.get("base_sha256", base["sha256"])
         if trained_on != base["sha256"]:
@@ -84,28 +85,30 @@ def check_bases(paths: list[Path], base: dict) -> None:
 
 
 def read_crops(sets: Path, crops: Path, transform: dict) -> np.ndarray:
-    """Read the first crops of a work's first set as the training sees them, uint8 (2, resolution, resolution, 3)."""
+    """Read the first crops of a work's first set as in training, uint8 of shape (2, resolution, resolution, 3)."""
     table = read_tsv(sets, ["set", "order", "file"], text=["set", "file"])
     files = table[table["set"] == set_name(0)].sort_values("order")["file"].head(CROPS)
-    pictures = np.full((CROPS, transform["resolution"], transform["resolution"], 3), 255, np.uint8)
+    images = np.full((CROPS, transform["resolution"], transform["resolution"], 3), 255, np.uint8)
     for place, file in enumerate(files):
-        picture = read_picture(read_crop(crops / file), crops / file, transform)
-        pictures[place] = ((picture + 1) * 127.5).round().transpose(1, 2, 0)
-    return pictures
+        image = read_picture(read_crop(crops / file), crops / file, transform)
+        images[place] = ((image + 1) * 127.5).round().transpose(1, 2, 0)
+    return images
 
 
 def read_rows(text: str) -> list[dict[str, str]]:
     """Read the rows of the grid from JSON: objects with author, work and caption."""
+    expected = "a list of objects with author, work and caption"
+    listed = parse_json(text, "--rows", expected, list)
     try:
-        rows = [{key: str(row[key]) for key in ("author", "work", "caption")} for row in json.loads(text)]
-    except (ValueError, KeyError, TypeError) as error:
-        raise EgaraError(f"--rows {text[:60]!r}: expected a list of objects with author, work, caption") from error
+        rows = [{key: str(row[key]) for key in ("author", "work", "caption")} for row in listed]
+    except (KeyError, TypeError) as error:
+        raise EgaraError(f"--rows: expected {expected}") from error
     if not rows:
         raise EgaraError("--rows: no work; expected at least one")
     return rows
 
 
-def _arguments() -> "object":
+def _arguments() -> argparse.ArgumentParser:
     arguments = parser(__doc__)
     arguments.add_argument("--base", type=Path, required=True, help="description of the base model")
     arguments.add_argument("--folder", type=Path, required=True, help="folder with {work}/{set}.safetensors")
@@ -122,7 +125,7 @@ def _arguments() -> "object":
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Sample a row a work and write the labelled grid."""
+    """Sample one row per work and write the labelled grid."""
     options = _arguments().parse_args(argv)
     rows, log = read_rows(options.rows), logger("loras.samples")
     if (options.sets is None) != (options.crops is None):
@@ -141,21 +144,21 @@ def main(argv: list[str] | None = None) -> None:
 
     from egara.loras.base.devices import choose_device
 
-    # It warns of a text encoder without a LoRA, which is the rule here.
+    # It warns of a text encoder without a LoRA, which is usual here.
     logging.set_verbosity_error()
     torch.set_num_threads(options.threads)
     pipeline = load_pipeline(Path(base["folder"]), choose_device(options.device))
     noise = draw_noise(pipeline, options.num_images, options.resolution, options.seed)
     how = (noise, options.num_inference_steps, options.guidance_scale)
     without: dict[str, np.ndarray] = {}
-    pictures = []
+    images = []
     with bar(len(rows), "work") as watched:
         for row, path in zip(rows, paths, strict=True):
             caption = row["caption"]
             if caption not in without:
-                without[caption] = sample_pictures(pipeline, caption, *how)
-            drawn = sample_strengths(pipeline, path, options.lora_scales, caption, *how)
-            pictures.append(np.concatenate([without[caption][None], drawn]))
+                without[caption] = sample_images(pipeline, caption, *how)
+            sampled = sample_strengths(pipeline, path, options.lora_scales, caption, *how)
+            images.append(np.concatenate([without[caption][None], sampled]))
             watched.update()
     set_theme()
     if boxes := undrawable([row[key] for row in rows for key in ("author", "work")]):
@@ -167,7 +170,7 @@ def main(argv: list[str] | None = None) -> None:
     title = f"Base model without and with a LoRA: {describe_cell(options.cell)}"
     labels = [(row["work"], row["author"]) for row in rows]
     heads = ["LoRA off", *(f"strength {strength:g}" for strength in options.lora_scales)]
-    figure = draw_strengths(np.stack(pictures), crops, labels, heads, (title, note))
+    figure = draw_grid(np.stack(images), crops, labels, heads, (title, note))
     save(figure, [options.output], title, note, ["samples"])
     log.info("%d works, strengths %s: %s", len(rows), options.lora_scales, options.output)
 

@@ -1,4 +1,4 @@
-"""Draw pictures with a base model, with or without a LoRA: from given noise, so that pictures can be compared."""
+"""Sample images of a base model, with or without a LoRA: from given noise, so that images can be compared."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from diffusers import StableDiffusionPipeline
 
-# Pixels drawn at once: 4 pictures of 512 x 512 fit a small card, and small pictures still come in large batches.
+# Pixels per batch: 4 images of 512 x 512 fit a small GPU, and small images are still sampled in large batches.
 BATCH_PIXELS = 2**20
-MOST = 32
+MAX_BATCH = 32
 
 
 def add_arguments(arguments: "ArgumentParser", resolution: int) -> None:
@@ -31,7 +31,7 @@ def add_arguments(arguments: "ArgumentParser", resolution: int) -> None:
 
 
 def load_pipeline(folder: Path, device: str) -> "StableDiffusionPipeline":
-    """Load a base model for drawing with DDIM, which adds no noise of its own on the way."""
+    """Load a base model for sampling with DDIM, which adds no noise of its own."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
     parts = {name: load_part(folder, name) for name in ("vae", "unet", "text_encoder", "tokenizer")}
@@ -44,27 +44,27 @@ def load_pipeline(folder: Path, device: str) -> "StableDiffusionPipeline":
 
 
 def draw_noise(pipeline: "StableDiffusionPipeline", count: int, resolution: int, seed: int) -> np.ndarray:
-    """Draw the noise that pictures start from, float32 (count, channels, height, width) in latents.
+    """Draw initial latents, float32 of shape (n_images, channels, height, width).
 
-    Each one has its own stream, so that more pictures never change the first ones.
+    Each has its own stream, so that more images never change the first ones.
     """
     side = resolution // pipeline.vae_scale_factor
     shape = (pipeline.unet.config.in_channels, side, side)
     return np.stack([stream(seed, "samples", number).standard_normal(shape, np.float32) for number in range(count)])
 
 
-def sample_pictures(
+def sample_images(
     pipeline: "StableDiffusionPipeline", caption: str, noise: np.ndarray, steps: int, guidance: float
 ) -> np.ndarray:
-    """Sample one picture from each noise, uint8 (count, height, width, 3).
+    """Sample one image from each noise, uint8 of shape (n_images, height, width, 3).
 
     `guidance` is the scale of classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598, eq. 6, as 1 + w).
     """
     import torch
 
     pixels = noise.shape[2] * noise.shape[3] * pipeline.vae_scale_factor**2
-    size = min(MOST, max(1, BATCH_PIXELS // pixels))
-    drawn = []
+    size = min(MAX_BATCH, max(1, BATCH_PIXELS // pixels))
+    images = []
     for start in range(0, len(noise), size):
         part = torch.from_numpy(noise[start : start + size]).to(pipeline.device)
         result = pipeline(
@@ -77,5 +77,5 @@ def sample_pictures(
             guidance_scale=guidance,
             output_type="np",
         )
-        drawn.append(result.images)
-    return (np.concatenate(drawn) * 255).round().astype(np.uint8)
+        images.append(result.images)
+    return (np.concatenate(images) * 255).round().astype(np.uint8)

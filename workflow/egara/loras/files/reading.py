@@ -74,7 +74,7 @@ def read_lora(path: str | Path, only: list[str] | None = None, flat: bool = True
 
 
 def read_layout(path: str | Path) -> Layout:
-    """Read a LoRA file's header only; it raises what `read_lora` raises, values aside."""
+    """Read a LoRA file's header only; raises as `read_lora`, but checks no value."""
     path = Path(path)
     with _open(path) as file:
         return Layout(_shapes(file, _parts(file)), file.json())
@@ -99,7 +99,7 @@ def _open(path: Path) -> AbstractContextManager[TensorFile]:
 
 
 def _parts(file: TensorFile) -> dict[str, _Parts]:
-    """Sort the tensors into layers, by their names alone; layers come sorted by name."""
+    """Sort the tensors into layers, by their names alone; layers are sorted by name."""
     parts: dict[str, _Parts] = {}
     for name in file.names:
         try:

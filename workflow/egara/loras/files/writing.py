@@ -19,7 +19,7 @@ from egara.loras.files.names import kohya_name
 LAYOUTS = ("peft", "kohya")
 TYPES = ("float32", "float16", "bfloat16")
 CURVE_POINTS = 200  # of a loss curve in the header
-# Texts of another file's header that are not copied: written anew, or hashes of that file's bytes.
+# Texts of another file's header that are not copied: written again, or hashes of that file's bytes.
 _OWN = {"format", NOTE, "lora_adapter_metadata", TENSORS_CRC, TEXTS_CRC} | {
     "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256",
 }  # fmt: skip

@@ -13,7 +13,7 @@ CELL = "rank~2_alpha~2_resolution~64_init~independent_token~author"
 
 
 def flip(path, place=-3):
-    """Turn one bit over where it lies, as a disk does; the file's time stays, so that nobody is told."""
+    """Flip one bit in place, as a disk does; the modification time is kept."""
     state = path.stat()
     with path.open("r+b") as file:
         file.seek(place, os.SEEK_END if place < 0 else os.SEEK_SET)
@@ -31,7 +31,7 @@ def cut(path):
 
 
 def part_from_links(path):
-    """Give a file bytes of its own, so that spoiling it does not spoil the other names of the same file."""
+    """Give a file bytes of its own, so that damaging it does not damage the other names of the same file."""
     shutil.copy2(path, path.with_name("copied"))
     os.replace(path.with_name("copied"), path)
 
@@ -46,7 +46,7 @@ def forget(project, *patterns):
 
 
 def forget_from(project, stage):
-    """Remove what a stage and all after it made, so that nothing is left to stand for a spoiled file."""
+    """Remove what a stage and all after it made, so that nothing is left to replace a corrupt file."""
     kept = STAGES[: STAGES.index(stage)] if stage in STAGES else STAGES
     results = project.folder / "results/tiny"
     paths = [*results.iterdir(), project.folder / "results/store/products"]
