@@ -64,8 +64,14 @@ HYPOTHESES = {
     "work": Hypothesis("work", "Work", "The work?", "the work", "works"),
 }  # fmt: skip
 
-# What verdict, figures of layers and the report's answer ask, in their order: the hypotheses that a user cares about.
-QUESTIONS = ("work", "author_across_works")
+# What a verdict is about: `author` also counts neighbours from the same work.
+JUDGED = ("work", "author_across_works")
+
+# Asked apart, of LoRAs whose works belong to series: only where some author has several.
+ACROSS_SERIES = Hypothesis(
+    "author, other series only", "Author, other series only", "The author, by other series?",
+    "the author across series", "authors",
+)  # fmt: skip
 
 # Values of columns in the order of rows, published ways first, and in words.
 L2 = {"on": "L2 on", "off": "L2 off"}

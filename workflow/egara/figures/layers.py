@@ -8,7 +8,7 @@ from egara.figures.registry import Plot, Request, figure
 from egara.io.errors import EgaraError
 from egara.scores.layers import ALL
 from egara.tables.layers import layer_table
-from egara.vocabulary import HYPOTHESES, QUESTIONS, SIGNIFICANT
+from egara.vocabulary import HYPOTHESES, JUDGED, SIGNIFICANT
 from egara.weights.layer_names import KINDS, place_of
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def plot_scores(request: Request) -> Plot:
     single = table[table["what"] == "layer"]
     counts = [
         f"{HYPOTHESES[level].label}: {int((part['q'] < SIGNIFICANT).sum())} of {len(part)}"
-        for level in QUESTIONS
+        for level in JUDGED
         if len(part := single[(single["level"] == level) & single["q"].notna()])
     ]
     caption = (
@@ -82,7 +82,7 @@ def plot_layers(table: "pd.DataFrame") -> "Figure":
 
     positions = positions_of(table)
     kinds = [kind for kind in KINDS if (table["kind"] == kind).any()]
-    levels = [level for level in QUESTIONS if table.loc[table["level"] == level, "value"].notna().any()]
+    levels = [level for level in JUDGED if table.loc[table["level"] == level, "value"].notna().any()]
     found = {level: cells_of(table[table["level"] == level], positions, kinds) for level in levels}
     most = max(float(np.nanmax(np.abs(gain))) for gain, _ in found.values()) or 1.0
     width = 1.9 + len(levels) * (0.36 * (len(kinds) + 1) + 0.5)

@@ -8,13 +8,13 @@ from egara.figures.style import palette
 from egara.io.files import read_tsv
 from egara.tables.layout import settings
 from egara.tables.pivot import KEYS, TEXT, reasons, whole
-from egara.vocabulary import AXES, HYPOTHESES, L2, QUESTIONS, SIGNIFICANT
+from egara.vocabulary import AXES, HYPOTHESES, JUDGED, L2, SIGNIFICANT
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-PANELS = (*QUESTIONS, *(name for name in HYPOTHESES if name not in QUESTIONS))
+PANELS = (*JUDGED, *(name for name in HYPOTHESES if name not in JUDGED))
 
 
 @figure(
