@@ -18,6 +18,7 @@ from egara.figures import __main__ as figures
 from egara.io.errors import EgaraError
 from egara.report import __main__ as report
 from egara.report import account, answer, images, timings
+from egara.report.limits import list_limits
 from egara.skipped import skipped
 from egara.tables import __main__ as command
 from egara.tables import verdict
@@ -100,7 +101,23 @@ def test_the_first_words_are_the_numbers_of_the_verdict(study, page):
     assert f"of the same work in {100 * row['work']:.1f} % of cases (chance {100 * row['work_chance']:.1f} %" in text
     assert "24 LoRAs in each of two cells of the training grid, 8 works by three authors" in text
     assert text.index("% of cases") < text.rindex("What this shows") < text.index("Table 4")
-    assert "pen: pen-a, pen-b" in text and "No setting shows these nearer than chance" in text
+    assert "pen: pen-a, pen-b" in text
+
+
+def test_an_author_across_series_is_a_question_of_its_own(study):
+    table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
+    table = table.rename(columns=lambda name: name.replace("_kit", "_series").replace("kits", "series"))
+    questions, lines = answer.lines(table)
+    assert questions == ["The work?", "The author, by other works?", "The author, by other series?"]
+    assert all(line.cells[2].verdict == verdict.TOO_FEW and "distance" in line.cells[2].numbers for line in lines)
+    least = table["other_series_p_least"].max()
+    text = answer.summary(table, None)[-1]
+    assert "(横槍 メンゴ: ink, pen): in no setting are they nearer than chance" in text
+    assert f"with so few series p cannot fall below {least:.3f}" in text
+    found = table.assign(other_series_p=0.01, other_series_verdict=verdict.YES)
+    assert answer.summary(found, None)[-1].endswith(f"nearer than chance in {len(table)} of {len(table)} settings.")
+    silent = table.assign(other_series_p=np.nan)
+    assert "series" not in " ".join(answer.summary(silent, None))
 
 
 def test_all_that_was_given_stands_on_the_page(page):
@@ -153,7 +170,7 @@ def test_sheets_are_made_smaller(study):
     ("option", "name", "content", "message"),
     [
         ("--figures", "a.svg", "no svg", "not an SVG figure"),
-        ("--samples", "a.png", "no picture", "not a picture"),
+        ("--samples", "a.png", "no picture", "not an image"),
         ("--base", "b.json", "[1]", "not a JSON object"),
         ("--config", "c.json", "{", "expected a configuration as JSON"),
         ("--tables", "other.tsv", "a\n1\n", "unknown table"),
@@ -179,15 +196,15 @@ def test_the_verdict_names_the_best_setting_or_says_that_there_is_none(study):
     table = table.assign(author_across_works=0.3, author_across_works_chance=0.2, author_across_works_p=0.4)
     table = table.assign(author_across_works_p_corrected=0.9, author_across_works_verdict=verdict.NO)
     text = answer.summary(table, None)[1]
-    assert text.startswith("The weights are not shown to carry the author across works: no setting passes")
-    assert "Top-1 0.300 against 0.200 by chance, 12\u00a0% of the way to perfect; p\u00a00.900" in text
+    assert text.startswith("The weights are not shown to carry the author across works: no setting is above")
+    assert "Top-1 0.300, chance level 0.200: 12\u00a0% of the way to perfect; p\u00a00.900" in text
     row = table.index[2]
     table.loc[row, ["author_across_works", "author_across_works_p_corrected"]] = [0.6, 0.01]
     table.loc[row, "author_across_works_verdict"] = verdict.YES
     table.loc[table.index[0], "author_across_works"] = 0.9  # higher, but it does not pass
     text = answer.summary(table, None)[1]
     assert text.startswith(
-        f"The weights carry the author across works: detected in 1 of {len(table)} settings, best as "
+        f"The weights carry the author across works: above chance in 1 of {len(table)} settings. Best setting: "
     )
     assert verdict.name_setting(table.loc[row].to_dict()) in text and "Top-1 0.600" in text and "50\u00a0% of" in text
     untested = table.assign(author_across_works_p=np.nan, author_across_works_note="no author has two works")
@@ -196,9 +213,9 @@ def test_the_verdict_names_the_best_setting_or_says_that_there_is_none(study):
 
 def test_limits_name_what_was_run(study):
     table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
-    told = " ".join(answer.limits(table.assign(token="author"), {}, {}, None))
+    told = " ".join(list_limits(table.assign(token="author"), {}, {}, None))
     assert "token per author" in told and "kit" not in told
-    assert "token per author" not in " ".join(answer.limits(table, {}, {}, None))
+    assert "token per author" not in " ".join(list_limits(table, {}, {}, None))
 
 
 def test_benchmarks_are_summed_by_stage(study, tmp_path):
@@ -251,8 +268,8 @@ def test_what_was_left_out_is_told_by_cause_and_row_by_row(page):
         f"25 % of the faces found ({total} of {total + 320}) have fewer than 10,000 pixels (faces.min_pixels)" in text
     )
     assert "Images that cannot be read: 1 left out (pen-a 1), as pages.unreadable says." in text
-    assert "System files (thumbnails, recycle bins, hidden): 1 passed over (pen-a 1)." in text
-    assert re.search(r"Faces in use that are in no set, so that no LoRA saw them: \d+ of 320", text)
+    assert "System files (thumbnails, recycle bins, hidden): 1 ignored (pen-a 1)." in text
+    assert re.search(r"Faces in no set, so that no LoRA is trained on them: \d+ of 320", text)
     assert "at most 40 x 40; faces.min_pixels is 10000" in text and "pages/*.skipped.tsv" in text
 
 
@@ -264,7 +281,7 @@ def test_most_of_a_loss_is_traced_to_its_works_and_long_lists_are_cut(tmp_path):
     assert texts[0] == "Pages beyond a limit: 12 left out (d 7, b 5)."
     assert "too few pixels (faces.min_pixels) and were left out; most in b, 90 %." in texts[1] and len(texts) == 2
     nothing = account.sentences(table.assign(small=0, limit=0), None)
-    assert nothing == ["No page and no face was left out: all volumes were read whole."]
+    assert nothing == ["No page and no face was left out."]
     left_of(tmp_path / "b.skipped.tsv", [skipped("v", f"{n}", "link", "a link") for n in range(150)])
     left_of(tmp_path / "a.skipped.tsv", [skipped("v", "x", "volume", "no archive")])
     found = account.skipped_rows([tmp_path / "b.skipped.tsv", tmp_path / "a.skipped.tsv"])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 KINDS = ("same work", "same author, other work", "other author")
-MOST = 4  # panels in one row
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}  # by number of panels; four for more
 Pairs = dict[str, np.ndarray]  # distances by kind of pair
 
 
@@ -75,7 +75,7 @@ def plot_distances(panels: dict[str, Pairs], count: int) -> "Figure":
 
     blue, orange, green = palette(3)
     colours = dict(zip(KINDS, (green, orange, blue), strict=True))
-    columns = next(size for size in (len(panels), MOST, 3, 2) if size <= MOST)
+    columns = COLUMNS.get(len(panels), 4)
     rows = -(-len(panels) // columns)
     drawn, grid = pyplot.subplots(
         rows, columns, figsize=(max(3.7 * columns, 6.0), 2.7 * rows + 0.9), squeeze=False, layout="constrained"
@@ -92,7 +92,9 @@ def plot_distances(panels: dict[str, Pairs], count: int) -> "Figure":
             )  # fmt: skip
         axes.axvline(noise_distance(count), color="0.2", linewidth=0.9, dashes=(4, 3))
         axes.set_title(name)
-        axes.set(xlabel="cosine distance", ylabel="density of pairs", yticks=[])
+        axes.set(xlabel="cosine distance", ylabel="", yticks=[])
+    for axes in grid[:, 0]:
+        axes.set_ylabel("density of pairs")
     handles = [Patch(facecolor=(*colours[k], 0.3), edgecolor=colours[k], label=k) for k in KINDS]
     label = f"independent directions: {noise_distance(count):.4f}"
     line = pyplot.Line2D([], [], color="0.2", linewidth=0.9, dashes=(4, 3), label=label)

@@ -82,6 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     from egara.report import account, answer, sections
     from egara.report.explorer.page import read_explorer
     from egara.report.images import read_figure, read_picture, within
+    from egara.report.limits import list_limits
     from egara.report.page import render
     from egara.report.timings import read_benchmarks
     from egara.tables.show import read_table
@@ -113,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
         "lines": lines,
         "settings": "" if verdict is None else counted(len(verdict), "setting"),
         "overview": next((figure for figure in figures if figure.kind == "overview"), None),
-        "limits": answer.limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
+        "limits": list_limits(verdict, base, groups, tables.get("overlap")) if verdict is not None else [],
         "facts": list_facts(tables, base, options.seed),
         "config": json.dumps(config, indent=2, ensure_ascii=False) if config is not None else "",
         "account": [] if listed is None else account.sentences(listed, config),

@@ -1,4 +1,4 @@
-"""What was left out on the way from volumes to sets: one sentence per cause, and the rows themselves behind a fold."""
+"""What was left out between volumes and sets: one sentence per cause, and the rows themselves for a folded list."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ from egara.tables.works import read_skipped, shared_pages
 if TYPE_CHECKING:
     import pandas as pd
 
-SHOWN = 25  # rows of each cause behind the fold
-# Which key of the configuration decides about a cause; the reasons of rows name the keys of limits.
+SHOWN = 25  # rows of each cause in the folded list
+# The key of the configuration that decides about a cause; limits name their keys in the reasons of rows.
 KEYS = {"unreadable": "pages.unreadable", "volume": "pages.unreadable", "missing": "pages.unreadable"}
 
 
 def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
-    """Say for each cause how much was left out, where most of it lies, and which key of the configuration decides.
+    """Say for each cause how much was left out, of which works, and which key of the configuration decides.
 
     Parameters
     ----------
@@ -28,14 +28,14 @@ def sentences(works: "pd.DataFrame", config: dict | None) -> list[str]:
     for cause, (_, what) in CAUSES.items():
         if cause == "small" or cause not in run or not (total := run[cause].fillna(0).sum()) > 0:
             continue
-        verb = "left out" if cause in LOST else "passed over"
+        verb = "left out" if cause in LOST else "ignored"
         key = f", as {KEYS[cause]} says" if cause in KEYS else ""
         texts.append(f"{what[:1].upper()}{what[1:]}: {count(total)} {verb}{_mostly(run, cause)}{key}.")
     texts += [_small(run, config), _unused(run), shared_pages(works)]
     texts = [text for text in texts if text]
     known = run["lost"].notna().all() and run["small"].notna().all()
     if known and not run["lost"].sum() and not run["small"].sum():
-        texts.insert(0, "No page and no face was left out: all volumes were read whole.")
+        texts.insert(0, "No page and no face was left out.")
     return texts
 
 
@@ -60,11 +60,11 @@ def _unused(run: "pd.DataFrame") -> str:
     unused = run["unused"].sum(min_count=1)
     if not unused > 0:
         return ""
-    return f"Faces in use that are in no set, so that no LoRA saw them: {count(unused)} of {count(run['faces'].sum())}."
+    return f"Faces in no set, so that no LoRA is trained on them: {count(unused)} of {count(run['faces'].sum())}."
 
 
 def _mostly(run: "pd.DataFrame", cause: str) -> str:
-    """Name up to three works that most of it lies in, where there are several works."""
+    """Name up to three works with the most of it, where there are several works."""
     if len(run) < 2:
         return ""
     most = run[run[cause] > 0].nlargest(3, cause)
@@ -73,12 +73,16 @@ def _mostly(run: "pd.DataFrame", cause: str) -> str:
 
 
 def skipped_rows(paths: list[str]) -> dict[str, object] | None:
-    """Gather the rows of tables of what was left out: the first `SHOWN` of each cause, and where all of them lie.
+    """Gather the rows of tables of what was left out: the first `SHOWN` of each cause, and the files with all of them.
 
     Returns
     -------
-    rows of (work, source, member, cause in words, count, reason), lost material before other; total; most, `SHOWN`;
-    files, as patterns. None where nothing was left out.
+    rows : (work, source, member, cause in words, count, reason), lost material first.
+    total : number of all rows.
+    most : `SHOWN`.
+    files : patterns of the files with all rows.
+
+    None where nothing was left out.
     """
     import pandas as pd
 

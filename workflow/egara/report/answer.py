@@ -1,4 +1,4 @@
-"""The page's first words: what the weights carry in this run, with numbers, and what that does not show."""
+"""The first words of the report: what the weights of this run carry, with numbers."""
 
 import math
 from dataclasses import dataclass
@@ -9,19 +9,18 @@ from egara.io.errors import counted
 from egara.scores.labels import nothing_to_tell
 from egara.tables.layout import fixed, probability
 from egara.tables.verdict import NO, NOTHING, TOO_FEW, UNKNOWN, UNSURE, YES, name_setting
-from egara.vocabulary import AXES, TEXT_AXES
+from egara.vocabulary import ACROSS_SERIES, AXES, HYPOTHESES, QUESTIONS, TEXT_AXES
 from egara.weights.representations import label_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-QUESTIONS = {"work": "The work?", "author_across_works": "The author, by other works?"}
-KITS = "The author, by another kit?"
+SERIES = "other_series"  # columns of the verdict for the author across series
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One answer: the judgement, how it is shown, and its numbers."""
+    """One answer: the verdict, its class of style, and its numbers."""
 
     verdict: str
     tone: str
@@ -30,7 +29,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One way to look at the weights, and its answers."""
+    """One representation of the weights, and its answers."""
 
     name: str
     detail: str
@@ -41,13 +40,13 @@ TONES = {YES: "yes", NO: "no", UNSURE: "unsure", TOO_FEW: "unknown", NOTHING: "u
 
 
 def spread_of(values: "pd.Series", digits: int = 3) -> str:
-    """Write the least and the greatest value, or the one that both are when rounded."""
+    """Write the least and the greatest value, or one where both round to the same."""
     finite = [fixed(value, digits) for value in (values.min(), values.max()) if math.isfinite(value)]
     return "–".join(dict.fromkeys(finite))
 
 
 def combine(verdicts: list[str]) -> tuple[str, str]:
-    """One judgement for several settings, and its tone."""
+    """Combine the verdicts of several settings into one, and its tone."""
     distinct = list(dict.fromkeys(verdicts))
     if len(distinct) == 1:
         return distinct[0], TONES[distinct[0]]
@@ -56,10 +55,10 @@ def combine(verdicts: list[str]) -> tuple[str, str]:
 
 
 def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
-    """Questions, and one line per representation, init and token: its answers over all numbers of the grid and L2."""
-    levels = dict(QUESTIONS)
-    if "other_series" in verdict and verdict["other_series"].notna().any():
-        levels["other_series"] = KITS
+    """Questions, and one line a representation, init and token: its answers over all ranks, resolutions and L2."""
+    levels = {level: HYPOTHESES[level].question for level in QUESTIONS}
+    if SERIES in verdict and verdict[SERIES].notna().any():
+        levels[SERIES] = ACROSS_SERIES.question
     found = []
     shown = [axis for axis in AXES if axis in ("rank", "init") or verdict[axis].nunique() > 1]
     if (verdict["alpha"] == verdict["rank"]).all():
@@ -81,8 +80,8 @@ def _cell(part: "pd.DataFrame", level: str) -> Cell:
         notes = dict.fromkeys(part[f"{level}_note"]) if f"{level}_note" in part else {}
         return Cell(verdict, tone, ", ".join(note for note in notes if isinstance(note, str)))
     p = part[f"{level}_p_corrected"]
-    if level == "other_series":
-        numbers = f"distance {spread_of(part['other_series'])}, to other authors {spread_of(part['other_author'])}"
+    if level == SERIES:
+        numbers = f"distance {spread_of(part[SERIES])}, to other authors {spread_of(part['other_author'])}"
     else:
         numbers = f"Top-1 {spread_of(part[level])}, chance\u00a0{spread_of(part[f'{level}_chance'])}"
     if verdict == TOO_FEW:
@@ -105,23 +104,23 @@ def _range(least: float, most: float, verdict: str) -> str:
 
 
 def summary(verdict: "pd.DataFrame | None", works: "pd.DataFrame | None") -> list[str]:
-    """Paragraphs: what was compared; the published view beside the update of the same files; the real case of kits.
+    """Return paragraphs: what was compared, what the weights carry, the published representation and the update.
 
-    The first says what so few works, authors or LoRAs cannot tell; without a verdict it stands alone.
+    The first also says what so few works, authors or LoRAs cannot tell; without a verdict it is the only one.
     """
     texts = [] if works is None else [_material(verdict, works)]
     if verdict is None:
         return texts
     said = " ".join(texts).lower()
-    texts += [_best(verdict, level, said) for level in WHAT]
+    texts += [_best(verdict, level, said) for level in QUESTIONS]
     texts += _compare(verdict)
-    if "other_series" in verdict and verdict["other_series"].notna().any():
-        texts.append(_kits(verdict))
+    if SERIES in verdict and verdict[f"{SERIES}_p"].notna().any():
+        texts.append(_series(verdict))
     return [text for text in texts if text]
 
 
 def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
-    """Say what was compared, and what cannot be told whatever the weights hold."""
+    """Say what was compared, and what it cannot tell whatever the weights carry."""
     run = works[works["corpus"] == "this run"]
     sets = run["sets"].fillna(0).astype(int)
     loras, authors = int(sets.sum()), run["author"].nunique()
@@ -134,60 +133,54 @@ def _material(verdict: "pd.DataFrame | None", works: "pd.DataFrame") -> str:
     if loras < 2:
         return f"{text} There is nothing to compare with."
     reasons: dict[str, list[str]] = {}
-    for level, what in ASKED.items():
+    for level in QUESTIONS:
         if reason := nothing_to_tell(level, run["author"].repeat(sets).tolist(), run["work"].repeat(sets).tolist()):
-            reasons.setdefault(reason, []).append(what)
+            reasons.setdefault(reason, []).append(HYPOTHESES[level].labels)
     return " ".join(
         [text, *(f"{_capital(why)}: nothing to tell about {' and '.join(of)}." for why, of in reasons.items())]
     )
 
 
-ASKED = {"work": "works", "author_across_works": "authors"}
+def _best(verdict: "pd.DataFrame", level: str, said: str) -> str:
+    """Return the verdict on a hypothesis: in how many settings it holds, and the best of them with its numbers.
 
-
-WHAT = {"work": "the work", "author_across_works": "the author across works"}
-
-
-def _best(verdict: "pd.DataFrame", level: str, said: str = "") -> str:
-    """The verdict at a level: detected or not, in how many settings, the best of them, its effect and corrected p.
-
-    Why there is none is left out where it is `said`, in small letters, before.
+    Without a score it is the reason, or nothing if that is among the words already `said`, in lower case.
     """
+    claim = HYPOTHESES[level].claim
     tested = verdict[verdict[f"{level}_p"].notna()]
     if tested.empty:
         notes = verdict[f"{level}_note"].dropna().unique() if f"{level}_note" in verdict else []
         why = ", ".join(note for note in notes if note)
-        return (
-            f"Whether the weights carry {WHAT[level]} cannot be told: {why}." if why and why.lower() not in said else ""
-        )
+        return f"Whether the weights carry {claim} cannot be told: {why}." if why and why.lower() not in said else ""
     gain = (tested[level] - tested[f"{level}_chance"]) / (1 - tested[f"{level}_chance"])
     sure = tested[f"{level}_verdict"] == YES
     row = tested.loc[gain.where(sure).idxmax() if sure.any() else gain.idxmax()].to_dict()
     best = float(gain[sure].max() if sure.any() else gain.max())
+    reached = f"{100 * best:.0f}\u00a0% of the way to perfect" if best > 0 else "not above chance"
     numbers = (
-        f"Top-1 {fixed(row[level])} against {fixed(row[f'{level}_chance'])} by chance, "
-        f"{f'{100 * best:.0f} % of the way to perfect' if best > 0 else 'not above it'}; "
-        f"p {probability(row[f'{level}_p_corrected'])} corrected for {counted(len(verdict), 'setting')}"
+        f"Top-1 {fixed(row[level])}, chance level {fixed(row[f'{level}_chance'])}: {reached}; "
+        f"p\u00a0{probability(row[f'{level}_p_corrected'])}, corrected for {counted(len(verdict), 'setting')}"
     )
     if (tested[f"{level}_verdict"] == TOO_FEW).all():
         return (
-            f"Whether the weights carry {WHAT[level]} cannot be told: with so few permutations of labels p cannot fall "
-            f"below {probability(tested[f'{level}_p_least'].max())}, however high the score. The highest, "
-            f"{name_setting(row)}: {numbers}."
+            f"Whether the weights carry {claim} cannot be told: with so few permutations of labels p cannot fall below "
+            f"{probability(tested[f'{level}_p_least'].max())}, however high the score. Highest score: "
+            f"{name_setting(row)} ({numbers})."
         )
     if not sure.any():
         return (
-            f"The weights are not shown to carry {WHAT[level]}: no setting passes the correction. The highest, "
-            f"{name_setting(row)}: {numbers}."
+            f"The weights are not shown to carry {claim}: no setting is above chance after correction. Highest score: "
+            f"{name_setting(row)} ({numbers})."
         )
     return (
-        f"The weights carry {WHAT[level]}: detected in {int(sure.sum())} of {counted(len(tested), 'setting')}, best as "
-        f"{name_setting(row)} ({numbers})."
+        f"The weights carry {claim}: above chance in {int(sure.sum())} of {counted(len(tested), 'setting')}. Best "
+        f"setting: {name_setting(row)} ({numbers})."
     )
 
 
 def _compare(verdict: "pd.DataFrame") -> list[str]:
-    if not verdict[[f"{level}_p" for level in WHAT]].notna().any(axis=None):
+    """Describe the published representation, and the update of the same LoRA files."""
+    if not verdict[[f"{level}_p" for level in QUESTIONS]].notna().any(axis=None):
         return []
     published = verdict[(verdict["representation"] == "factors") & (verdict["init"] == "independent")]
     if published.empty:
@@ -195,14 +188,11 @@ def _compare(verdict: "pd.DataFrame") -> list[str]:
     plain = published[published["token"] == "none"]
     row = (published if plain.empty else plain).iloc[0].to_dict()
     setting = f"{describe_cell(row, ', ')}, L2 {row['l2']}"
-    texts = [f"Seen as published, as flattened factors A and B from independent starts ({setting}), {_say(row)}"]
+    texts = [f"As published (flattened factors A and B; {setting}): {_say(row)}"]
     same = verdict["representation"] == "delta"
     for key in (*AXES, "l2"):
         same &= verdict[key] == row[key]
-    texts += [
-        f"Seen as the update ΔW = BA, in the very same files {_say(other)}"
-        for other in verdict[same].to_dict("records")
-    ]
+    texts += [f"As the update ΔW = BA of the same files: {_say(other)}" for other in verdict[same].to_dict("records")]
     return texts
 
 
@@ -221,22 +211,20 @@ def _say(row: dict) -> str:
     return (" and ".join(parts) or "there is nothing to tell") + "."
 
 
-def _kits(verdict: "pd.DataFrame") -> str:
-    row = next(r for r in verdict[::-1].to_dict("records") if math.isfinite(r["other_series"]))
-    tested = verdict[verdict["other_series_p"].notna()]
-    if tested.empty:
-        return ""
-    best = tested.loc[[tested["other_series_p"].astype(float).idxmin()]].to_dict("records")[0]
+def _series(verdict: "pd.DataFrame") -> str:
+    """Say whether an author's LoRAs are alike across series, where works of one series share more than an author."""
+    tested = verdict[verdict[f"{SERIES}_p"].notna()]
+    best = tested.loc[tested[f"{SERIES}_p"].astype(float).idxmin()].to_dict()
     text = (
-        "An author's other works are mostly other casts of the same drawing kit here, which is our construction. The "
-        f"real case is one artist in two styles ({row['author']}: {row['series']}). "
+        "Works of one series share more than their author. Only an author's other series show the author "
+        f"({best['author']}: {best['series']}): "
     )
-    counts = verdict["other_series_verdict"].value_counts()
+    counts = verdict[f"{SERIES}_verdict"].value_counts()
     if counts.get(YES, 0):
-        return text + f"They lie nearer than chance in {counts[YES]} of {len(verdict)} settings."
-    text += f"No setting shows these nearer than chance (least p\u00a0{probability(best['other_series_p'])}"
+        return text + f"they are nearer than chance in {counts[YES]} of {counted(len(verdict), 'setting')}."
+    text += f"in no setting are they nearer than chance (lowest p\u00a0{probability(best[f'{SERIES}_p'])}"
     if TOO_FEW in counts:
-        return text + f"; with so few kits it cannot fall below {probability(best['other_series_p_least'])})."
+        return text + f"; with so few series p cannot fall below {probability(best[f'{SERIES}_p_least'])})."
     return text + ")."
 
 
@@ -247,55 +235,3 @@ def _capital(text: str) -> str:
 def _number(value: int) -> str:
     names = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     return names[value] if value < len(names) else str(value)
-
-
-def limits(verdict: "pd.DataFrame", base: dict, groups: dict[str, str], overlap: "pd.DataFrame | None") -> list[str]:
-    """What these results do not show, from what was run."""
-    texts = [
-        "A score at chance says that this view of the weights does not show the label, not that the weights lack it: "
-        "independent starts fill the factors with noise that the update does not have.",
-        "The published author score counts neighbours from the same work. Only “other works only” speaks of an author.",
-    ]
-    if groups:
-        casts: dict[str, list[str]] = {}
-        for work, kit in groups.items():
-            casts.setdefault(kit, []).append(work)
-        named = "; ".join(f"{kit}: {', '.join(works)}" for kit, works in casts.items() if len(works) > 1)
-        texts.append(
-            "These volumes are composed from drawing kits, not drawn as stories. Constructed casts, disjoint parts of "
-            f"one kit ({named}), are alike because one hand drew one kit: that an author is found “by other works” "
-            "shows the kit first. Only two kits of one author are two real works in two styles."
-        )
-        if "author" in verdict and verdict["author"].notna().any():
-            pairs = verdict[["author", "series"]].dropna().drop_duplicates()
-            pairs = pairs[pairs["author"] != ""]
-            named = "; ".join(f"{row.author}: {row.series}" for row in pairs.itertuples())
-            texts.append(
-                f"Two real styles of one artist stand beside them ({named}); few kits, so little can be tested."
-            )
-    norms = verdict[verdict["representation"].str.startswith("norms")]
-    if YES in set(norms["work_verdict"]) | set(norms["author_across_works_verdict"]):
-        texts.append(
-            "The sizes of the layers' updates alone already tell works or authors apart (norms, a control). Drawings "
-            "that are harder to learn move weights further, whoever drew them: not all that is found is a direction."
-        )
-    if UNSURE in set(verdict["author_across_works_verdict"]):
-        texts.append(
-            f"“Unsure” is below 0.05 only before the correction for {counted(len(verdict), 'setting')}. Few works "
-            "allow few permutations of authors, so even a perfect score may not pass it."
-        )
-    if overlap is not None and overlap["measured"].notna().any():
-        texts.append(
-            f"Two sets of a work share {100 * overlap['measured'].mean():.0f} % of their faces on average, so LoRAs of "
-            "a work are alike for that reason too, and p-values that permute single LoRAs (work; author, all "
-            "neighbours) take them for more independent than they are. “Other works only” permutes whole works."
-        )
-    if set(verdict["token"]) - {"none"}:
-        texts.append("Where captions hold a token per author or work, the token itself puts the label into training.")
-    if base.get("provenance"):
-        texts.append(
-            "The base model is small and was trained on drawings by other artists (below); larger bases may keep "
-            "authors apart better or worse."
-        )
-    texts.append("Nothing here identifies who drew a given picture; it compares LoRAs of known works.")
-    return texts

@@ -1,4 +1,4 @@
-"""Images inside the page: figures with their titles and captions, sheets made smaller, all as data URIs."""
+"""Images on the page, all as data URIs: figures with their titles and captions, and smaller copies of sheets."""
 
 import base64
 import io
@@ -9,13 +9,13 @@ from pathlib import Path
 from egara.io.errors import EgaraError
 
 DC = "{http://purl.org/dc/elements/1.1/}"
-PIXELS = 4 / 3  # of the page in a point of a figure
+PIXELS = 4 / 3  # of the page, per point of a figure
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the page: where it came from, what it shows, and its bytes as a data URI."""
+    """An image of the page: its file, what it shows, and its bytes as a data URI. `kind` is the name of a figure."""
 
     path: str
     kind: str
@@ -27,16 +27,16 @@ class Image:
 
     @property
     def alternative(self) -> str:
-        """What a reader hears who cannot see the image."""
+        """The text alternative, for screen readers."""
         return f"{self.title}. {self.caption}" if self.caption else self.title
 
 
 def read_figure(path: str | Path) -> Image:
-    """Read an SVG of `egara.figures`; title, caption and kind stand in its metadata.
+    """Read an SVG of `egara.figures` with its title, caption and name from the metadata.
 
     Raises
     ------
-    EgaraError : no such file, or no SVG.
+    EgaraError : no such file, or not an SVG.
     """
     path = Path(path)
     try:
@@ -60,11 +60,11 @@ def read_figure(path: str | Path) -> Image:
 
 
 def read_picture(path: str | Path, title: str, caption: str, side: int, quality: int = 72) -> Image:
-    """Read a picture and make it smaller: at most `side` pixels wide, as JPEG.
+    """Read an image as a JPEG of at most `side` pixels in width.
 
     Raises
     ------
-    EgaraError : no such file, or no picture.
+    EgaraError : no such file, or not an image.
     """
     from PIL import Image as Pictures
 
@@ -72,7 +72,7 @@ def read_picture(path: str | Path, title: str, caption: str, side: int, quality:
         with Pictures.open(path) as opened:
             picture = opened.convert("RGB" if opened.mode in ("RGB", "RGBA", "P") else "L")
     except (OSError, Pictures.DecompressionBombError) as error:
-        raise EgaraError(f"{path}: not a picture ({error})") from error
+        raise EgaraError(f"{path}: not an image ({error})") from error
     if picture.width > side:
         picture = picture.resize((side, round(picture.height * side / picture.width)), Pictures.Resampling.LANCZOS)
     buffer = io.BytesIO()
@@ -86,7 +86,7 @@ def _uri(data: bytes, kind: str) -> str:
 
 
 def within(images: list[Image], budget: int) -> tuple[list[Image], list[Image]]:
-    """Split images, in order, into those that fit `budget` bytes together and the rest."""
+    """Split images, in order, into those that together take at most `budget` bytes, and the rest."""
     kept, rest, used = [], [], 0
     for image in images:
         used += len(image.source)

@@ -1,4 +1,4 @@
-"""From files to what the page's template shows: tables as rows of cells, figures by kind, kits, base and timings."""
+"""What the page's template shows: tables as rows of cells, figures by section, drawing kits and timings."""
 
 from typing import TYPE_CHECKING
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STUDIED = "volumes under study"
-PAGE = 126  # characters that stand side by side on the page
+PAGE = 126  # characters in one row of a table on the page
 TITLES = {
     "works": "Table 1. Works, faces and sets", "environment": "Table 2. Environment of this run",
-    "grid": "The grid", "methods": "Other ways to ask", "controls": "Controls",
+    "grid": "The grid", "methods": "Other measures", "controls": "Controls",
     "layers": "Where in the network",
     "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",
-    "verdict": "The verdict, corrected for the number of settings", "pairs": "One kit, one author, two authors",
+    "verdict": "The verdict, corrected for the number of settings", "pairs": "One series, one author, two authors",
     "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",
 }  # fmt: skip
 
 
 class Shown(dict):
-    """Tables by name; one that was not given is None."""
+    """Tables by name; a table that was not given is None."""
 
     def __missing__(self, kind: str) -> None:
         return None
@@ -56,7 +56,7 @@ def _html_block(layout: Layout, groups: list[Group]) -> dict[str, object]:
 
 
 def score_tables(tables: dict[str, "pd.DataFrame"]) -> dict[str, dict[str, object]]:
-    """Lay every table out for the page; tables of scores twice where they hold several spaces: short, and `_whole`."""
+    """Lay out every table for the page; a table of scores with several spaces is there twice: short, and `_whole`."""
     shown = {}
     for kind, table in tables.items():
         layout = lay_out(kind, table, whole=False)
@@ -90,7 +90,7 @@ def figure_groups(figures: list[Image], most: int = 8) -> list[dict[str, object]
 
 
 def kit_table(groups: dict[str, str], base: dict[str, object]) -> "pd.DataFrame | None":
-    """Licences of the drawing kits: those of the works under study, and those that the base model was trained on."""
+    """Return the licences of the drawing kits: those under study, and those that the base model was trained on."""
     import pandas as pd
 
     rows = []
@@ -108,12 +108,12 @@ def kit_table(groups: dict[str, str], base: dict[str, object]) -> "pd.DataFrame 
 
 
 def timing_layout(table: "pd.DataFrame") -> Layout:
-    """Lay the timings out."""
+    """Lay out the timings."""
     columns = {
         "jobs": [count(v) for v in table["jobs"]],
-        "minutes, together": [fixed(v / 60, 1) for v in table["seconds"]],
+        "minutes in all": [fixed(v / 60, 1) for v in table["seconds"]],
         "longest job, s": [fixed(v, 1) for v in table["longest"]],
         "peak memory, MiB": [count(v) for v in table["memory"]],
     }
-    notes = ["From Snakemake's benchmark files: wall time of jobs, which may have run side by side."]
+    notes = ["From Snakemake's benchmark files: wall time of jobs, which may have run in parallel."]
     return Layout("Time and memory", {"stage": table["stage"].tolist()}, [Group("", columns)], notes)

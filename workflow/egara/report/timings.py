@@ -1,4 +1,4 @@
-"""Times and memory of a run, from the benchmark files that Snakemake writes."""
+"""Time and memory of a run, from Snakemake's benchmark files."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,8 @@ def read_benchmarks(folder: str | Path) -> "pd.DataFrame":
 
     Returns
     -------
-    stage, jobs, seconds (of all jobs together), longest (seconds), memory (highest resident set of a job, MiB); stages
-    in the order of their seconds, longest first. Files that are no benchmark are left out.
+    stage, jobs, seconds (of all jobs together), longest (seconds of one job), memory (largest resident set of one job,
+    MiB), in descending order of seconds. Files that are not benchmarks are left out.
 
     Raises
     ------
