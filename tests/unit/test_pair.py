@@ -1,8 +1,11 @@
 """The two maps that open the report: which setting they show, and the shares next to them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from egara.report import page
 from egara.report.explorer.pair import chance, choose_pair, nearest_drawn, share_of_hits
 
 
@@ -34,3 +37,8 @@ def test_the_pair_is_the_updates_best_setting_by_the_rule_that_the_page_states()
     assert choose_pair(factors) is None and choose_pair(update) is None
     del factors[2]["same_work"]["dimensions"]  # its LoRAs do not differ
     assert choose_pair([*factors, *update])["cell"] == "b"
+
+
+def test_the_report_depends_on_every_template():
+    folder = Path(page.__file__).parent / "templates"
+    assert sorted(page.TEMPLATES) == sorted(path.name for path in folder.iterdir())
