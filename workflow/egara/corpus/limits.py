@@ -1,4 +1,4 @@
-"""What memory and time can bear of a volume: each limit, its key of the configuration, and why a page is left out."""
+"""Limits on memory and time per volume: their defaults, ranges, configuration keys and messages."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,7 +9,7 @@ MEBIBYTE = 2**20
 
 
 class Unreadable(Exception):
-    """One page cannot be given, while the other pages of its volume can.
+    """One page cannot be read; the other pages of its volume can.
 
     Attributes
     ----------
@@ -23,32 +23,32 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that an honest scan stays far below; the fields are the keys of `pages.limits`, `pixels` aside.
+    """Limits far above any real scan; all fields but `pixels` are keys of `pages.limits`.
 
-    The defaults, and the bounds of a value in `LEAST` and `MOST`, are those of the configuration's schema.
+    Defaults and ranges (`LEAST`, `MOST`) are those of the configuration's schema.
     """
 
     pixels: int = 60_000_000  # `pages.max_pixels`; a double page of 450 dpi has 40 million
     side: int = 30_000  # pixels
     member: int = 256  # MiB of a page's file
     members: int = 100_000
-    ratio: int = 200
-    ratio_from: int = 16  # MiB; a small blank page may shrink a thousandfold
+    ratio: int = 200  # maximum compression ratio
+    ratio_from: int = 16  # MiB from which the ratio is checked; a small blank page may shrink a thousandfold
     points: int = 100_000  # side of a PDF page
     document: int = 4  # MiB of ComicInfo.xml and the like
     text: int = 16  # MiB of an EPUB's text or style sheet
     annotations: int = 16  # MiB of Manga109's XML
     folders: int = 16  # folders within folders
     nested: int = 3  # archives within archives
-    volume: int = 2048  # MiB of a volume in an archive, packed
+    volume: int = 2048  # MiB of a nested volume, compressed
 
     @property
     def member_bytes(self) -> int:
-        """Most bytes of a page's file."""
+        """Maximum bytes of a page's file."""
         return self.member * MEBIBYTE
 
 
-# The bounds of each limit; Pillow opens no page of more than twice its MAX_IMAGE_PIXELS.
+# The range of each limit; Pillow opens no page of more than twice its MAX_IMAGE_PIXELS.
 LEAST = {field.name: 0 if field.name == "nested" else 1 for field in fields(Limits)}
 MOST = {
     "pixels": 178_956_970,
@@ -69,16 +69,16 @@ DPI = {"least": 36, "default": 150, "most": 1200}
 
 
 def key(name: str) -> str:
-    """Return a limit's key of the configuration."""
+    """Return a limit's key in the configuration."""
     return "pages.max_pixels" if name == "pixels" else f"pages.limits.{name}"
 
 
 def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
-    """Return limits from words such as `member=512`; what is not given keeps its default.
+    """Return limits from arguments such as `member=512`; others keep their defaults.
 
     Raises
     ------
-    EgaraError : an unknown limit, no whole number, or one out of range.
+    EgaraError : an unknown limit, or a value that is not a whole number in its range.
     """
     values: dict[str, str | int] = {} if pixels is None else {"pixels": pixels}
     for word in given:
@@ -98,20 +98,20 @@ def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
 
 
 def too_many(count: int, limits: Limits) -> str:
-    """Say that a volume has more members than any book has pages, "" where it has not."""
+    """Return the message for a volume with too many members, "" otherwise."""
     if count <= limits.members:
         return ""
     return f"{count} members or more; expected at most {limits.members} ({key('members')})"
 
 
 def check_count(path: Path | str, count: int, limits: Limits) -> None:
-    """Raise `EgaraError` where a volume has more members than any book has pages."""
+    """Raise `EgaraError` where a volume has too many members."""
     if said := too_many(count, limits):
         raise EgaraError(f"{path}: {said}")
 
 
 def check_bytes(size: int, compressed: int | None, limits: Limits, most: str = "member") -> None:
-    """Raise `Unreadable` where a member unpacks to more than a page can be, or `most` allows: a decompression bomb."""
+    """Raise `Unreadable` where a member unpacks to more than the limit `most`, or is a decompression bomb."""
     if size > getattr(limits, most) * MEBIBYTE:
         raise Unreadable(
             f"unpacks to {size / MEBIBYTE:.0f} MiB or more; expected at most {getattr(limits, most)} MiB ({key(most)})",
@@ -126,7 +126,7 @@ def check_bytes(size: int, compressed: int | None, limits: Limits, most: str = "
 
 
 def check_pixels(width: int, height: int, limits: Limits, what: str = "page") -> None:
-    """Raise `Unreadable` where a page has no pixels, or more than memory should be asked for."""
+    """Raise `Unreadable` where a page has no pixels, or more than the limits."""
     if width < 1 or height < 1:
         raise Unreadable(f"{what} of {width} x {height} pixels; expected at least 1 x 1")
     if max(width, height) > limits.side:
@@ -135,17 +135,17 @@ def check_pixels(width: int, height: int, limits: Limits, what: str = "page") ->
         )
     if width * height > limits.pixels:
         raise Unreadable(
-            f"{what} of {width} x {height} pixels; expected at most {limits.pixels} in all ({key('pixels')})", "limit"
+            f"{what} of {width} x {height} pixels; expected at most {limits.pixels} in total ({key('pixels')})", "limit"
         )
 
 
 class Budget:
-    """What a volume's members may unpack to, those of archives within it included: a bomb may lie in many small ones.
+    """The total that a volume's members may unpack to, nested volumes included: bombs of many small members.
 
     Parameters
     ----------
-    path : volume, as messages name it.
-    packed : its bytes.
+    path : name of the volume in messages.
+    packed : its compressed bytes.
     """
 
     def __init__(self, path: Path | str, packed: int, limits: Limits) -> None:
@@ -153,7 +153,7 @@ class Budget:
         self._count = self._bytes = 0
 
     def spend(self, count: int, size: int) -> None:
-        """Count members and the bytes that they unpack to; raises `EgaraError` where they are too many."""
+        """Count members and uncompressed bytes; raises `EgaraError` where there are too many."""
         self._count += count
         self._bytes += size
         check_count(self._path, self._count, self._limits)

@@ -149,7 +149,7 @@ def layout(table: "pd.DataFrame") -> Layout:
     of = f" of {' or '.join(map(str, sizes))} faces" if sizes else ""
     notes = [
         "lost: what could not be read or used; other files: what is no page, passed over. faces: crops in use, none "
-        "twice; too small: faces of too few pixels, left out, and their share of all found. sets: "
+        "twice; too small: faces with too few pixels, left out, and their share of all found. sets: "
         f"drawn{of}, one LoRA each in every cell; in no set: faces that no LoRA saw."
     ]
     if table["corpus"].nunique() > 1:
