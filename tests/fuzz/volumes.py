@@ -68,10 +68,10 @@ TARGETS["epub-page"] = _part_of_book("OPS/text/00.xhtml")
 @target("comicinfo")
 def read_comicinfo(data: bytes) -> None:
     """What a volume says of itself can only warn."""
-    from egara.corpus.metadata import cross_check
+    from egara.corpus.metadata import check_metadata
 
     with reading():
-        for line in cross_check({"ComicInfo.xml": data}, "An Author", "A Work", Path("a.cbz")):
+        for line in check_metadata({"ComicInfo.xml": data}, "An Author", "A Work", Path("a.cbz")):
             assert is_one_line(line), repr(line)
 
 

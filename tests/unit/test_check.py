@@ -90,7 +90,7 @@ def test_a_shelf_is_told_in_words(planted, capsys):
     lines = {line.split()[0]: line.split() for line in text.splitlines() if line.startswith("  ")}
     assert lines["one"] == ["one", "Sato", "Aki", "2", "CBZ", "18", "50", "x", "60,", "up", "to", "240", "x", "60", "4"]
     assert lines["three"][1:4] == ["佐藤", "1", "PDF"] and lines["all"] == ["all", "4", "27", "6"]
-    assert "1 page beyond a limit" in text and "v03.cbz: no volume, by its first bytes" in flat(text)
+    assert "1 page beyond a limit" in text and "v03.cbz: not a volume, by its first bytes" in flat(text)
     assert "pages.max_pixels" in text
     assert "unknown until faces are detected" in text and f"{HUB}: not on this machine yet" in text
     snakefile = shlex.quote(f"{CHECKOUT}/Snakefile")
@@ -103,7 +103,7 @@ def test_a_shelf_is_told_in_words(planted, capsys):
 
 def test_what_is_skipped_stops_a_study_that_allows_no_loss(planted, capsys):
     status, text = check(capsys, planted, "--set", "pages.unreadable=error")
-    assert status == 1 and "work one: a/v03.cbz: no volume, by its first bytes" in flat(text)
+    assert status == 1 and "work one: a/v03.cbz: not a volume, by its first bytes" in flat(text)
     assert "work two: b/9.png: page of 900 x 700 pixels" in flat(text)
 
 
@@ -129,7 +129,7 @@ def test_all_that_stops_a_study_is_said_at_once_and_first(place, capsys):
         "works.tsv, row 3: work 't/wo' is not a valid file name",
         "works.tsv, row 4: work One is in row 2, too",
         "work one: gone.cbz: no such file or folder",
-        "work one: away/*.cbz: matches nothing",
+        "work one: away/*.cbz: matches no file",
         "work three: none of its volumes can be read",
         "nets/missing.onnx",
         "base model ./base: no such folder",

@@ -17,7 +17,7 @@ from egara.corpus import iterate_pages, list_volume, open_page, read_pages
 from egara.corpus.__main__ import main
 from egara.corpus.images import decode
 from egara.corpus.manga109 import annotation_file, read_annotations
-from egara.corpus.metadata import cross_check
+from egara.corpus.metadata import check_metadata
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.io.errors import EgaraError
 from egara.skipped import COLUMNS
@@ -96,7 +96,7 @@ def test_metadata_that_disagrees_is_a_warning(tmp_path):
 
     def check(series, penciller, work="A Work", author="An Author"):
         documents = {"ComicInfo.xml": info.format(series, penciller).encode()}
-        return cross_check(documents, author, work, tmp_path)
+        return check_metadata(documents, author, work, tmp_path)
 
     assert check("A Work", "An Author") == []
     assert check("a-work, vol. 3", "AUTHOR An") == []
@@ -105,7 +105,7 @@ def test_metadata_that_disagrees_is_a_warning(tmp_path):
     assert "Other Hand" in check("A Work", "Other Hand")[0]
     assert len(check("Another Series", "Other Hand")) == 2
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><ComicInfo><Series>&b;</Series></ComicInfo>'
-    assert "cannot be read" in cross_check({"ComicInfo.xml": bomb}, "a", "w", tmp_path)[0]
+    assert "cannot be read" in check_metadata({"ComicInfo.xml": bomb}, "a", "w", tmp_path)[0]
 
 
 @pytest.mark.parametrize("kind", ["cbz", "cb7", "cbt", "folder", "epub"])

@@ -40,7 +40,7 @@ def test_unreadable_pages_are_skipped_and_listed_or_an_error(tmp_path, kind):
     assert [row["page"] for row in volume.pages] == NAMES
     assert {row["member"]: row["reason"] for row in volume.skipped}.keys() == bad.keys()
     assert all(row["source"] == str(path) and row["reason"] for row in volume.skipped)
-    with pytest.raises(EgaraError, match=r"v01\.\w+: 3\.jpg: .*truncated.*; expected a page that can be read"):
+    with pytest.raises(EgaraError, match=r"v01\.\w+: 3\.jpg: .*truncated.*; expected a readable page"):
         read(path, unreadable="error")
 
 
@@ -80,12 +80,12 @@ def test_archives_cut_short_give_what_they_hold_and_say_so(tmp_path, kind, share
     WRITERS[kind](path, {"1.png": file.getvalue(), "2.png": file.getvalue()})
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     if share == 0.3 or kind == "cb7":  # whose directory is at its end, and packed
-        with pytest.raises(EgaraError, match=r"v01\.\w+: .*(cut short or damaged|no page left)"):
+        with pytest.raises(EgaraError, match=r"v01\.\w+: .*(truncated or damaged|no readable page)"):
             read(path)
         return
     volume = read(path)
     assert [row["page"] for row in volume.pages] == ["1.png"]
-    assert any("cut short or damaged" in row["reason"] for row in volume.skipped)
+    assert any("truncated or damaged" in row["reason"] for row in volume.skipped)
     assert {row["cause"] for row in volume.skipped} == {"unreadable"}
     with pytest.raises(EgaraError):
         read(path, unreadable="error")
@@ -98,13 +98,13 @@ def test_epubs_that_show_nothing_or_lack_their_package(tmp_path):
         read(tmp_path / "a.epub")
     del members["OPS/book.opf"]
     write_zip(tmp_path / "a.epub", members)
-    with pytest.raises(EgaraError, match=r"OPS/book\.opf is not in the archive; expected a whole EPUB"):
+    with pytest.raises(EgaraError, match=r"OPS/book\.opf is not in the archive; expected an intact EPUB"):
         read(tmp_path / "a.epub")
 
 
 def test_no_page_left(tmp_path):
     write_zip(tmp_path / "a.cbz", {"1.jpg": b"x", "2.jpg": b""})
-    with pytest.raises(EgaraError, match=r"no page left, 2 images cannot be read \(1\.jpg: .*; expected at least"):
+    with pytest.raises(EgaraError, match=r"no readable page, 2 images cannot be read \(1\.jpg: .*; expected at least"):
         read(tmp_path / "a.cbz")
 
 
@@ -117,7 +117,7 @@ def test_command_ends_in_one_line_and_leaves_no_table(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "a.cbz: no page left, 1 image cannot be read" in done.stderr
+    assert "a.cbz: no readable page, 1 image cannot be read" in done.stderr
     assert done.stdout == "" and not any(path.exists() for path in outputs)
 
 

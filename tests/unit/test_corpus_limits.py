@@ -82,7 +82,7 @@ def test_pages_of_no_or_too_many_pixels(tmp_path, width, height, expected):
 
 def test_pixel_bombs_are_refused_before_they_are_decoded(tmp_path):
     write_folder(tmp_path / "v01", {"1.png": png(20_000, 20_000)})
-    with pytest.raises(EgaraError, match=r"20000 x 20000 pixels; .* 60000000 in all \(pages\.max_pixels\)"):
+    with pytest.raises(EgaraError, match=r"20000 x 20000 pixels; .* 60000000 in total \(pages\.max_pixels\)"):
         read(tmp_path / "v01")
     data = bytearray(page(1))
     place = data.index(b"\xff\xc0") + 5
@@ -91,7 +91,7 @@ def test_pixel_bombs_are_refused_before_they_are_decoded(tmp_path):
     with pytest.raises(EgaraError, match=r"1\.png: page of (more than|60000 x 60000) .*pixels"):
         read(tmp_path / "v01")
     write_folder(tmp_path / "v01", {"1.png": page(1)})
-    with pytest.raises(EgaraError, match="41 x 60 pixels; expected at most 1000 in all"):
+    with pytest.raises(EgaraError, match="41 x 60 pixels; expected at most 1000 in total"):
         read(tmp_path / "v01", limits=Limits(pixels=1000))
 
 
@@ -99,7 +99,7 @@ def test_pdf_pages_keep_to_the_limits(tmp_path):
     Image.new("L", (600, 600)).save(tmp_path / "a.pdf", save_all=True, append_images=[Image.new("L", (20, 20))])
     volume = read(tmp_path / "a.pdf", limits=Limits(pixels=1000))
     assert [row["page"] for row in volume.pages] == ["p0002"]
-    expected = "p0001: image of 600 x 600 pixels; expected at most 1000 in all (pages.max_pixels)"
+    expected = "p0001: image of 600 x 600 pixels; expected at most 1000 in total (pages.max_pixels)"
     assert [(row["member"], row["cause"], row["reason"]) for row in volume.skipped] == [("0", "limit", expected)]
     volume = read(tmp_path / "a.pdf", limits=Limits(points=100))
     assert "600 x 600 points; expected at most 100 per side (pages.limits.points)" in volume.skipped[0]["reason"]

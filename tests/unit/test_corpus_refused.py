@@ -19,7 +19,7 @@ from fuzz.guard import writing_only
 from PIL import Image
 
 from egara.corpus import iterate_pages, list_volume
-from egara.corpus.pages import NoPage, leave_out_copies
+from egara.corpus.pages import NoPage, remove_duplicates
 from egara.corpus.sources import find_volumes
 from egara.io.errors import EgaraError
 
@@ -50,7 +50,7 @@ def test_empty_archives(tmp_path, kind):
     with pytest.raises(EgaraError, match=r"no images inside, only 1 other file; expected"):
         read(path)
     WRITERS[kind](path, {"notes.txt": b"x", "v01.cbz": b"x"})
-    with pytest.raises(NoPage, match=r"no page left, .* \(v01\.cbz: no volume, by its first bytes"):
+    with pytest.raises(NoPage, match=r"no readable page, .* \(v01\.cbz: not a volume, by its first bytes"):
         read(path)
 
 
@@ -79,7 +79,7 @@ def test_encrypted_and_solid_rar(tmp_path):
     with pytest.raises(EgaraError, match=r"a\.cbr: .*encrypted archive; expected one without a password"):
         read(tmp_path / "a.cbr")
     write_rar(tmp_path / "a.cbr", pages(), solid=True)
-    with pytest.raises(EgaraError, match=r"a\.cbr: .*solid RAR archive.*; expected it packed again as CBZ"):
+    with pytest.raises(EgaraError, match=r"a\.cbr: .*solid RAR archive.*; expected a CBZ instead"):
         read(tmp_path / "a.cbr")
 
 
@@ -87,7 +87,7 @@ def test_encrypted_and_damaged_pdf(tmp_path):
     Image.new("L", (50, 50)).save(tmp_path / "a.pdf")
     whole = (tmp_path / "a.pdf").read_bytes()
     (tmp_path / "a.pdf").write_bytes(whole[:200])
-    with pytest.raises(EgaraError, match=r"a\.pdf: PDF cut short or damaged .*; expected a whole one"):
+    with pytest.raises(EgaraError, match=r"a\.pdf: PDF truncated or damaged .*; expected an intact one"):
         read(tmp_path / "a.pdf")
     lock = f"/Encrypt << /Filter /Standard /V 1 /R 2 /O <{'41' * 32}> /U <{'42' * 32}> /P -4 >> /ID [<00> <00>] /Root"
     place = whole.rindex(b"/Root")
@@ -107,7 +107,7 @@ def test_one_volume_counts_once(tmp_path):
     assert [(row["member"], row["cause"]) for row in found.skipped] == [("b.cbz", "link")]
     write_zip(tmp_path / "c" / "c.zip", pages())
     volumes = [read(path) for path in (tmp_path / "a.cbz", tmp_path / "c" / "c.zip")]
-    rows = leave_out_copies(volumes)
+    rows = remove_duplicates(volumes)
     assert [row["cause"] for row in rows] == ["duplicate"] and "same pages as" in rows[0]["reason"]
     assert [len(volume.pages) for volume in volumes] == [4, 0]
 
@@ -118,14 +118,14 @@ def test_values_that_name_no_volume(tmp_path):
     write_folder(tmp_path, {"notes.doc": b"words", "book.azw3": b"x", "nothing.cbz": b""})
     for value, message in {
         "missing.cbz": "no such file or folder",
-        "missing*.cbz": "matches nothing",
-        "empty": "holds nothing of the kind",
-        "kindle": r"holds only book\.mobi \(MOBI: .*\)",
+        "missing*.cbz": "matches no file",
+        "empty": "contains no volumes",
+        "kindle": r"contains only book\.mobi \(MOBI: .*\)",
     }.items():
         with pytest.raises(EgaraError, match=rf"{message}; expected a folder of images, CBZ/ZIP"):
             find_volumes([str(tmp_path / value)])
     for value, message in {
-        "notes.doc": "no volume, by its first bytes",
+        "notes.doc": "not a volume, by its first bytes",
         "book.azw3": "Kindle book cannot be read",
         "nothing.cbz": "empty file",
     }.items():

@@ -149,7 +149,9 @@ def test_whole_takes_images_as_faces(work):
 
 
 def test_no_face_is_one_line_and_leaves_nothing(work):
-    says = r"work w: 0 faces on 2 pages; left out: 3 faces of too few pixels \(fewer than 40,000 pixels: 3 of 3 faces "
+    says = (
+        r"work w: 0 faces on 2 pages; left out: 3 faces with too few pixels \(fewer than 40,000 pixels: 3 of 3 faces "
+    )
     with pytest.raises(EgaraError, match=says + r"\(100%\) \(faces.min_pixels; 8,448 would keep 2 of them"):
         call(work, "--min-pixels", "40000")
     assert not (work[0] / "faces").exists() or not list((work[0] / "faces").iterdir())

@@ -84,5 +84,5 @@ def test_a_gif_whose_frame_is_larger_than_its_screen(tmp_path):
             )
         },
     )
-    with refusing(tmp_path, "1.gif: page of 9000 x 9000 pixels; expected at most 1000000 in all"):
+    with refusing(tmp_path, "1.gif: page of 9000 x 9000 pixels; expected at most 1000000 in total"):
         read(tmp_path / "v01", limits=Limits(pixels=1_000_000))

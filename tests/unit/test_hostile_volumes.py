@@ -22,7 +22,7 @@ from egara.corpus import iterate_pages, list_volume, read_pages
 from egara.corpus.__main__ import main
 from egara.corpus.limits import MOST, Limits
 from egara.corpus.manga109 import read_annotations
-from egara.corpus.metadata import cross_check
+from egara.corpus.metadata import check_metadata
 from egara.io.errors import EgaraError
 
 BILLION = (
@@ -173,15 +173,15 @@ def test_names_that_state_no_encoding_are_still_names(tmp_path):
 @pytest.mark.parametrize("declared", [BILLION, OUTSIDE])
 def test_entities_never_expand(tmp_path, declared):
     info = f"{declared}<ComicInfo><Series>&a;</Series></ComicInfo>".encode()
-    lines = cross_check({"ComicInfo.xml": info}, "An Author", "A Work", tmp_path)
+    lines = check_metadata({"ComicInfo.xml": info}, "An Author", "A Work", tmp_path)
     assert len(lines) == 1 and "ComicInfo.xml cannot be read (Entit" in lines[0] and len(lines[0]) < 500
     members = epub_members(["a.png"], "", "")
     for name in ("OPS/book.opf", "META-INF/container.xml"):
         write_zip(tmp_path / "a.epub", members | {name: declared.encode() + members[name]})
-        with refusing(tmp_path, rf"a\.epub: {name} is no XML that can be read \(Entit.*\); expected an EPUB's"):
+        with refusing(tmp_path, rf"a\.epub: {name} is not readable XML \(Entit.*\); expected an EPUB's"):
             read(tmp_path / "a.epub")
     write_zip(tmp_path / "a.epub", members | {"META-INF/encryption.xml": f"{declared}<encryption/>".encode()})
-    with refusing(tmp_path, "encryption.xml is no XML that can be read"):
+    with refusing(tmp_path, "encryption.xml is not readable XML"):
         read(tmp_path / "a.epub")
     (tmp_path / "v.xml").write_text(f"{declared}<book title='&a;'><pages/></book>")
     with refusing(tmp_path, r"v\.xml: cannot be read \(Entit.*\); expected annotations of Manga109"):
@@ -260,5 +260,5 @@ def test_a_table_of_pages_without_sizes(tmp_path, column, value):
     }
     row[column] = value
     (tmp_path / "p.tsv").write_text("\t".join(row) + "\n" + "\t".join(map(str, row.values())) + "\n")
-    with refusing(tmp_path, rf"p\.tsv: a {column} is no whole number of pixels; expected 1 or more"):
+    with refusing(tmp_path, rf"p\.tsv: a {column} is not a whole number of pixels; expected 1 or more"):
         read_pages(tmp_path / "p.tsv")

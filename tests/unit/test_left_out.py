@@ -185,7 +185,7 @@ def test_a_volume_that_cannot_be_read_costs_itself(tmp_path):
     lost = skipped[skipped.cause == "volume"]
     assert [os.path.basename(path) for path in lost.source] == ["2.cbz", "4.cbz", "5.cbz"]
     assert list(skipped[skipped.cause == "unreadable"].member) == ["1.jpg", "2.jpg"]
-    with pytest.raises(EgaraError, match=r"2\.cbz: no volume, by its first bytes"):
+    with pytest.raises(EgaraError, match=r"2\.cbz: not a volume, by its first bytes"):
         command(tmp_path, "--unreadable", "error")
 
 
@@ -227,7 +227,7 @@ def test_further_pictures_of_an_animation_are_counted(tmp_path, kind):
     volume = read(tmp_path / "v")
     assert len(volume.pages) == 1
     assert [(row["cause"], row["count"]) for row in volume.skipped] == [("frames", 4)]
-    assert "with 5 pictures; the first is taken" in volume.skipped[0]["reason"]
+    assert "with 5 pictures; the first is used" in volume.skipped[0]["reason"]
 
 
 def test_a_tiff_of_several_pages_gives_all_of_them(tmp_path):
@@ -264,7 +264,7 @@ def test_a_volume_whose_name_is_no_text_costs_itself(tmp_path):
     write_zip(tmp_path / "work" / "2.cbz", pages())
     table, skipped = command(tmp_path)
     assert list(table.volume.unique()) == [2] and list(skipped.cause) == ["volume"]
-    with pytest.raises(EgaraError, match="its name is no text"):
+    with pytest.raises(EgaraError, match="its name is not valid text"):
         command(tmp_path, "--unreadable", "error")
 
 

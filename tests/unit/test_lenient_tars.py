@@ -45,9 +45,9 @@ def with_a_hole(data):
 
 TARS = {  # change of the tar, pages that are left, words of the row
     "bit": (with_a_false_bit, [40, 42, 43], "is damaged before byte"),
-    "hole": (with_a_hole, [40, 42, 43], "ends, and goes on at byte"),
+    "hole": (with_a_hole, [40, 42, 43], "ends, but continues at byte"),
     "cut in a header": (lambda data: data[: data.index(b"a2.jpg") + 200], [40, 41], "is damaged before byte"),
-    "another behind": (lambda data: data + tar("b", 2), [40, 41, 42, 43, 40, 41], "ends, and goes on at byte"),
+    "another behind": (lambda data: data + tar("b", 2), [40, 41, 42, 43, 40, 41], "ends, but continues at byte"),
     "garbage behind": (lambda data: data + b"garbage" * 999, [40, 41, 42, 43], ""),
 }
 
@@ -66,4 +66,4 @@ def test_a_tar_without_its_end_is_pointed_out(tmp_path):
     data = tar("a")
     (tmp_path / "v01.cbt").write_bytes(data[: data.index(b"a2.jpg")])
     volume = read_twice(tmp_path / "v01.cbt")
-    assert len(volume.pages) == 2 and "without an end marker" in volume.warnings[0]
+    assert len(volume.pages) == 2 and "no end marker" in volume.warnings[0]

@@ -146,5 +146,5 @@ def test_a_damaged_image_is_no_white_page(tmp_path, stream, filtered, whole):
 
 def test_a_page_whose_boxes_do_not_meet_is_no_page_of_one_pixel(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf(FULL, more="/CropBox [500 500 600 600]"))
-    with pytest.raises(EgaraError, match="expected boxes that meet"):
+    with pytest.raises(EgaraError, match="expected page boxes that overlap"):
         read(tmp_path / "a.pdf")

@@ -76,7 +76,7 @@ def test_a_progressive_jpeg_that_lacks_a_whole_scan_is_unreadable():
     for place in scans[1:]:
         # Its table of codes belongs to a scan, too.
         end = data.rfind(b"\xff\xc4", 0, place)
-        with pytest.raises(Unreadable, match="truncated, scans of its progressive picture are missing"):
+        with pytest.raises(Unreadable, match="truncated, scans of its progressive image are missing"):
             decode(data[:end] + b"\xff\xd9", TESTED)
 
 

@@ -267,7 +267,7 @@ def test_what_was_left_out_is_told_by_cause_and_row_by_row(page):
     assert (
         f"25 % of the faces found ({total} of {total + 320}) have fewer than 10,000 pixels (faces.min_pixels)" in text
     )
-    assert "Images that cannot be read: 1 left out (pen-a 1), as pages.unreadable says." in text
+    assert "Unreadable images: 1 left out (pen-a 1), as pages.unreadable says." in text
     assert "System files (thumbnails, recycle bins, hidden): 1 ignored (pen-a 1)." in text
     assert re.search(r"Faces in no set, so that no LoRA is trained on them: \d+ of 320", text)
     assert "at most 40 x 40; faces.min_pixels is 10000" in text and "pages/*.skipped.tsv" in text

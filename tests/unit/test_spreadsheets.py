@@ -7,7 +7,7 @@ import pytest
 
 from egara.demo.casts import CAST_COLUMNS, read_casts
 from egara.io.errors import EgaraError
-from egara.labels import tidy
+from egara.labels import normalise_label
 from egara.works import Work, look_alikes, read_works
 
 ROWS = [
@@ -108,7 +108,7 @@ def test_a_volume_may_hold_the_mark_between_volumes(tmp_path, monkeypatch):
     ],
 )
 def test_labels_have_one_form(typed, kept):
-    assert tidy(typed, "here") == kept
+    assert normalise_label(typed, "here") == kept
 
 
 def warned(*authors):

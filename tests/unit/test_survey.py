@@ -47,7 +47,7 @@ def test_what_is_lost_is_told_as_far_as_headers_tell(tmp_path):
     ]
     assert ": holds " in survey.warnings[0]
     (tmp_path / "b.cbz").write_bytes(b"no archive")
-    with pytest.raises(EgaraError, match="no volume, by its first bytes"):
+    with pytest.raises(EgaraError, match="not a volume, by its first bytes"):
         survey_volume(tmp_path / "b.cbz")
 
 

@@ -1,4 +1,4 @@
-"""Labels as people type them: one form for what is one name, and a word where two names may be meant as one."""
+"""Labels as people type them: a normal form, and pairs of labels that may be the same name."""
 
 import re
 import unicodedata
@@ -7,30 +7,30 @@ from collections.abc import Callable
 from egara.io.errors import EgaraError
 
 # Joiners (U+200C, U+200D) are not among them: some scripts and emoji are spelt with them.
-UNSEEN = dict.fromkeys(map(ord, "\u00ad\u180e\u200b\u200e\u200f\u2060\ufeff"))
+INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u180e\u200b\u200e\u200f\u2060\ufeff"))
 JOINERS = dict.fromkeys(map(ord, "\u200c\u200d\ufe0e\ufe0f"))
 ACCENTS = re.compile("[\u0300-\u036f]")  # not the marks of kana, which make another letter
 DASH_IN_KANA = re.compile("(?<=[\u3041-\u30fa])[-\u2010-\u2015\u2212\u2500\u4e00](?![\u4e00-\u9fff])")
 
 
-def tidy(label: str, where: str) -> str:
-    """Return a label in NFC without blanks around it, inner blanks of any kind folded to one, unseen characters gone.
+def normalise_label(label: str, where: str) -> str:
+    """Return a label in NFC, without invisible characters or surrounding blanks, inner blanks folded to one space.
 
     Raises
     ------
-    EgaraError : a control character; `where` names its place.
+    EgaraError : a control character; `where` names the label in the message.
     """
-    folded = " ".join(unicodedata.normalize("NFC", label.translate(UNSEEN)).split())
+    folded = " ".join(unicodedata.normalize("NFC", label.translate(INVISIBLE)).split())
     if strange := [letter for letter in folded if unicodedata.category(letter) in ("Cc", "Cs")]:
-        raise EgaraError(f"{where}: {folded!r} holds the control character {strange[0]!r}; expected a text")
+        raise EgaraError(f"{where}: {folded!r} holds the control character {strange[0]!r}; expected text")
     return folded
 
 
-def describe_difference(labels: list[str], reorder: bool) -> list[tuple[str, str, str]]:
-    """Return pairs of labels that differ in little, and in what; n labels that are all alike make n - 1 pairs.
+def find_similar(labels: list[str], reorder: bool) -> list[tuple[str, str, str]]:
+    """Return pairs of similar labels and how they differ; n labels that are all similar make n - 1 pairs.
 
-    Labels are alike when they agree without regard to case, width and form (NFKC), accents, blanks, punctuation,
-    hyphens and long-vowel marks, and, with `reorder`, the order of words. Digits tell labels apart: `jojo-1` and
+    Labels are similar when they agree without regard to case, width and form (NFKC), accents, blanks, punctuation,
+    hyphens and long-vowel marks, and, with `reorder`, the order of words. Digits count: `jojo-1` and
     `jojo-2`, `1-11` and `11-1` are different.
     """
     pairs, leaders = [], {label: label for label in labels}
@@ -39,7 +39,7 @@ def describe_difference(labels: list[str], reorder: bool) -> list[tuple[str, str
         first: dict[str, str] = {}
         for label in labels:
             other = first.setdefault(key(label), label)
-            if leaders[other] != leaders[label]:  # else both are in pairs with a third, or with each other
+            if leaders[other] != leaders[label]:  # otherwise both are already in pairs
                 pairs.append((other, label, name))
                 merged = leaders[label]
                 leaders |= {member: leaders[other] for member, leader in leaders.items() if leader == merged}
@@ -51,20 +51,20 @@ def _width(label: str) -> str:
 
 
 def _plain(label: str) -> str:
-    """Fold case, width, form and accents, and write a dash between kana as the long-vowel mark that it stands for."""
+    """Fold case, width, form and accents; a dash between kana becomes the long-vowel mark that it stands for."""
     folded = unicodedata.normalize("NFC", ACCENTS.sub("", unicodedata.normalize("NFD", _width(label).casefold())))
     return DASH_IN_KANA.sub("ー", folded)
 
 
 def _words(label: str) -> list[str]:
-    """Split at blanks, punctuation and symbols; a label of nothing else is one word."""
+    """Split at blanks, punctuation and symbols; a label of only these is one word."""
     plain = _plain(label)
     apart = (letter if unicodedata.category(letter)[0] in "LMN" else " " for letter in plain)
     return "".join(apart).split() or [plain]
 
 
 def _joined(label: str) -> str:
-    """Join words; between two digits a mark stays, so that `1.5` is not `15`."""
+    """Join words, except between two digits: `1.5` is not `15`."""
     return re.sub(r"(?<!\d) | (?!\d)", "", " ".join(_words(label)))
 
 

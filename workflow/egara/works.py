@@ -6,7 +6,7 @@ from pathlib import Path
 
 from egara.io.errors import EgaraError
 from egara.io.spreadsheets import read_sheet
-from egara.labels import describe_difference, tidy
+from egara.labels import find_similar, normalise_label
 
 COLUMNS = ("author", "work", "volumes")
 OPTIONAL = ("series",)
@@ -18,7 +18,7 @@ ENDINGS = ("skipped", "boxes", "detector", "tsv", "png", "log", "safetensors")
 
 @dataclass(frozen=True)
 class Work:
-    """One work of the corpus; labels are as `egara.labels.tidy` leaves them.
+    """One work of the corpus; labels are as `egara.labels.normalise_label` leaves them.
 
     Attributes
     ----------
@@ -66,7 +66,9 @@ def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: lis
 
 
 def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, int]) -> Work:
-    author, name, series = (tidy(cells[column], f"{where}, {column}") for column in ("author", "work", "series"))
+    author, name, series = (
+        normalise_label(cells[column], f"{where}, {column}") for column in ("author", "work", "series")
+    )
     if empty := [column for column, label in (("author", author), ("work", name)) if not label]:
         raise EgaraError(f"{where}: {empty[0]} holds only invisible characters; expected a name")
     _check_name(name, where)
@@ -120,7 +122,7 @@ def look_alikes(works: list[Work]) -> list[str]:
         for work in works:
             if label := getattr(work, kind):
                 rows.setdefault(label, []).append(work.row)
-        for one, other, difference in describe_difference(list(rows), reorder=kind != "work"):
+        for one, other, difference in find_similar(list(rows), reorder=kind != "work"):
             plural = {"author": "two authors", "work": "two works", "series": "two series"}[kind]
             lines.append(
                 f"{kind} {one!r} ({_in_rows(rows[one])}) and {other!r} ({_in_rows(rows[other])}) differ only in "

@@ -15,7 +15,7 @@ from egara.config import find_file
 from egara.io.errors import counted
 from egara.sets import expected_overlap
 from egara.shipped import CHECKOUT
-from egara.skipped import count_by_cause, in_words
+from egara.skipped import count_by_cause, describe_counts
 
 ROWS = 25  # of works
 NAME_WIDTH = 24
@@ -120,7 +120,7 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
     rows = [row for shelf in shelves for row in shelf.skipped]
     if not rows:
         return []
-    whole = f"{in_words(count_by_cause(rows))} (as far as file names and the measured pages tell)"
+    whole = f"{describe_counts(count_by_cause(rows))} (as far as file names and the measured pages tell)"
     items = []
     for row in rows:
         times = f" ({row['count']} such)" if int(row["count"]) > 1 else ""

@@ -1,4 +1,4 @@
-"""Volumes of drawings → pages: list them once, open them again wherever they are needed."""
+"""Volumes → pages: list the pages once, open them again when needed."""
 
 from egara.corpus.limits import Limits
 from egara.corpus.pages import iterate_pages, list_volume, open_page, read_pages

@@ -1,4 +1,4 @@
-"""List the pages of a work's volumes: size, SHA-256 and place of each, in reading order.
+"""List the pages of a work's volumes in reading order, with their sizes and SHA-256.
 
 A volume is a folder of images, a CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF, or a book of Manga109 (images/<book>).
 """
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from egara.corpus.limits import parse_limits
 from egara.corpus.names import PAGES, is_volume
-from egara.corpus.pages import COLUMNS, NoPage, Volume, leave_out_copies, list_volume
+from egara.corpus.pages import COLUMNS, NoPage, Volume, list_volume, remove_duplicates
 from egara.corpus.sources import find_volumes, name_volumes
 from egara.io.errors import EgaraError, counted, run
 from egara.io.progress import bar, logger, parser
@@ -15,7 +15,7 @@ from egara.io.tables import write_tsv
 from egara.settings import Pages
 from egara.settings.arguments import add_setting
 from egara.skipped import COLUMNS as SKIPPED
-from egara.skipped import LOST, count_by_cause, in_words, skipped
+from egara.skipped import LOST, count_by_cause, describe_counts, skipped
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,16 +27,20 @@ def main(argv: list[str] | None = None) -> None:
         "--volumes",
         required=True,
         nargs="+",
-        help="files, folders of images, folders of volumes, or globs; one value's volumes come in natural order",
+        help="files, folders of images, folders of volumes, or globs; volumes of one value are in natural order",
     )
     add_setting(arguments, Pages, "unreadable")
     add_setting(arguments, Pages, "max_pixels")
     arguments.add_argument(
-        "--limits", nargs="*", default=[], metavar="KEY=VALUE", help="limits other than their defaults: member=512"
+        "--limits",
+        nargs="*",
+        default=[],
+        metavar="KEY=VALUE",
+        help="limits that differ from their defaults, such as member=512",
     )
     add_setting(arguments, Pages, "dpi")
     arguments.add_argument("--output", required=True, help="table of pages to write")
-    arguments.add_argument("--skipped", required=True, help="table to write of all that is left out")
+    arguments.add_argument("--skipped", required=True, help="table to write of everything left out")
     options = arguments.parse_args(argv)
     limits = parse_limits(options.limits, options.max_pixels)
 
@@ -64,13 +68,13 @@ def main(argv: list[str] | None = None) -> None:
             except EgaraError as error:
                 if options.unreadable == "error" or len(found.volumes) == 1:
                     raise
-                log.warning("%s; the other volumes go on", error)
+                log.warning("%s; continuing with the other volumes", error)
                 rows += [*_lost(path, error), *(error.skipped if isinstance(error, NoPage) else [])]
             else:
                 for warning in volume.warnings:
                     log.warning("%s", warning)
                 left = count_by_cause(volume.skipped)
-                log.info("volume %s: %s; left out: %s", name, counted(len(volume.pages), "page"), in_words(left))
+                log.info("volume %s: %s; left out: %s", name, counted(len(volume.pages), "page"), describe_counts(left))
                 volumes.append(volume)
                 rows += volume.skipped
             watched.update()
@@ -79,7 +83,7 @@ def main(argv: list[str] | None = None) -> None:
             f"work {options.work}: none of its {counted(len(found.volumes), 'volume')} can be read "
             f"({rows[-1]['reason']})"
         )
-    copies = leave_out_copies(volumes)
+    copies = remove_duplicates(volumes)
     for row in copies:
         if options.unreadable == "error":
             raise EgaraError(f"{row['source']}: {row['reason']}; expected each volume once")
@@ -96,13 +100,13 @@ def main(argv: list[str] | None = None) -> None:
         options.work,
         counted(len(pages), "page"),
         counted(sum(bool(volume.pages) for volume in volumes), "volume"),
-        in_words(count_by_cause(rows)),
+        describe_counts(count_by_cause(rows)),
         options.skipped,
     )
 
 
 def _lost(path: Path, error: EgaraError) -> list[dict[str, str | int]]:
-    """Return the row of a volume that cannot be read, or of a file that a glob took for one."""
+    """Return the row of an unreadable volume, or of another file that a glob matched."""
     known = path.is_dir() or is_volume(path.name) or path.suffix.lower() in PAGES
     return [skipped(path, "", "volume" if known else "foreign", str(error).removeprefix(f"{path}: "))]
 

@@ -1,7 +1,7 @@
-"""What every open volume can do: name its pages in reading order, and give their stored bytes, one at a time.
+"""The interface of open volumes: list pages in reading order, and read their stored bytes one at a time.
 
-A member is what a table of pages calls a page of its volume; a page of a volume within the volume is
-`ch1.cbz/001.jpg`. Nothing is extracted under a member's name, so that a name is only a label.
+A member is the path of a page within its volume; a page of a nested volume is `ch1.cbz/001.jpg`. Nothing is extracted
+under a member's name, so a name is only a label.
 """
 
 import itertools
@@ -24,13 +24,13 @@ ABSENT = "is not in the archive"
 
 @dataclass(frozen=True)
 class Opening:
-    """How a volume is opened, and the volumes in it likewise.
+    """How to open a volume and those nested in it.
 
     Attributes
     ----------
-    open : opens the volume in a file, which messages call by the path given.
+    open : opens the volume in a file; messages name it by the given path.
     sizes : member of a PDF → width and height at which it was listed.
-    depth : in how many volumes this one lies.
+    depth : number of volumes around this one.
     """
 
     limits: Limits
@@ -42,18 +42,18 @@ class Opening:
 
 
 class Source:
-    """One open volume; a subclass finds its files in `_open` and returns their bytes from `_blocks`.
+    """One open volume; a subclass lists its files in `_open` and yields their bytes in `_blocks`.
 
     Attributes
     ----------
-    path : what messages and tables call the volume; `file` is where its bytes lie.
-    documents : ComicInfo.xml or OPF, name → bytes.
-    skipped : rows of `egara.skipped` for all that is no page, known when `members` are.
-    warnings : what its owner should look at.
+    path : the volume's name in messages and tables; `file` is the file that is read.
+    documents : name of ComicInfo.xml or OPF → bytes.
+    skipped : rows of `egara.skipped` for everything that is not a page; complete once `members` is.
+    warnings : messages for the user.
     """
 
     kind = "volume"
-    one_way = False  # whether to read one member means to read all before it
+    one_way = False  # whether reading one member requires reading all before it
 
     def __init__(self, file: Path, path: Path, opening: Opening) -> None:
         self.file, self.path, self.opening = file, path, opening
@@ -63,7 +63,7 @@ class Source:
         self.warnings: list[str] = []
         self._pages: list[str] = []
         self._direct: frozenset[str] = frozenset()
-        self._nested: dict[str, None] = {}  # a set that keeps its order
+        self._nested: dict[str, None] = {}  # an ordered set
         self._named: dict[str, str] = {}  # member of a volume within this one → name of its page
         self._members: list[str] | None = None
         self._archive = None
@@ -94,17 +94,17 @@ class Source:
 
     @property
     def members(self) -> list[str]:
-        """Pages in reading order, those of volumes within the volume at the volume's place."""
+        """Pages in reading order; pages of a nested volume are at its position."""
         if self._members is None:
             self._members = self._expand()
         return self._members
 
     def page_name(self, member: str) -> str:
-        """Return what a table calls a page: mostly its member's name."""
+        """Return a page's name in tables, usually its member."""
         return self._named.get(member, member)
 
     def read(self, member: str) -> bytes:
-        """Return one page's stored bytes; raises `Unreadable` where only this page cannot be given."""
+        """Return one page's stored bytes; raises `Unreadable` where only this page fails."""
         for _, data in self.blobs([member]):
             if isinstance(data, Unreadable):
                 raise data
@@ -112,13 +112,13 @@ class Source:
         raise Unreadable(ABSENT, "missing")
 
     def blobs(self, members: list[str]) -> Iterator[tuple[str, bytes | Unreadable]]:
-        """Yield each member with its stored bytes, or with the reason why it has none, in the order asked for."""
+        """Yield each member with its stored bytes, or with the reason why they cannot be read, in the given order."""
         groups = [
             (outer, [inner for _, inner in parts])
             for outer, parts in itertools.groupby(map(self._split, members), key=lambda pair: pair[0])
         ]
         while groups:
-            # One pass gives each file once.
+            # One pass yields each file once.
             batch = list(itertools.takewhile(_unseen(), groups))
             groups = groups[len(batch) :]
             for (outer, inner), (_, found) in zip(batch, self._stored([outer for outer, _ in batch]), strict=True):
@@ -128,7 +128,7 @@ class Source:
                     yield from ((outer if name is None else f"{outer}/{name}", found) for name in inner)
 
     def _split(self, member: str) -> tuple[str, str | None]:
-        """Return the file that holds a member, and the member within that volume, None for the file itself."""
+        """Split a member into its file and the member within that nested volume, None for the file itself."""
         if self._nested and member not in self._direct:
             for place, letter in enumerate(member):
                 if letter == "/" and member[:place] in self._nested:
@@ -148,14 +148,14 @@ class Source:
             file.unlink(missing_ok=True)
 
     def _within(self, outer: str, file: Path) -> "Source":
-        """Open a volume within this one."""
+        """Open a nested volume."""
         start = f"{outer}/"
         sizes = {name[len(start) :]: size for name, size in self.opening.sizes.items() if name.startswith(start)}
         opening = replace(self.opening, depth=self.opening.depth + 1, sizes=sizes)
         return self.opening.open(file, self.path / outer, opening)
 
     def _expand(self) -> list[str]:
-        """Return all pages, and note what the volumes within this one leave out."""
+        """Return all pages, and add the rows that nested volumes skip."""
         if not self._nested:
             return self._pages
         within: dict[str, list[str]] = {}
@@ -181,28 +181,28 @@ class Source:
             f"{self.path}: holds {counted(len(self._nested), 'volume')} ({next(iter(self._nested))}"
             + (", …)" if len(self._nested) > 1 else ")")
             + (f" and {counted(pages, 'image')} outside" if pages else "")
-            + "; everything is read, in natural order"
+            + "; all are read, in natural order"
         )
         ordered = natural_order([*self._pages, *self._nested])
         return [page for name in ordered for page in (within.get(name, []) if name in self._nested else [name])]
 
     def _stored(self, names: list[str]) -> Iterator[tuple[str, bytes | Path | Unreadable]]:
-        """Yield files in the order asked for: a page's bytes, a volume as a file that the next one replaces."""
+        """Yield files in the given order: the bytes of a page, or a volume as a temporary file."""
         for name in names:
             try:
                 if name in self._nested:
-                    yield name, self._spilled(self._blocks(name))
+                    yield name, self._to_file(self._blocks(name))
                 else:
-                    yield name, self._joined(self._blocks(name))
+                    yield name, self._to_bytes(self._blocks(name))
             except Unreadable as error:
                 yield name, error
 
     def _blocks(self, name: str) -> Iterator[bytes]:
-        """Yield a file's bytes; raises `Unreadable` where it is damaged, or no file."""
+        """Yield a file's bytes; raises `Unreadable` where it is damaged or not a file."""
         raise NotImplementedError
 
-    def _joined(self, blocks: Iterable[bytes]) -> bytes:
-        """Return a page's bytes, never more than the limits allow, whatever size its header states."""
+    def _to_bytes(self, blocks: Iterable[bytes]) -> bytes:
+        """Return a page's bytes, checked against the limits whatever size its header states."""
         size, kept = 0, []
         for block in blocks:
             size += len(block)
@@ -210,8 +210,8 @@ class Source:
             kept.append(block)
         return b"".join(kept)
 
-    def _spilled(self, blocks: Iterable[bytes], name: str = "volume") -> Path:
-        """Write bytes to a temporary file, never more than a volume within a volume may have."""
+    def _to_file(self, blocks: Iterable[bytes], name: str = "volume") -> Path:
+        """Write bytes to a temporary file, up to the limit of a nested volume."""
         path, size = self._temporary() / name, 0
         with open(path, "wb") as file:
             for block in blocks:
@@ -226,9 +226,9 @@ class Source:
         return Path(self._folder.name)
 
     def _select(self, names: Iterable[str], sizes: Mapping[str, int] | None = None) -> None:
-        """Keep the pages among a volume's files, and the volumes in it; note the rest, and read what describes it.
+        """Find the pages and nested volumes among a volume's files, list the rest, and read ComicInfo.xml.
 
-        `sizes` are the bytes that files unpack to; those of pages and volumes count.
+        `sizes` are the uncompressed bytes of files; pages and volumes count towards the budget.
         """
         names, left = list(names), Leftovers()
         self._pages = natural_order(filter(is_page, names))
@@ -253,17 +253,17 @@ class Source:
         self._read_documents(filter(is_comic_info, names))
 
     def _read_documents(self, names: Iterable[str]) -> None:
-        """Keep the bytes of what describes the volume; a damaged description is a warning."""
+        """Read the documents that describe the volume; a damaged one is a warning."""
         for name in names:
             try:
-                data = self._joined(self._blocks(name))
+                data = self._to_bytes(self._blocks(name))
                 check_bytes(len(data), None, self.limits, "document")
                 self.documents[name] = data
             except Unreadable as error:
                 self.warnings.append(f"{self.path}: {name}: {error}; author and work are not compared")
 
 
-def whole(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def check_size(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
     """Yield a member's bytes; raises `Unreadable` where there are fewer than `size`, or its stream is damaged."""
     given = 0
     try:
@@ -272,7 +272,7 @@ def whole(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
             yield block
     except (EgaraError, Unreadable, MemoryError):
         raise
-    # False sizes and offsets, damaged streams: each raises an error of its own kind.
+    # False sizes and offsets and damaged streams raise errors of many types.
     except Exception as error:
         raise Unreadable(f"damaged in the archive ({error or type(error).__name__})") from error
     if given < size:
@@ -280,13 +280,13 @@ def whole(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield an open file's bytes, a MiB at a time."""
+    """Yield an open file's bytes in blocks of 1 MiB."""
     while block := file.read(MEBIBYTE):
         yield block
 
 
 def _unseen() -> Callable[[tuple[str, object]], bool]:
-    """Return a test that is true of each name's first group."""
+    """Return a test that is true for the first group of each name."""
     seen: set[str] = set()
 
     def first(group: tuple[str, object]) -> bool:

@@ -1,4 +1,4 @@
-"""EPUB: the images that the pages of its spine show, in the spine's order."""
+"""EPUB: the images on the pages of its spine, in the spine's order."""
 
 import posixpath
 import re
@@ -16,8 +16,8 @@ from egara.corpus.zips import Zip
 from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
-# Only fonts are scrambled with these; any other encryption hides pages.
-_FONT_SCRAMBLING = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
+# Obfuscation of fonts; any other encryption is of pages.
+_FONT_OBFUSCATION = {"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"}
 _TEXTS = ("application/xhtml+xml", "text/html", "image/svg+xml")
 _TEXT_SUFFIXES = (".xhtml", ".html", ".htm", ".svg", ".xml")
 _BARE_AMPERSAND = re.compile(rb"&(?!#?[A-Za-z0-9]+;)")
@@ -25,7 +25,7 @@ _LOCKED = "encrypted (digital rights management); expected a book without it"
 
 
 class Epub(Zip):
-    """EPUB: an image that several pages show is one page; links are followed as far as they can be understood."""
+    """EPUB: an image shown by several pages is one page; links are resolved leniently."""
 
     kind = "EPUB"
 
@@ -35,18 +35,18 @@ class Epub(Zip):
         self._locked = self._encrypted()
         self._absent: dict[str, str] = {}
         package = self._package()
-        shown: dict[str, None] = {}  # a set that keeps its order: an image shown twice is one page
+        shown: dict[str, None] = {}  # an ordered set: an image shown twice is one page
         for item in package:
             if item not in self._manifest:
-                self._lose(str(item), "missing", "the spine names it, the manifest does not")
+                self._lose(str(item), "missing", "is in the spine, but not in the manifest")
                 continue
             link, media = self._readable(item)
-            if _is_picture(media):
+            if _is_image(media):
                 shown[self._page([link])] = None
             elif _is_text(link, media):
                 shown.update(dict.fromkeys(self._images_of(link, set())))
             else:
-                self._lose(link, "foreign", f"page of the spine of the kind {media}; expected XHTML, SVG or an image")
+                self._lose(link, "foreign", f"page of the spine of type {media}; expected XHTML, SVG or an image")
         self._pages = [name for name in shown if name]
         if not self._pages:
             locked = any(row["reason"] == _LOCKED for row in self.skipped)
@@ -60,18 +60,18 @@ class Epub(Zip):
         self.opening.budget.spend(0, sum(sizes.get(name, 0) for name in pages if not self._is_beyond(name)))
 
     def _readable(self, item: str | None) -> tuple[str, str]:
-        """Return path and media type of a manifest's item, or of the first of its fallbacks that can be a page."""
+        """Return path and media type of an item of the manifest, or of its first fallback that can be a page."""
         first, seen = self._manifest[item], set()
         while item in self._manifest and item not in seen:
             link, media = self._manifest[item]
-            if _is_picture(media) or _is_text(link, media):
+            if _is_image(media) or _is_text(link, media):
                 return link, media
             seen.add(item)
             item = self._fallbacks.get(item)
         return first
 
     def _note_rest(self, sizes: dict[str, int]) -> None:
-        """Note the images that no page of the spine shows; a book's other files are its own."""
+        """Add rows for images that no page of the spine shows, and for system files."""
         known = set(self._pages)
         rest = [name for name in sizes if is_page(name) and name not in known]
         if rest:
@@ -85,16 +85,16 @@ class Epub(Zip):
         self.skipped.append(skipped(self.path, label(member), cause, reason))
 
     def _encrypted(self) -> set[str]:
-        """Return the members that are encrypted, fonts aside."""
+        """Return the encrypted members, without fonts."""
         name = self._by_name.get("meta-inf/encryption.xml")
-        if name is None or not self._whole_text(name).strip():
+        if name is None or not self._required_text(name).strip():
             return set()
         found: set[str] = set()
         for data in self._xml(name).iter():
             if _local(data.tag) != "EncryptedData":
                 continue
             methods = {part.get("Algorithm") for part in data.iter() if _local(part.tag) == "EncryptionMethod"}
-            if methods - _FONT_SCRAMBLING:
+            if methods - _FONT_OBFUSCATION:
                 links = [part.get("URI") for part in data.iter() if _local(part.tag) == "CipherReference"]
                 if not all(links) or not links:
                     raise EgaraError(
@@ -104,14 +104,14 @@ class Epub(Zip):
         return found
 
     def _package(self) -> list[str | None]:
-        """Read the package document: keep its manifest (id → path, media type), return the ids of its spine."""
+        """Read the package document: store its manifest (id → path, media type), return the ids of its spine."""
         container = self._xml(self._by_name.get("meta-inf/container.xml", "META-INF/container.xml"))
         files = [e.get("full-path") for e in container.iter() if _local(e.tag) == "rootfile" and e.get("full-path")]
         if not files:
             raise EgaraError(f"{self.path}: META-INF/container.xml names no package document; expected an EPUB's")
         name = self._member("", files[0]) or files[0]
         package = self._xml(name)
-        self.documents[name] = self._whole_text(name)
+        self.documents[name] = self._required_text(name)
         base = posixpath.dirname(name.replace("\\", "/"))
         self._base = base
         self._manifest = {
@@ -129,7 +129,7 @@ class Epub(Zip):
         return [item.get("idref") for item in package.iter() if _local(item.tag) == "itemref"]
 
     def _images_of(self, name: str, seen: set[str]) -> list[str]:
-        """Return the images that a page shows, also through pages and drawings that it embeds."""
+        """Return the images on a page, including those of pages and SVG files that it embeds."""
         if name in seen:
             return []
         seen.add(name)
@@ -145,7 +145,7 @@ class Epub(Zip):
         found = self._shown(base, page.images, seen)
         if found:
             return found
-        # A background is a page where nothing else is; beside other images it is paper.
+        # A background is a page only where there is no other image.
         paper = [[link] for link in [*page.backgrounds, *self._by_sheets(base, page)]]
         if found := self._shown(base, paper, seen):
             return found
@@ -153,15 +153,15 @@ class Epub(Zip):
         if outside:
             written = outside[0].lower().startswith("data:")
             reason = (
-                "an image written into the page's text"
+                "an image embedded in the page's text"
                 if written
-                else f"an image outside of the book, {label(outside[0][:80])}"
+                else f"an image outside the book, {label(outside[0][:80])}"
             )
             self._lose(name, "unreadable" if written else "missing", f"page of the spine: {reason}; expected a file")
         return []
 
     def _by_sheets(self, base: str, page: Shown) -> Iterable[str]:
-        """Yield the backgrounds that style sheets give to a page, as links from the page's folder."""
+        """Yield the backgrounds of a page in style sheets, as links from the page's folder."""
         for text in page.styles:
             yield from page.of_sheet(text)
         for link in page.sheets:
@@ -170,12 +170,12 @@ class Epub(Zip):
                 try:
                     text = decode_text(self._text(sheet))
                 except Unreadable as error:
-                    self.warnings.append(f"{self.path}: {sheet}: {error}; its backgrounds are not known")
+                    self.warnings.append(f"{self.path}: {sheet}: {error}; its backgrounds are unknown")
                     continue
                 yield from (f"/{resolve(folder, found)}" for found in page.of_sheet(text) if not is_address(found))
 
     def _shown(self, base: str, offered: list[list[str]], seen: set[str]) -> list[str]:
-        """Return the images among what a page offers; a link that leads nowhere costs itself."""
+        """Return the images among a page's links; a broken link gives a missing page."""
         found: list[str] = []
         for links in offered:
             links = [link for link in links if not is_address(link)]
@@ -189,15 +189,15 @@ class Epub(Zip):
         return found
 
     def _page(self, members: list[str]) -> str:
-        """Return the first member that is an image, by its suffix or by what the manifest says; "" if none."""
+        """Return the first member that is an image, by its extension or the manifest; "" if none."""
         for member in members:
             media = self._media.get(same_name(member), "")
-            if is_page(member) or _is_picture(media):
+            if is_page(member) or _is_image(media):
                 return member
         return ""
 
     def _missing(self, base: str, link: str) -> str:
-        """Return the name of an image that is not there, which `_check` then says."""
+        """Return the name of a missing image, which `_check` reports."""
         return label(resolve(base, _path(link)))
 
     def _check(self, name: str):
@@ -206,10 +206,10 @@ class Epub(Zip):
         return super()._check(name)
 
     def _member(self, base: str, link: str | None) -> str:
-        """Return the member that a link from the folder `base` leads to, "" where there is none.
+        """Return the member that a link from the folder `base` names, "" where there is none.
 
-        Slashes of either kind, other case, composed or decomposed accents, escapes or none, too many `..`, and a root
-        that is the archive or the folder of its package all lead there.
+        Either slash, any case, composed or decomposed accents, escapes, too many `..`, and a root at the archive or at
+        the folder of its package are accepted.
         """
         for path in dict.fromkeys((_path(link), (link or "").split("#")[0])):
             for folder in (base, self.__dict__.get("_base", "")):
@@ -222,16 +222,16 @@ class Epub(Zip):
 
     def _text(self, name: str) -> bytes:
         """Return a text of the book; raises `Unreadable` where it is missing, damaged or too long."""
-        text = self._joined(self._blocks(name))
+        text = self._to_bytes(self._blocks(name))
         check_bytes(len(text), None, self.limits, "text")
         return text
 
-    def _whole_text(self, name: str) -> bytes:
-        """Return a text without which there is no book."""
+    def _required_text(self, name: str) -> bytes:
+        """Return a text that the book requires."""
         try:
             return self._text(name)
         except Unreadable as error:
-            raise EgaraError(f"{self.path}: {name} {error}; expected a whole EPUB") from error
+            raise EgaraError(f"{self.path}: {name} {error}; expected an intact EPUB") from error
 
     def _parsed(self, name: str) -> Shown:
         page = Shown()
@@ -239,8 +239,8 @@ class Epub(Zip):
             raise Unreadable(ABSENT, "missing")
         try:
             page.feed(decode_text(self._text(name)))
-        except AssertionError as error:  # how Python's parser ends at a declaration that it does not know
-            raise Unreadable(f"no page that can be read ({error}); expected XHTML") from error
+        except AssertionError as error:  # raised by Python's parser at an unknown declaration
+            raise Unreadable(f"not a readable page ({error}); expected XHTML") from error
         return page
 
     def _xml(self, name: str):
@@ -249,17 +249,17 @@ class Epub(Zip):
         from defusedxml import DefusedXmlException, ElementTree
 
         try:
-            text = self._whole_text(name).removeprefix(BOM_UTF8).lstrip()
+            text = self._required_text(name).removeprefix(BOM_UTF8).lstrip()
             try:
                 return ElementTree.fromstring(text)
             except ParseError:
                 return ElementTree.fromstring(_BARE_AMPERSAND.sub(b"&amp;", text))
         except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
-            raise EgaraError(f"{self.path}: {name} is no XML that can be read ({error}); expected an EPUB's") from error
+            raise EgaraError(f"{self.path}: {name} is not readable XML ({error}); expected an EPUB's") from error
 
 
 def is_epub(file: Path, limits: Limits) -> bool:
-    """Tell whether a ZIP archive is an EPUB; a damaged one is not, and `Zip` then says what is wrong."""
+    """Return whether a ZIP archive is an EPUB; a damaged one is not, and `Zip` reports it."""
     import mmap
 
     from egara.corpus.zips import read_directory
@@ -273,7 +273,7 @@ def is_epub(file: Path, limits: Limits) -> bool:
         return False
 
 
-def _is_picture(media: str) -> bool:
+def _is_image(media: str) -> bool:
     return media.startswith("image/") and media != "image/svg+xml"
 
 
@@ -282,7 +282,7 @@ def _is_text(link: str, media: str) -> bool:
 
 
 def _path(link: str | None) -> str:
-    """Return the path in a link, without what follows `#` or `?`."""
+    """Return the path of a link, without fragment and query."""
     return unquote((link or "").split("#")[0].split("?")[0])
 
 

@@ -1,4 +1,4 @@
-"""Files on disk as volumes: a folder of images and what lies in it, links included, or one image."""
+"""Files on disk as volumes: a folder of images with its subfolders and links, or one image."""
 
 import os
 import stat
@@ -16,9 +16,9 @@ from egara.skipped import skipped
 
 @dataclass
 class Level:
-    """One folder: its files and folders by name, and rows of what is not followed or cannot be read.
+    """One folder: its files and folders, and rows of what is not followed or unreadable.
 
-    `name` is the path from the top, "" for the top; `system` counts files of a system by where they lie.
+    `name` is the path from the top, "" for the top; `system` counts system files by path.
     """
 
     name: str
@@ -28,22 +28,22 @@ class Level:
     rows: list[dict[str, str | int]] = field(default_factory=list)
 
     def holds_volumes(self) -> bool:
-        """Tell whether a volume in one file lies in the folder or below it."""
+        """Return whether the folder or one below it contains a volume in one file."""
         return any(map(is_volume, self.files)) or any(level.holds_volumes() for level in self.folders)
 
     def below(self) -> Iterator["Level"]:
-        """Yield the folder and all below it."""
+        """Yield the folder and all folders below it."""
         yield self
         for level in self.folders:
             yield from level.below()
 
 
 def read_tree(top: Path, limits: Limits) -> Level:
-    """Read a folder and what is below it; links to folders outside of it are followed.
+    """Read a folder recursively; links to folders outside it are followed.
 
     Raises
     ------
-    EgaraError : the folder cannot be read, or holds too many files.
+    EgaraError : the folder cannot be read, or contains too many files.
     """
     reader = _Reader(top, limits)
     return reader.read("", 0)
@@ -64,7 +64,7 @@ class _Reader:
         except OSError as error:
             reason = f"folder cannot be read ({error.strerror or error})"
             if not name:
-                raise EgaraError(f"{self._top}: {reason}; expected one that can") from error
+                raise EgaraError(f"{self._top}: {reason}; expected a readable one") from error
             level.rows.append(skipped(self._top, label(name), "unreadable", reason))
             return level
         for entry in entries:
@@ -78,7 +78,7 @@ class _Reader:
                 else:
                     level.folders.append(self.read(path, depth + 1))
             elif entry.is_symlink() and not os.path.exists(entry.path) and not (is_page(path) or is_volume(path)):
-                level.rows.append(skipped(self._top, label(path), "link", "a link that leads nowhere"))
+                level.rows.append(skipped(self._top, label(path), "link", "a broken link"))
             else:
                 self._note(1)
                 level.files.append(path)
@@ -89,23 +89,23 @@ class _Reader:
         check_count(self._top, self._count, self._limits)
 
     def _refusal(self, entry: os.DirEntry, depth: int) -> str:
-        """Say why a folder is not entered, "" where it is."""
+        """Return why a folder is not entered, "" where it is."""
         if depth >= self._limits.folders:
             return f"folder within {depth} folders; expected at most {self._limits.folders} ({key('folders')})"
         if not entry.is_symlink():
             return ""
         real = os.path.realpath(entry.path)
         if _is_within(self._real, real):
-            return "a link to a folder around it, which leads in a circle"
+            return "a link to a parent folder, which would be a cycle"
         if _is_within(real, self._real):
-            return "a link to a folder that is read at its own place"
+            return "a link to a folder inside this one, which is read anyway"
         if real in self._entered or any(_is_within(real, other) for other in self._entered - {self._real}):
-            return "a link to a folder that another link leads to"
+            return "a link to a folder that another link points to"
         self._entered.add(real)
         return ""
 
     def _count_below(self, entry: os.DirEntry) -> int:
-        """Count a system's files, which are not read."""
+        """Count system files, which are not read."""
         if not entry.is_dir(follow_symlinks=False):
             return 1
         count = 0
@@ -128,7 +128,7 @@ def _is_within(path: str, folder: str) -> bool:
 
 
 def leftover_rows(top: Path, levels: Iterator[Level] | list[Level]) -> list[dict[str, str | int]]:
-    """Return rows for what lies in folders and is no page and no volume."""
+    """Return rows for the files in folders that are neither pages nor volumes."""
     left, rows = Leftovers(), []
     for level in levels:
         rows += level.rows
@@ -141,7 +141,7 @@ def leftover_rows(top: Path, levels: Iterator[Level] | list[Level]) -> list[dict
 
 
 class Folder(Source):
-    """A folder of images, subfolders included; where volumes lie in or below it, only the images beside them."""
+    """A folder of images with its subfolders; where there are volumes in or below it, only its own images."""
 
     kind = "folder of images"
 
@@ -163,8 +163,10 @@ class Folder(Source):
         return _file_blocks(self.file / self._files.get(name, name))
 
 
-def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, str | int]], notes: list[str]) -> None:
-    """Add the volumes in a folder to `volumes`, in natural order; what is neither volume nor page goes to `rows`."""
+def collect_volumes(
+    top: Path, level: Level, volumes: list[Path], rows: list[dict[str, str | int]], notes: list[str]
+) -> None:
+    """Add the volumes in a folder to `volumes`, in natural order, and rows for the other files to `rows`."""
     images = [name for name in level.files if is_page(name)]
     mixed = bool(images) and level.holds_volumes()
     if images:
@@ -173,14 +175,14 @@ def search(top: Path, level: Level, volumes: list[Path], rows: list[dict[str, st
             return
         notes.append(
             f"{top / level.name}: {counted(len(images), 'image')} ({images[0]}{', …' if len(images) > 1 else ''}) "
-            "next to volumes; both are read, the images as a volume of their own"
+            "next to volumes; both are read, the images as a separate volume"
         )
     else:
         rows += leftover_rows(top, [level])
     below = {folder.name: folder for folder in level.folders}
     for name in natural_order([*filter(is_volume, level.files), *below]):
         if name in below:
-            search(top, below[name], volumes, rows, notes)
+            collect_volumes(top, below[name], volumes, rows, notes)
         else:
             volumes.append(top / name)
 
@@ -202,14 +204,14 @@ class SingleFile(Source):
 
 
 def _file_blocks(file: Path) -> Iterator[bytes]:
-    """Yield a file's bytes; raises `Unreadable` where it is gone, or no file whose end comes."""
+    """Yield a file's bytes; raises `Unreadable` where it is missing, or a device or pipe."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
-            raise Unreadable("a device or pipe, whose end never comes; expected a file")
+            raise Unreadable("a device or pipe, which never ends; expected a file")
         with open(file, "rb") as opened:
             yield from blocks_of(opened)
     except FileNotFoundError as error:
-        gone = "a link that leads nowhere; expected a file" if os.path.islink(file) else str(error.strerror)
+        gone = "a broken link; expected a file" if os.path.islink(file) else str(error.strerror)
         raise Unreadable(gone, "missing") from error
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from error

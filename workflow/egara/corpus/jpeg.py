@@ -1,4 +1,4 @@
-"""JPEG files whose scans are cut: decoders make up what is missing, without a word."""
+"""JPEG files with truncated scans, which decoders complete without an error."""
 
 import itertools
 import re
@@ -11,29 +11,28 @@ _START, _END = b"\xff\xd8\xff", b"\xff\xd9"
 _SCAN, _STOP = 0xDA, 0xD9
 _BARE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 _PROGRESSIVE, _FRAMES = (0xC2, 0xCA), (0xC0, 0xC1, 0xC2, 0xC3, 0xC9, 0xCA)
-# Within a scan: what is neither a stuffed byte, a restart, nor filling.
+# A marker within a scan that is not a stuffed byte, a restart or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-# How far into a file its start may lie, behind line breaks or headers of a transfer.
-_LEADING = 4096
+_MAX_LEADING = 4096  # bytes before the start, such as line breaks or transfer headers
 
 
 def without_leading_bytes(data: bytes) -> bytes:
-    """Return a file from where a JPEG picture starts; the file itself where none does."""
-    place = data.find(_START, 0, _LEADING)
+    """Return a file from the start of its JPEG image, the file itself where there is none."""
+    place = data.find(_START, 0, _MAX_LEADING)
     return data[place:] if place > 0 else data
 
 
-def whole_jpeg(data: bytes, tested: bool = False) -> bytes:
-    """Return a JPEG file with its end marker.
+def complete_jpeg(data: bytes, tested: bool = False) -> bytes:
+    """Return a JPEG file with an end marker, after checking that its scans are complete.
 
     Parameters
     ----------
     data : bytes of the file.
-    tested : its scans were tested before.
+    tested : whether its scans were checked before.
 
     Raises
     ------
-    Unreadable : pixels are missing: a scan is cut, or a progressive picture lacks one.
+    Unreadable : a scan is truncated, or missing in a progressive image.
     """
     ended, missing = False, {}
     for marker, body in _segments(data):
@@ -45,7 +44,7 @@ def whole_jpeg(data: bytes, tested: bool = False) -> bytes:
             missing |= dict.fromkeys(itertools.product(body[1:-3:2], range(first, min(last, 63) + 1)), bits & 15)
         ended = marker == _STOP
     if any(missing.values()):
-        raise Unreadable("truncated, scans of its progressive picture are missing")
+        raise Unreadable("truncated, scans of its progressive image are missing")
     data = data if ended else data + _END
     if not tested:
         _decode(data)
@@ -53,7 +52,7 @@ def whole_jpeg(data: bytes, tested: bool = False) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each marker of a picture with what it states, scans without their data."""
+    """Yield each marker with its segment, scans without their data."""
     place = 0
     while place + 2 <= len(data):
         if data[place] != 0xFF or data[place + 1] == 0xFF:
@@ -79,7 +78,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _decode(data: bytes) -> None:
-    """Decode a picture at an eighth of its size, and raise `Unreadable` for what libjpeg only warns of."""
+    """Decode at an eighth of the size, and raise `Unreadable` for what libjpeg only warns about."""
     import simplejpeg
 
     try:
@@ -90,6 +89,6 @@ def _decode(data: bytes) -> None:
         said = str(error)
         if "premature end" in said.lower():
             raise Unreadable(f"truncated, its scan ends before its last pixel ({said})") from error
-        # Bytes between scans that nobody reads cost no pixel; what this decoder does not know, Pillow may.
+        # Extraneous bytes between scans are harmless; features unknown to this decoder may be known to Pillow.
         if "Corrupt JPEG data" in said and "extraneous" not in said:
             raise Unreadable(f"damaged ({said})") from error

@@ -1,4 +1,4 @@
-"""What a folder or an archive holds beside its pages: few rows, whatever the number of files."""
+"""Summarise the other files of a folder or archive in few rows."""
 
 from collections import Counter
 
@@ -7,14 +7,14 @@ from egara.skipped import skipped
 
 
 class Leftovers:
-    """Counts files that are no page, by the place where they lie, and makes a row of each kind and place."""
+    """Counts other files by folder and type, one row for each."""
 
     def __init__(self) -> None:
         self._system: Counter[str] = Counter()
         self._foreign: dict[tuple[str, str], list[str]] = {}
 
     def note(self, name: str, count: int = 1) -> None:
-        """Note a file that is no page and no volume, or a system's folder of so many files; documents are none."""
+        """Count a file that is neither page nor volume, or a system's folder of so many files; documents are none."""
         parts = parts_of(name)
         if is_document(name):
             return
@@ -24,7 +24,7 @@ class Leftovers:
             self._foreign.setdefault(("/".join(parts[:-1]), suffix_of(name)), []).append(name)
 
     def rows(self, source: object) -> list[dict[str, str | int]]:
-        """Return the rows of a table of skipped material, in the order of their names."""
+        """Return rows of `egara.skipped`, ordered by name."""
         rows = [
             skipped(source, label(place), "system", f"{label(parts_of(place)[-1])}: a system file, not a page", count)
             for place, count in sorted(self._system.items())
@@ -32,8 +32,8 @@ class Leftovers:
         ]
         for (folder, suffix), names in sorted(self._foreign.items()):
             one = len(names) == 1
-            kind = OTHER_VOLUMES.get(suffix) or suffix or "a file without a suffix"
-            what = f"{kind}: no page and no volume that can be read" + ("" if one else f", as is {names[0]}")
+            kind = OTHER_VOLUMES.get(suffix) or suffix or "a file without an extension"
+            what = f"{kind}: neither a page nor a readable volume" + ("" if one else f", such as {names[0]}")
             cause = "volume" if suffix in OTHER_VOLUMES else "foreign"
             rows.append(skipped(source, label(names[0] if one else folder), cause, label(what), len(names)))
         return rows

@@ -1,4 +1,4 @@
-"""What memory and time can bear of a volume: each limit, its key of the configuration, and why a page is left out."""
+"""Limits on memory and time per volume: their defaults, ranges, configuration keys and messages."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ MEBIBYTE = 2**20
 
 
 class Unreadable(Exception):
-    """One page cannot be given, while the other pages of its volume can.
+    """One page cannot be read; the other pages of its volume can.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Limits(settings.Limits):
 
     @property
     def member_bytes(self) -> int:
-        """Most bytes of a page's file."""
+        """Maximum bytes of a page's file."""
         return self.member * MEBIBYTE
 
 
@@ -42,16 +42,16 @@ MOST = {name: rule["maximum"] for name, rule in _RULES.items()}
 
 
 def key(name: str) -> str:
-    """Return a limit's key of the configuration."""
+    """Return a limit's key in the configuration."""
     return "pages.max_pixels" if name == "pixels" else f"pages.limits.{name}"
 
 
 def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
-    """Return limits from words such as `member=512`; what is not given keeps its default.
+    """Return limits from arguments such as `member=512`; others keep their defaults.
 
     Raises
     ------
-    EgaraError : an unknown limit, no whole number, or one out of range.
+    EgaraError : an unknown limit, or a value that is not a whole number in its range.
     """
     values: dict[str, str | int] = {} if pixels is None else {"pixels": pixels}
     for word in given:
@@ -65,20 +65,20 @@ def parse_limits(given: list[str], pixels: int | None = None) -> Limits:
 
 
 def too_many(count: int, limits: Limits) -> str:
-    """Say that a volume has more members than any book has pages, "" where it has not."""
+    """Return the message for a volume with too many members, "" otherwise."""
     if count <= limits.members:
         return ""
     return f"{count} members or more; expected at most {limits.members} ({key('members')})"
 
 
 def check_count(path: Path | str, count: int, limits: Limits) -> None:
-    """Raise `EgaraError` where a volume has more members than any book has pages."""
+    """Raise `EgaraError` where a volume has too many members."""
     if said := too_many(count, limits):
         raise EgaraError(f"{path}: {said}")
 
 
 def check_bytes(size: int, compressed: int | None, limits: Limits, most: str = "member") -> None:
-    """Raise `Unreadable` where a member unpacks to more than a page can be, or `most` allows: a decompression bomb."""
+    """Raise `Unreadable` where a member unpacks to more than the limit `most`, or is a decompression bomb."""
     if size > getattr(limits, most) * MEBIBYTE:
         raise Unreadable(
             f"unpacks to {size / MEBIBYTE:.0f} MiB or more; expected at most {getattr(limits, most)} MiB ({key(most)})",
@@ -93,7 +93,7 @@ def check_bytes(size: int, compressed: int | None, limits: Limits, most: str = "
 
 
 def check_pixels(width: int, height: int, limits: Limits, what: str = "page") -> None:
-    """Raise `Unreadable` where a page has no pixels, or more than memory should be asked for."""
+    """Raise `Unreadable` where a page has no pixels, or more than the limits."""
     if width < 1 or height < 1:
         raise Unreadable(f"{what} of {width} x {height} pixels; expected at least 1 x 1")
     if max(width, height) > limits.side:
@@ -102,17 +102,17 @@ def check_pixels(width: int, height: int, limits: Limits, what: str = "page") ->
         )
     if width * height > limits.pixels:
         raise Unreadable(
-            f"{what} of {width} x {height} pixels; expected at most {limits.pixels} in all ({key('pixels')})", "limit"
+            f"{what} of {width} x {height} pixels; expected at most {limits.pixels} in total ({key('pixels')})", "limit"
         )
 
 
 class Budget:
-    """What a volume's members may unpack to, those of archives within it included: a bomb may lie in many small ones.
+    """The total that a volume's members may unpack to, nested volumes included: bombs of many small members.
 
     Parameters
     ----------
-    path : volume, as messages name it.
-    packed : its bytes.
+    path : name of the volume in messages.
+    packed : its compressed bytes.
     """
 
     def __init__(self, path: Path | str, packed: int, limits: Limits) -> None:
@@ -120,7 +120,7 @@ class Budget:
         self._count = self._bytes = 0
 
     def spend(self, count: int, size: int) -> None:
-        """Count members and the bytes that they unpack to; raises `EgaraError` where they are too many."""
+        """Count members and uncompressed bytes; raises `EgaraError` where there are too many."""
         self._count += count
         self._bytes += size
         check_count(self._path, self._count, self._limits)

@@ -11,16 +11,16 @@ from egara.corpus.limits import MEBIBYTE, Limits, key
 from egara.corpus.names import natural_order
 from egara.io.errors import EgaraError, counted
 
-# `annotations`, and beside it older or later ones: `annotations.v2018.05.31`, `annotations.v2020.12.18`.
+# `annotations`, and versions such as `annotations.v2018.05.31` and `annotations.v2020.12.18`.
 _ANNOTATIONS = re.compile(r"annotations([._-].*)?", re.IGNORECASE)
 KINDS = ("frame", "face", "body", "text")
-_SIDE = 100_000  # pixels that no page has
-SHAPE = 0.03  # by which a resized page's proportions may differ from the annotated ones
+_MAX_SIDE = 100_000  # pixels
+RATIO_TOLERANCE = 0.03  # relative difference of the aspect ratios of a resized and an annotated page
 
 
 @dataclass(frozen=True)
 class Box:
-    """One annotated region in pixels of its page; `page` is the index that names the page's file."""
+    """One annotated region in pixels of its page; `page` is the index in the page's file name."""
 
     page: int
     kind: str
@@ -33,7 +33,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Book:
-    """What an annotation file says: the title, each page's width and height, and the boxes."""
+    """An annotation file: title, width and height of each page, and boxes."""
 
     title: str
     sizes: dict[int, tuple[int, int]]
@@ -41,7 +41,7 @@ class Book:
 
 
 def annotation_folders(root: Path) -> list[Path]:
-    """Return the folders of annotations in a folder, `annotations` first and then the latest of its versions."""
+    """Return the annotation folders in a folder: `annotations`, then versions, latest first."""
     try:
         names = [name for name in os.listdir(root) if is_annotations(name) and (root / name).is_dir()]
     except OSError:
@@ -51,12 +51,12 @@ def annotation_folders(root: Path) -> list[Path]:
 
 
 def is_annotations(name: str) -> bool:
-    """Tell whether a folder is called as one of annotations."""
+    """Return whether a name is that of an annotation folder."""
     return bool(_ANNOTATIONS.fullmatch(name))
 
 
 def is_collection(folder: Path) -> bool:
-    """Tell whether a folder is the whole collection, or its folder of images: many works, not one volume."""
+    """Return whether a folder is the whole collection or its folder of images: many works, not one volume."""
     folder = folder.resolve()
     if _books(folder, annotation_folders(folder.parent)):
         return True
@@ -65,9 +65,9 @@ def is_collection(folder: Path) -> bool:
 
 
 def _books(folder: Path, annotations: list[Path]) -> bool:
-    """Tell whether a folder holds several annotated books, or is called `images`, as Manga109's, and holds one.
+    """Return whether a folder contains several annotated books, or is named `images`, as in Manga109, with one.
 
-    DCM772 has a folder of annotations for a book in place of a file.
+    DCM772 has one folder of annotations per book instead of a file.
     """
     if not annotations or folder in annotations:
         return False
@@ -88,7 +88,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def annotation_file(volume: str | Path) -> Path | None:
-    """Return the annotations that belong to a book's folder of images, where there are any."""
+    """Return the annotation file of a book's folder of images, None if there is none."""
     volume = Path(volume).resolve()
     for folder in annotation_folders(volume.parent.parent):
         file = folder / f"{volume.name}.xml"
@@ -98,9 +98,9 @@ def annotation_file(volume: str | Path) -> Path | None:
 
 
 def page_index(page: str, book: str = "") -> int | None:
-    """Return the index that a page's file name states, or None where it states none or may state several.
+    """Return the index in a page's file name, None where there is none or several.
 
-    `007.jpg`, `p007.png` and, in the book ARMS, `ARMS_007.jpg` state 7; `v01_p003.jpg` is of two minds.
+    It is 7 in `007.jpg`, `p007.png` and, in the book ARMS, `ARMS_007.jpg`; `v01_p003.jpg` is ambiguous.
     """
     stem = Path(page).stem
     stem = stem.removeprefix(book) if stem != book else stem
@@ -109,23 +109,23 @@ def page_index(page: str, book: str = "") -> int | None:
 
 
 def scale_to(size: tuple[int, int], stated: tuple[int, int]) -> tuple[float, float] | None:
-    """Return the factors, across and down, from a page's annotated size to its own, or None where its shape is another.
+    """Return the horizontal and vertical factors from a page's annotated size to its own, None if ratios differ.
 
-    Sizes are width, height. A resized page keeps its shape but for rounding; one that was cut or split does not, and
-    nobody knows where its boxes lie.
+    Sizes are width, height. A resized page keeps its aspect ratio but for rounding. A cropped or split one does not,
+    and its boxes cannot be placed.
     """
     across, down = size[0] / stated[0], size[1] / stated[1]
     rounded = abs(stated[1] * across - size[1]) <= 1 or abs(stated[0] * down - size[0]) <= 1
-    return (across, down) if rounded or abs(across / down - 1) <= SHAPE else None
+    return (across, down) if rounded or abs(across / down - 1) <= RATIO_TOLERANCE else None
 
 
 def read_annotations(file: Path, limits: Limits | None = None, kinds: tuple[str, ...] = KINDS) -> Book:
-    """Read an annotation file; its boxes are of the given kinds, NaN where a side is no number.
+    """Read an annotation file with its boxes of the given kinds; a side that is not a number is NaN.
 
     Raises
     ------
-    EgaraError : no annotations of Manga109, or more than `limits` allow: a tree of many small elements takes fifty
-        times the bytes of its text, and the longest of Manga109 has 2 MiB.
+    EgaraError : not annotations of Manga109, or a file larger than `limits` allow. (A parsed tree of many small
+        elements takes fifty times the file's bytes; the largest file of Manga109 has 2 MiB.)
     """
     from xml.etree.ElementTree import ParseError
 
@@ -140,7 +140,7 @@ def read_annotations(file: Path, limits: Limits | None = None, kinds: tuple[str,
         root = ElementTree.fromstring(text)
         pages = {int(page.attrib["index"]): page for page in root.iterfind("pages/page")}
         sizes = {index: (int(page.attrib["width"]), int(page.attrib["height"])) for index, page in pages.items()}
-        if strange := [index for index, size in sizes.items() if not 0 < min(size) <= max(size) < _SIDE]:
+        if strange := [index for index, size in sizes.items() if not 0 < min(size) <= max(size) < _MAX_SIDE]:
             raise ValueError(f"page {strange[0]} of {sizes[strange[0]][0]} x {sizes[strange[0]][1]} pixels")
         boxes = [
             Box(
@@ -159,7 +159,7 @@ def read_annotations(file: Path, limits: Limits | None = None, kinds: tuple[str,
 
 
 def as_number(text: object) -> float:
-    """Return a side of a box, NaN where it is no finite number."""
+    """Return a side of a box, NaN where it is not a finite number."""
     try:
         value = float(text)
     except (ValueError, TypeError, OverflowError):
@@ -168,10 +168,10 @@ def as_number(text: object) -> float:
 
 
 def check_book(volume: Path, sizes: dict[str, tuple[int, int]], limits: Limits | None = None) -> list[str]:
-    """Compare a book's pages (name → width, height) with its annotations; return a warning for each difference.
+    """Compare a book's pages (name → width, height) with its annotations; return one warning per difference.
 
-    Boxes are in pixels of the annotated size. The detector `annotations` scales those of a page that was resized; a
-    page of another shape has none.
+    Boxes are in pixels of the annotated size. The detector `annotations` scales those of resized pages; pages of
+    another aspect ratio have none.
     """
     file = annotation_file(volume)
     if file is None:
@@ -188,14 +188,14 @@ def check_book(volume: Path, sizes: dict[str, tuple[int, int]], limits: Limits |
     if other:
         first = other[0]
         warnings.append(
-            f"{volume}: {counted(len(other), 'page')} of another size than {file} states"
+            f"{volume}: {counted(len(other), 'page')} of another size than in {file}"
             f" (page {first}: {found[first]}, not {stated[first]}); its boxes are scaled"
         )
     if reshaped:
         first = reshaped[0]
         warnings.append(
-            f"{volume}: {counted(len(reshaped), 'page')} of another shape than {file} states"
-            f" (page {first}: {found[first]}, not {stated[first]}); its boxes fit none of them"
+            f"{volume}: {counted(len(reshaped), 'page')} of another aspect ratio than in {file}"
+            f" (page {first}: {found[first]}, not {stated[first]}); its boxes are not used"
         )
     if missing:
         warnings.append(f"{volume}: {counted(len(missing), 'page')} of {file} missing (first: page {missing[0]})")

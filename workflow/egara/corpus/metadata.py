@@ -1,4 +1,4 @@
-"""What a volume says of itself (ComicInfo.xml, OPF), compared with the works table."""
+"""A volume's metadata (ComicInfo.xml, OPF), compared with the works table."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from egara.io.errors import one_line
 
-# The fields of ComicInfo.xml that name who made the drawings or the story.
-_MAKERS = ("Writer", "Penciller", "Inker", "CoverArtist")
+# Fields of ComicInfo.xml that name artists or writers.
+_CREATORS = ("Writer", "Penciller", "Inker", "CoverArtist")
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """Titles and authors as a volume states them; either may be empty."""
+    """Titles and authors in a volume's metadata; either may be empty."""
 
     titles: tuple[str, ...] = ()
     authors: tuple[str, ...] = ()
@@ -23,7 +23,7 @@ def parse_metadata(data: bytes) -> Metadata:
 
     Raises
     ------
-    ValueError : no XML, or XML with entities.
+    ValueError : not XML, or XML with entities.
     """
     from xml.etree.ElementTree import ParseError
 
@@ -37,16 +37,16 @@ def parse_metadata(data: bytes) -> Metadata:
     for element in root.iter():
         if element.text and element.text.strip():
             texts.setdefault(str(element.tag).rpartition("}")[2], []).append(element.text.strip())
-    makers = [name.strip() for field in _MAKERS for text in texts.get(field, []) for name in text.split(",")]
+    makers = [name.strip() for field in _CREATORS for text in texts.get(field, []) for name in text.split(",")]
     titles = texts.get("Series", []) + (texts.get("title", []) if "creator" in texts or "package" in root.tag else [])
     return Metadata(tuple(titles), tuple(filter(None, makers + texts.get("creator", []))))
 
 
-def cross_check(documents: dict[str, bytes], author: str, work: str, volume: Path) -> list[str]:
-    """Compare a volume's documents (name → bytes) with the works table; return a warning for each difference.
+def check_metadata(documents: dict[str, bytes], author: str, work: str, volume: Path) -> list[str]:
+    """Compare a volume's documents (name → bytes) with the works table; return one warning per difference.
 
-    Names agree whatever their case, width, punctuation and order of words; a work agrees with a title that holds
-    it (`ARMS` and `ARMS vol. 3`). Where a volume states nothing there is nothing to compare.
+    Names agree regardless of case, width, punctuation and word order; a work agrees with a title that contains it
+    (`ARMS` and `ARMS vol. 3`). Missing metadata gives no warning.
     """
     warnings = []
     for name, data in documents.items():
@@ -64,7 +64,7 @@ def cross_check(documents: dict[str, bytes], author: str, work: str, volume: Pat
 
 
 def _plain(text: str) -> str:
-    """Fold case and width and drop accents; all but letters and digits becomes a space."""
+    """Fold case and width, drop accents, and replace all but letters and digits by spaces."""
     text = unicodedata.normalize("NFKD", text).casefold()
     kept = [letter for letter in text if not unicodedata.combining(letter)]
     return "".join(letter if letter.isalnum() else " " for letter in kept)

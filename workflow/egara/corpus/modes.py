@@ -1,4 +1,4 @@
-"""A decoded image as a page: upright, 8 bits per channel, grey or RGB on white."""
+"""Decoded images → pages: upright, 8 bits per channel, greyscale or RGB on white."""
 
 import contextlib
 from typing import TYPE_CHECKING
@@ -13,15 +13,15 @@ def orientation(image: "Image.Image") -> int:
     """Return the EXIF orientation, 1 (upright) where the tag is missing or broken."""
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # a page whose EXIF block is damaged is still a page
+    except Exception:  # a damaged EXIF block does not make a page unreadable
         return 1
 
 
 def upright(image: "Image.Image") -> "Image.Image":
-    """Turn a loaded image as its EXIF orientation says; one with a damaged EXIF block stays as it is."""
+    """Apply the EXIF orientation to a loaded image; a damaged EXIF block is ignored."""
     from PIL import ImageOps
 
-    with contextlib.suppress(Exception):  # as above
+    with contextlib.suppress(Exception):  # see `orientation`
         ImageOps.exif_transpose(image, in_place=True)
     return image
 
@@ -44,7 +44,7 @@ def grey_or_rgb(image: "Image.Image") -> "Image.Image":
 
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """Scale 16-bit or floating-point grey (0–1 or 0–255) to 8 bits."""
+    """Scale 16-bit or floating-point greyscale (0–1 or 0–255) to 8 bits."""
     import numpy as np
     from PIL import Image
 

@@ -1,28 +1,28 @@
-"""PDF: its pages rendered, a page that is one scan at the scan's own size."""
+"""PDF: rendered pages; a page that is one scan has the scan's size."""
 
 import zlib
 from pathlib import Path
 
 from egara.corpus.archives import Opening, Source
-from egara.corpus.jpeg import whole_jpeg
+from egara.corpus.jpeg import complete_jpeg
 from egara.corpus.limits import Unreadable, check_count, check_pixels, key
 from egara.io.errors import EgaraError
 
 POINTS_PER_INCH = 72
-# How much of a page's width and height an image must take to be its scan; scanners leave narrow borders.
-_FILLS = 0.9
-# And how much it must take to say how fine the page is.
-_COUNTS = 0.2
-# A narrow strip of a page counts where its pixels are square but for this factor, as those of a drawn line are not.
-_SQUARE = 1.05
+# Share of a page's width and height that an image must cover to be its scan; scanners leave narrow borders.
+_SCAN_SHARE = 0.9
+# Share from which an image counts for the page's resolution.
+_MIN_SHARE = 0.2
+# A narrow strip counts if its pixels are square up to this factor; those of a drawn line are not.
+_SQUARE_FACTOR = 1.05
 
 
 class Pdf(Source):
-    """PDF: the stored bytes of a page are its rendering as a PPM or PGM file.
+    """PDF: the bytes of a page are its rendering as a PPM or PGM file.
 
-    A member is a page's index from 0. A page that images fill is rendered so that they keep their pixels; any other at
-    `dpi`. `sizes` (member → width, height) renders pages again as they were listed, because pdfium's
-    rendering depends on nothing but the size in pixels.
+    A member is a page's index from 0. A page filled by images is rendered at their resolution, any other at `dpi`.
+    With `sizes` (member → width, height), pages are rendered as they were listed, because pdfium's rendering depends
+    only on the size in pixels.
     """
 
     kind = "PDF"
@@ -40,7 +40,7 @@ class Pdf(Source):
         except pypdfium2.PdfiumError as error:
             if getattr(error, "err_code", None) in (raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY):
                 raise EgaraError(f"{self.path}: encrypted PDF; expected one that opens without a password") from error
-            raise EgaraError(f"{self.path}: PDF cut short or damaged ({error}); expected a whole one") from error
+            raise EgaraError(f"{self.path}: PDF truncated or damaged ({error}); expected an intact one") from error
         count = len(self._archive)
         check_count(self.path, count, self.limits)
         if not count:
@@ -52,7 +52,7 @@ class Pdf(Source):
         return f"p{int(member) + 1:04d}"
 
     def page_size(self, member: str) -> tuple[int, int]:
-        """Return the size at which a page is rendered."""
+        """Return the rendered width and height of a page."""
         page = self._page(member)
         try:
             return self._size(page, member)
@@ -60,7 +60,7 @@ class Pdf(Source):
             page.close()
 
     def _blocks(self, name: str):
-        """Yield one page rendered, white behind it: a PGM file where it is grey, else a PPM file."""
+        """Yield one page rendered on white, as PGM if it is grey, otherwise as PPM."""
         import pypdfium2
 
         page = self._page(name)
@@ -76,8 +76,8 @@ class Pdf(Source):
         finally:
             page.close()
 
-    def _joined(self, blocks) -> bytes:
-        """Return a page's bytes; its pixels were tested, and bound them."""
+    def _to_bytes(self, blocks) -> bytes:
+        """Return a page's bytes, which the checked pixels bound."""
         return b"".join(blocks)
 
     def _page(self, member: str):
@@ -86,14 +86,14 @@ class Pdf(Source):
         try:
             return self._archive[int(member)]
         except (pypdfium2.PdfiumError, IndexError, ValueError) as error:
-            raise Unreadable(f"no page that can be read ({error})") from error
+            raise Unreadable(f"not a readable page ({error})") from error
 
     def _size(self, page, member: str) -> tuple[int, int]:
-        """Return width and height in pixels, after testing the page and its images, before pdfium unpacks them."""
+        """Return width and height in pixels, after checking the page and its images before pdfium unpacks them."""
         points = page.get_size()
         if not all(side > 0 for side in points):
-            raise Unreadable(f"page of {points[0]:g} x {points[1]:g} points; expected boxes that meet")
-        # Sides of damaged pages may even be infinite, and no whole number.
+            raise Unreadable(f"page of {points[0]:g} x {points[1]:g} points; expected page boxes that overlap")
+        # Sides of damaged pages may even be infinite.
         if not all(side <= self.limits.points for side in points):
             raise Unreadable(
                 f"page of {points[0]:g} x {points[1]:g} points; expected at most {self.limits.points} per side"
@@ -108,12 +108,12 @@ class Pdf(Source):
 
 
 def _density(page, points: tuple[float, float], limits, least: float) -> tuple[float, float]:
-    """Return pixels a point, across and down, at which a page is rendered: those of the images that fill it.
+    """Return the horizontal and vertical pixels per point for rendering a page: those of the images that fill it.
 
-    Of several, such as letters in black over a coarse page in colour, the finest counts; a page may also be put
-    together from strips or halves. Where they do not fill it, and where text or lines are drawn on them, which would
-    lose sharpness at the size of a coarse scan, it is `least` at least. Text that nobody sees (recognised characters)
-    does not count, nor does what lies behind an image.
+    Of several images, such as black letters over a coarse colour page, the finest counts; strips or halves may form a
+    page together. The result is at least `least` where images do not fill the page, or where text or lines are drawn
+    on them, which would be blurred at a coarse scan's resolution. Invisible text (from OCR) and objects behind an
+    image do not count.
     """
     from pypdfium2 import raw
 
@@ -130,50 +130,50 @@ def _density(page, points: tuple[float, float], limits, least: float) -> tuple[f
                 placed, pixels = placed[::-1], pixels[::-1]
             shares = [size / side if side else 0 for size, side in zip(placed, points, strict=True)]
             filled += min(shares[0], 1) * min(shares[1], 1)
-            if min(shares) >= _FILLS and not raw.FPDFPageObj_HasTransparency(item.raw):
+            if min(shares) >= _SCAN_SHARE and not raw.FPDFPageObj_HasTransparency(item.raw):
                 drawn = False
-            if min(shares) >= _COUNTS or max(shares) >= _FILLS and min(shares) > 0:
+            if min(shares) >= _MIN_SHARE or max(shares) >= _SCAN_SHARE and min(shares) > 0:
                 density = [count / size for count, size in zip(pixels, placed, strict=True)]
-                if min(shares) >= _COUNTS or max(density) <= _SQUARE * min(density):
+                if min(shares) >= _MIN_SHARE or max(density) <= _SQUARE_FACTOR * min(density):
                     found.append(density)
         elif item.type == raw.FPDF_PAGEOBJ_TEXT:
             drawn |= raw.FPDFTextObj_GetTextRenderMode(item.raw) != raw.FPDF_TEXTRENDERMODE_INVISIBLE
         elif item.type != raw.FPDF_PAGEOBJ_FORM:
             drawn = True
-    if not found or filled < _FILLS**2:
+    if not found or filled < _SCAN_SHARE**2:
         return least, least
     across, down = map(max, zip(*found, strict=True))
     return (max(across, least), max(down, least)) if drawn else (across, down)
 
 
 def _check_images(page, rendered: bytes, area: int) -> None:
-    """Raise `Unreadable` where a large image of a page is damaged: pdfium leaves it white, or grey from there on."""
+    """Raise `Unreadable` where a large image of a page is damaged: pdfium leaves the rest white or grey."""
     from pypdfium2 import raw
 
-    blank = rendered.count(rendered[-1:], 20) == len(rendered) - 20  # behind a header
+    blank = rendered.count(rendered[-1:], 20) == len(rendered) - 20  # after a header
     for item in page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE]):
         try:
             width, height = item.get_px_size()
-            if width * height < _COUNTS**2 * area:
+            if width * height < _MIN_SHARE**2 * area:
                 continue
             whole = _is_whole(item, blank)
         except Unreadable as error:
             raise Unreadable(f"its image: {error}") from error
-        except Exception:  # what damaged files make of names, sizes and streams
+        except Exception:  # damaged names, sizes and streams
             whole = not blank
         if not whole:
-            raise Unreadable("its image is damaged, or of a kind that pdfium does not read")
+            raise Unreadable("its image is damaged, or of a type that pdfium does not support")
 
 
 def _is_whole(item, blank: bool) -> bool:
-    """Tell whether an image has all its pixels: a JPEG by its scans, another one on a blank page by its bytes."""
+    """Return whether an image is complete: a JPEG by its scans, another on a blank page by its bytes."""
     from pypdfium2 import raw
 
     if (filters := item.get_filters()) == ["DCTDecode"]:
-        whole_jpeg(bytes(item.get_data(decode_simple=False)))
+        complete_jpeg(bytes(item.get_data(decode_simple=False)))
     elif blank and filters == ["FlateDecode"]:
         width, height = item.get_px_size()
-        least = height * -(-width // 8)  # of one bit a pixel; a bomb unpacks to more, which is not asked for
+        least = height * -(-width // 8)  # at one bit per pixel; more of a bomb is not unpacked
         return len(zlib.decompressobj().decompress(bytes(item.get_data(decode_simple=False)), least)) >= least
     elif blank:
         if not (bitmap := raw.FPDFImageObj_GetBitmap(item.raw)):
@@ -183,7 +183,7 @@ def _is_whole(item, blank: bool) -> bool:
 
 
 def _linear(item) -> tuple[float, float, float, float]:
-    """Return how an object's unit square is turned and stretched on its page, by the forms around it, too."""
+    """Return the linear transform of an object's unit square to its page, through the forms around it."""
     a, b, c, d, _, _ = item.get_matrix().get()
     while (item := item.container) is not None:
         e, f, g, h, _, _ = item.get_matrix().get()

@@ -1,7 +1,7 @@
-"""PNG files: what is wrong with their pixels, and what stands beside them and may be left out.
+"""PNG files: checks of their pixels, and copies without other chunks.
 
-Pillow leaves rows that are missing black, without a word, does not test the checksums of the pixels, and refuses whole
-pictures for their metadata.
+Pillow leaves missing rows black without an error, does not check the checksums of pixels, and refuses intact images
+with damaged metadata.
 """
 
 import struct
@@ -11,28 +11,28 @@ from collections.abc import Iterator
 from egara.corpus.limits import Unreadable
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → samples a pixel
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type → samples per pixel
 # Adam7: each pass's first column and row, and their steps (PNG specification, section 8).
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
-# Beside these, transparency and orientation change what a page shows.
+# Transparency and orientation change how a page looks, too.
 _KEPT = (*_CRITICAL, b"tRNS", b"eXIf")
 
 
 def check_critical(data: bytes) -> None:
-    """Raise `Unreadable` where a chunk that holds pixels, palette or size has a wrong checksum."""
+    """Raise `Unreadable` where a chunk of pixels, palette or size is truncated or has a wrong checksum."""
     for kind, body, checksum in _chunks(data):
         if (
             kind in _CRITICAL
             and kind != b"IEND"
             and (checksum is None or zlib.crc32(body, zlib.crc32(kind)) != checksum)
         ):
-            cut = "is cut short" if checksum is None else "has a wrong checksum"
+            cut = "is truncated" if checksum is None else "has a wrong checksum"
             raise Unreadable(f"truncated or damaged, its chunk {kind.decode()} {cut}")
 
 
-def pixels_alone(data: bytes) -> bytes:
-    """Return a PNG file without metadata, and without what is damaged beside its pixels."""
+def without_metadata(data: bytes) -> bytes:
+    """Return a PNG file without metadata and damaged chunks."""
     kept = [
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(body, zlib.crc32(kind)))
         for kind, body, checksum in _chunks(data)
@@ -42,7 +42,7 @@ def pixels_alone(data: bytes) -> bytes:
 
 
 def lacks_rows(data: bytes) -> bool:
-    """Tell whether a PNG file's pixels end before its last row; only unpacks, and keeps nothing."""
+    """Return whether a PNG file's pixels end before its last row; decompresses without keeping data."""
     left, inflate = _expected(data), zlib.decompressobj()
     for kind, part, _ in _chunks(data):
         waiting = part if kind == b"IDAT" else b""
@@ -53,7 +53,7 @@ def lacks_rows(data: bytes) -> bool:
 
 
 def _expected(data: bytes) -> int:
-    """Return how many bytes the rows unpack to, each with one byte for its filter."""
+    """Return the decompressed bytes of all rows, each with one byte for its filter."""
     width, height, depth, colour, _, _, interlaced = struct.unpack(">IIBBBBB", data[16:29])
     bits = depth * _SAMPLES.get(colour, 1)
     if not interlaced:
@@ -66,7 +66,7 @@ def _expected(data: bytes) -> int:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int | None]]:
-    """Yield each chunk's kind, bytes and stated checksum, which is None where the file ends before it."""
+    """Yield each chunk's type, bytes and checksum, which is None where the file ends before it."""
     place = len(SIGNATURE)
     while place + 8 <= len(data):
         size, kind = struct.unpack(">I4s", data[place : place + 8])

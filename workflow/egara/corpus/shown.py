@@ -1,11 +1,11 @@
-"""Which images a page of a book shows: elements of HTML and SVG, and backgrounds of CSS."""
+"""The images on a page of a book: elements of HTML and SVG, and backgrounds of CSS."""
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from html.parser import HTMLParser
 
-# What an XML or HTML page, or a style sheet, states of its encoding.
-_STATED = re.compile(rb"""(?:encoding|charset)\s*=?\s*["']?([A-Za-z][A-Za-z0-9._-]*)""")
+# The encoding that an XML or HTML page or a style sheet declares.
+_DECLARED = re.compile(rb"""(?:encoding|charset)\s*=?\s*["']?([A-Za-z][A-Za-z0-9._-]*)""")
 # CSS: a rule's selectors and its declarations; a background's address.
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -16,13 +16,13 @@ _SIMPLE = re.compile(r"([#.]?)(-?[\w\u0080-\uffff-]+|\*)")
 
 
 class Shown(HTMLParser):
-    """Collects what a page shows, in document order.
+    """Collects the images of a page, in document order.
 
-    An HTML parser, because books hold entities and unclosed tags that no XML parser accepts.
+    An HTML parser, because books contain entities and unclosed tags that XML parsers refuse.
 
     Attributes
     ----------
-    images : of each picture the links that it is offered under; the first that leads somewhere is it.
+    images : alternative links of each image; the first that exists is used.
     backgrounds : links of backgrounds in `style` attributes.
     sheets : links to style sheets; `styles` are the texts of sheets in the page.
     """
@@ -34,12 +34,12 @@ class Shown(HTMLParser):
         self.sheets: list[str] = []
         self.styles: list[str] = []
         self._seen: list[tuple[str, str, frozenset[str]]] = []  # each element's tag, id and classes
-        self._picture: list[str] | None = None  # what the sources of an open <picture> offer
+        self._picture: list[str] | None = None  # links of the sources of an open <picture>
         self._in_style = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the links of an element."""
-        given = {name: value or "" for name, value in reversed(attrs)}  # of one name the first counts
+        """Collect the links of an element."""
+        given = {name: value or "" for name, value in reversed(attrs)}  # the first of duplicate attributes counts
         tag = tag.rpartition(":")[2]
         self._seen.append((tag, given.get("id", ""), frozenset(given.get("class", "").split())))
         self.backgrounds += backgrounds(given.get("style", ""))
@@ -61,7 +61,7 @@ class Shown(HTMLParser):
             self._in_style = True
 
     def handle_endtag(self, tag: str) -> None:
-        """Close a picture, which may have had no `<img>`, or a style sheet."""
+        """Close a `<picture>`, which may have no `<img>`, or a style sheet."""
         if tag == "picture":
             self._offer(self._picture or [])
             self._picture = None
@@ -69,7 +69,7 @@ class Shown(HTMLParser):
             self._in_style = False
 
     def handle_data(self, data: str) -> None:
-        """Keep a style sheet's text."""
+        """Collect the text of a style sheet."""
         if self._in_style:
             self.styles.append(data)
 
@@ -78,7 +78,7 @@ class Shown(HTMLParser):
             self.images.append(links)
 
     def of_sheet(self, text: str) -> list[str]:
-        """Return the backgrounds that a style sheet gives to elements of this page."""
+        """Return the backgrounds in a style sheet for elements of this page."""
         text = _COMMENT.sub("", text)
         return [
             link
@@ -88,7 +88,7 @@ class Shown(HTMLParser):
         ]
 
     def _matches(self, selector: str) -> bool:
-        """Tell whether an element of the page fits the last part of a selector."""
+        """Return whether an element of the page matches the last part of a selector."""
         last = re.split(r"[\s>+~]+", selector.strip())[-1]
         parts = _SIMPLE.findall(re.split(r"[:\[]", last)[0])
         return bool(parts) and any(
@@ -101,7 +101,7 @@ class Shown(HTMLParser):
 
 
 def backgrounds(declarations: str) -> list[str]:
-    """Return the links of backgrounds in declarations of CSS."""
+    """Return the links of backgrounds in CSS declarations."""
     return [next(filter(None, found), "").strip() for found in _ADDRESS.findall(declarations)]
 
 
@@ -120,16 +120,16 @@ def candidates(srcset: str) -> list[str]:
 
 
 def decode_text(data: bytes) -> str:
-    """Return a page's text: in the encoding that its first bytes tell, or that it states, else in UTF-8."""
+    """Decode a page: by its first bytes, by the encoding that it declares, or as UTF-8."""
     head = data[:400]
     if head.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         encoding = "utf-16"
     elif head[1:2] == b"\0" or head[:1] == b"\0":
         encoding = "utf-16-le" if head[1:2] == b"\0" else "utf-16-be"
     else:
-        found = _STATED.search(head)
+        found = _DECLARED.search(head)
         encoding = found[1].decode() if found else "utf-8"
     try:
         return data.removeprefix(BOM_UTF8).decode(encoding)
-    except (LookupError, ValueError):  # another encoding than it states
+    except (LookupError, ValueError):  # not in the declared encoding
         return data.decode("utf-8", errors="replace")

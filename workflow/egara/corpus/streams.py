@@ -12,20 +12,18 @@ from egara.corpus.names import decode_name, distinct, is_comic_info, is_volume, 
 from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
-# Shift JIS: a first byte with its second, which is never a slash; anything else is one byte.
+# Shift JIS: two-byte characters, whose second byte is never a slash; anything else is one byte.
 _TWO_BYTES = re.compile(rb"[\x81-\x9f\xe0-\xfc][/\x40-\x7e\x80-\xfc]|.", re.DOTALL)
 
-
-# How often an archive is read on behind members that are damaged.
-_PASSES = 50
+_MAX_PASSES = 50  # through an archive with damaged members
 
 
 class Stream(Source):
-    """CB7 or CBR through libarchive, which reads an archive from its start to its end only."""
+    """CB7 or CBR through libarchive, which reads archives sequentially."""
 
     kind = "CBR"
     one_way = True
-    _broken = False  # whether the archive breaks off, while what came before is whole
+    _broken = False  # whether the archive is damaged from some member on
 
     def _open(self) -> None:
         sizes: dict[str, int] = {}
@@ -34,7 +32,7 @@ class Stream(Source):
         try:
             for name, entry in entries:
                 sizes[name] = entry.size or 0
-                # Before the next header is asked for: to reach it, a solid archive unpacks this member.
+                # Before the next header is read: to reach it, a solid archive unpacks this member.
                 self.opening.budget.spend(1, sizes[name])
                 if is_comic_info(name):
                     described[name] = self._described(name, entry)
@@ -42,16 +40,16 @@ class Stream(Source):
             if not self._broken or not sizes:
                 raise
             reason = str(error).removeprefix(f"{self.path}: ")
-            self.skipped.append(skipped(self.path, "", "unreadable", f"{reason}; what came after is missing"))
+            self.skipped.append(skipped(self.path, "", "unreadable", f"{reason}; the rest is missing"))
         for name, count in self._again.items():
-            reason = f"{name} is there {count + 1} times; the first one is taken"
+            reason = f"{name} occurs {count + 1} times; the first one is used"
             self.skipped.append(skipped(self.path, name, "duplicate", reason, count))
         self._select(sizes)
         self.documents = {name: data for name, data in described.items() if data}
 
     def _described(self, name: str, entry) -> bytes:
         try:
-            data = self._joined(self._unpack(name, entry))
+            data = self._to_bytes(self._unpack(name, entry))
             check_bytes(len(data), None, self.limits, "document")
         except Unreadable as error:
             self.warnings.append(f"{self.path}: {name}: {error}; author and work are not compared")
@@ -59,17 +57,17 @@ class Stream(Source):
         return data
 
     def _read_documents(self, names) -> None:
-        """Nothing: they were read on the way."""
+        """Do nothing: `_open` has read them."""
 
     def _stored(self, names: list[str]) -> Iterator[tuple[str, bytes | Path | Unreadable]]:
-        """Yield files in the order asked for, from one pass; those that come too early wait in a temporary folder.
+        """Yield files in the given order in one pass; files that are read too early wait in a temporary folder.
 
-        A member at which libarchive gives up is left out of another pass, which may read those behind it.
+        Where libarchive fails on a member, another pass skips it, to read those after it.
         """
         places = {name: place for place, name in enumerate(names)}
         ready: dict[int, bytes | Path | Unreadable] = {}
         turn, lost = 0, Unreadable(ABSENT, "missing")
-        for _ in range(_PASSES):
+        for _ in range(_MAX_PASSES):
             place = None
             try:
                 for name, entry in self._entries():
@@ -95,16 +93,16 @@ class Stream(Source):
             yield names[place], self._given(ready.get(place, lost), names[place])
 
     def _taken(self, name: str, entry, place: int, wanted: bool) -> bytes | Path | Unreadable:
-        """Read a member: a page whose turn it is into memory, anything else into a file."""
+        """Read a member: a page that is next into memory, anything else into a file."""
         try:
             if wanted and not is_volume(name):
-                return self._joined(self._unpack(name, entry))
-            return self._spilled(self._unpack(name, entry), str(place))
+                return self._to_bytes(self._unpack(name, entry))
+            return self._to_file(self._unpack(name, entry), str(place))
         except Unreadable as error:
             return error
 
     def _given(self, found: bytes | Path | Unreadable, name: str) -> bytes | Path | Unreadable:
-        """Return a page's bytes where they waited in a file, which goes; a volume stays a file."""
+        """Return a page's bytes, from its temporary file if it waited in one; a volume stays a file."""
         if not isinstance(found, Path) or is_volume(name):
             return found
         data = found.read_bytes()
@@ -112,7 +110,7 @@ class Stream(Source):
         return data
 
     def _entries(self) -> Iterator[tuple[str, object]]:
-        """Yield all that is no folder in the archive, under the names that tables give; of one name the first."""
+        """Yield all entries but folders, with their names in tables; of duplicate names the first."""
         libarchive = _libarchive(self.path)
         self._broken = False
         self._again: dict[str, int] = {}
@@ -127,7 +125,7 @@ class Stream(Source):
                     if entry.isdir:
                         continue
                     raw = _raw_name(libarchive, entry)
-                    name = decode_name(_mended(raw)) if raw else f"member {len(seen) + 1}"
+                    name = decode_name(_restore_shift_jis(raw)) if raw else f"member {len(seen) + 1}"
                     if raw and raw in stored:
                         again = label(name)
                         self._again[again] = self._again.get(again, 0) + 1
@@ -137,13 +135,13 @@ class Stream(Source):
                     seen.add(name)
                     yield name, entry
         except libarchive.ArchiveError as error:
-            # What is encrypted or solid as a whole never was readable; a break leaves what came before it.
+            # Damage leaves the members before it readable; an encrypted or solid archive is not readable at all.
             self._broken = not _is_refused(error)
             raise EgaraError(f"{self.path}: {_reason(error)}") from error
 
     def _unpack(self, name: str, entry) -> Iterator[bytes]:
         libarchive = _libarchive(self.path)
-        # Asked for by hand: without a word, libarchive gives the encrypted bytes of a RAR 4 member.
+        # Without this check, libarchive returns the encrypted bytes of a RAR 4 member.
         if _function("archive_entry_is_encrypted", ctypes.c_int)(entry._entry_p):
             raise Unreadable(ENCRYPTED)
         if entry.issym or entry.islnk or not entry.isreg:
@@ -157,7 +155,7 @@ class Stream(Source):
         except libarchive.ArchiveError as error:
             if _is_refused(error):
                 raise Unreadable(_reason(error)) from error
-            # A fatal error ends the archive; the rest concerns one page.
+            # A fatal error ends the archive; others affect one page.
             if error.retcode is None or error.retcode <= libarchive.ffi.ARCHIVE_FATAL:
                 self._broken = True
                 raise EgaraError(f"{self.path}: {_reason(error)} (member {name})") from error
@@ -168,7 +166,7 @@ class Stream(Source):
 
 @functools.cache
 def _function(name: str, result):
-    """Return one of libarchive's functions of an entry that its Python package leaves out."""
+    """Return a function of libarchive on entries that its Python package does not bind."""
     import libarchive
 
     function = getattr(libarchive.ffi.libarchive, name)
@@ -177,7 +175,7 @@ def _function(name: str, result):
 
 
 def _raw_name(libarchive, entry) -> bytes:
-    """Return a member's name as the archive stores it, whatever its encoding, or as UTF-8 where it is wide."""
+    """Return a member's name as stored, in any encoding; wide names as UTF-8."""
     return (
         _function("archive_entry_pathname", ctypes.c_char_p)(entry._entry_p)
         or _function("archive_entry_pathname_utf8", ctypes.c_char_p)(entry._entry_p)
@@ -185,8 +183,8 @@ def _raw_name(libarchive, entry) -> bytes:
     )
 
 
-def _mended(name: bytes) -> bytes:
-    """Undo what libarchive does to names in Shift JIS: it takes the second byte of 表 and others for a separator."""
+def _restore_shift_jis(name: bytes) -> bytes:
+    """Undo libarchive's change of names in Shift JIS: it takes the second byte of 表 and others for a separator."""
     try:
         name.decode("utf-8")
     except UnicodeDecodeError:
@@ -195,12 +193,12 @@ def _mended(name: bytes) -> bytes:
 
 
 def _format(head: bytes) -> str:
-    """Return libarchive's name for what a file begins like: it knows formats that take in other files, too."""
+    """Return libarchive's name of a format by a file's first bytes; left alone, it may guess another format."""
     return "7zip" if head.startswith(b"7z") else "rar5" if head.startswith(b"Rar!\x1a\x07\x01") else "rar"
 
 
 def _libarchive(path: Path):
-    """Import libarchive-c, or say what to install: it binds a shared library that pip does not bring along."""
+    """Import libarchive-c, or say what to install: it needs a shared library that pip does not install."""
     try:
         import libarchive
     except (ImportError, OSError, AttributeError, TypeError) as error:
@@ -217,10 +215,10 @@ def _is_refused(error) -> bool:
 
 
 def _reason(error) -> str:
-    """Say in one line what libarchive found and what was expected."""
+    """Return in one line what libarchive found and what was expected."""
     message = str(error.msg).lower()
     if "solid" in message:
-        return f"solid RAR archive, which libarchive cannot read ({error.msg}); expected it packed again as CBZ"
+        return f"solid RAR archive, which libarchive cannot read ({error.msg}); expected a CBZ instead"
     if _is_refused(error):
         return f"encrypted archive ({error.msg}); expected one without a password"
-    return f"archive cut short or damaged ({error.msg}); expected a whole one"
+    return f"archive truncated or damaged ({error.msg}); expected an intact one"

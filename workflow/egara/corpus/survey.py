@@ -1,4 +1,4 @@
-"""What a volume holds, told without decoding a page."""
+"""Survey a volume without decoding its pages."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,20 +12,20 @@ from egara.corpus.sources import open_volume
 from egara.settings import Pages
 from egara.skipped import skipped
 
-MEASURED = 3
+MEASURED = 3  # pages per volume
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of a volume before its pages are decoded.
+    """A volume's type, number of pages and some of their sizes.
 
     Attributes
     ----------
     kind : `CBZ`, `CBT`, `CB7`, `CBR`, `EPUB`, `PDF`, `folder of images` or `image`.
-    pages : their number; a file with several pictures counts as one.
-    sizes : width and height in pixels of some pages: spread over the volume, or its first ones where an archive can
-        only be read from its start.
-    skipped : rows of `egara.skipped` for what is left out, as far as names and headers tell.
+    pages : number of files with pages; one with several pages counts as one.
+    sizes : width and height in pixels of some pages, spread over the volume; of the first pages where an archive is
+        read sequentially.
+    skipped : rows of `egara.skipped`, as far as names and headers show.
     """
 
     path: Path
@@ -38,7 +38,7 @@ class Survey:
 
 
 def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int, int] | bytes | Unreadable]]:
-    """Yield members with their sizes where these are known without their bytes, else with their bytes."""
+    """Yield members with their sizes if these are known without reading, otherwise with their bytes."""
     if not isinstance(source, Pdf):
         yield from source.blobs(members)
         return
@@ -50,14 +50,14 @@ def _found(source: Source, members: list[str]) -> Iterator[tuple[str, tuple[int,
 
 
 def survey_volume(path: Path, limits: Limits | None = None, dpi: float = Pages.dpi, measured: int = MEASURED) -> Survey:
-    """Open a volume and tell what it holds.
+    """Survey a volume.
 
     Parameters
     ----------
     path : folder, archive, document or image.
     limits : bounds on members and pages.
     dpi : resolution at which a PDF is rendered.
-    measured : most pages to measure.
+    measured : maximum number of pages to measure.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def survey_volume(path: Path, limits: Limits | None = None, dpi: float = Pages.d
 
 
 def _spread(members: list[str], count: int) -> list[str]:
-    """Return at most `count` members at equal distances, the first and the last among them."""
+    """Return at most `count` members at equal distances, from the first to the last."""
     if len(members) <= count or count < 2:
         return members[:count]
     return [members[round(place * (len(members) - 1) / (count - 1))] for place in range(count)]

@@ -1,22 +1,22 @@
-"""CBT: a tar, plain or packed with gzip, bzip2 or xz."""
+"""CBT: a tar, plain or compressed with gzip, bzip2 or xz."""
 
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from egara.corpus.archives import ABSENT, LINK, Source, blocks_of, whole
+from egara.corpus.archives import ABSENT, LINK, Source, blocks_of, check_size
 from egara.corpus.limits import MEBIBYTE, Unreadable, check_bytes
 from egara.corpus.names import decode_name, distinct, is_volume, label
 from egara.io.errors import EgaraError
 from egara.skipped import skipped
 
-PACKED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes → module that unpacks them
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}  # first bytes → module that decompresses them
 
 
 @dataclass(frozen=True)
-class _Behind:
-    """Where a list goes on behind its end, after how many members, and whether a damaged header ended it."""
+class _Continuation:
+    """Where members continue after the end of the list, after how many, and whether a damaged header ended it."""
 
     place: int
     members: int
@@ -24,35 +24,37 @@ class _Behind:
 
 
 class Tar(Source):
-    """CBT or tar; one that is packed is unpacked to a temporary file first, because pages are read in any order."""
+    """CBT or tar; a compressed one is first decompressed to a temporary file, because pages are read in any order."""
 
     kind = "CBT"
-    _behind: _Behind | None = None
+    _continuation: _Continuation | None = None
 
     def _open(self) -> None:
         with open(self.file, "rb") as file:
             head = file.read(6)
-        file = next((self._unpack(module) for start, module in PACKED.items() if head.startswith(start)), self.file)
+        file = next((self._unpack(module) for start, module in COMPRESSED.items() if head.startswith(start)), self.file)
         members: list[tarfile.TarInfo] = []
         try:
             self._archive = tarfile.TarFile(file)
-            while (info := self._archive.next()) or self._goes_on(len(members)):
+            while (info := self._archive.next()) or self._continue(len(members)):
                 if info is not None:
                     self.opening.budget.spend(1, 0)
                     members.append(info)
-            # Behind zeros, where an archive ends, may stand anything: it counts where there are members in it.
-            if self._behind and (self._behind.damaged or len(members) > self._behind.members):
-                how = "is damaged before" if self._behind.damaged else "ends, and goes on at"
-                reason = f"archive {how} byte {self._behind.place}; members may be missing, those behind are read"
+            # Anything may follow the zeros at an archive's end; it counts where it has members.
+            if self._continuation and (self._continuation.damaged or len(members) > self._continuation.members):
+                how = "is damaged before" if self._continuation.damaged else "ends, but continues at"
+                reason = (
+                    f"archive {how} byte {self._continuation.place}; members may be missing, those after it are read"
+                )
                 self.skipped.append(skipped(self.path, "", "unreadable", reason))
         except EgaraError:
             raise
-        except Exception as error:  # a damaged header raises whatever its arithmetic meets first
+        except Exception as error:  # damaged headers raise errors of many types
             if not any(info.isfile() for info in members):
                 raise EgaraError(
-                    f"{self.path}: tar archive cut short or damaged ({error}); expected a whole one"
+                    f"{self.path}: tar archive truncated or damaged ({error}); expected an intact one"
                 ) from error
-            reason = f"archive cut short or damaged ({error}): what came after member {len(members)} is missing"
+            reason = f"archive truncated or damaged ({error}): everything after member {len(members)} is missing"
             self.skipped.append(skipped(self.path, "", "unreadable", reason))
         self._infos: dict[str, tarfile.TarInfo] = {}
         known: dict[str, str] = {}
@@ -61,7 +63,7 @@ class Tar(Source):
                 continue
             if info.name in known:
                 name = known[info.name]
-                reason = f"{name} is there more than once; the last one is taken"
+                reason = f"{name} occurs more than once; the last one is used"
                 self.skipped.append(skipped(self.path, name, "duplicate", reason))
             else:
                 text = decode_name(info.name.encode("utf-8", "surrogateescape"), utf8=True)
@@ -69,9 +71,9 @@ class Tar(Source):
             self._infos[name] = info
         self._select(self._infos, {name: info.size for name, info in self._infos.items() if not self._is_beyond(name)})
 
-    def _goes_on(self, members: int) -> bool:
-        """Tell whether bytes follow where tarfile ends its list, at a damaged header or at zeros, and go there."""
-        if self._behind:
+    def _continue(self, members: int) -> bool:
+        """Return whether bytes follow where tarfile stops, at a damaged header or at zeros, and move there."""
+        if self._continuation:
             return False
         end = place = self._archive.offset
         file = self._archive.fileobj
@@ -81,16 +83,16 @@ class Tar(Source):
             place += len(block) - len(rest)
             if rest:
                 place -= place % tarfile.BLOCKSIZE
-                self._behind = _Behind(place, members, damaged=place == end)
+                self._continuation = _Continuation(place, members, damaged=place == end)
                 self._archive.offset = place
-                self._archive.ignore_zeros = True  # tarfile then looks for the next header that is whole
+                self._archive.ignore_zeros = True  # tarfile then searches for the next intact header
                 return True
         if place == end:
-            self.warnings.append(f"{self.path}: ends without an end marker; perhaps it was cut there")
+            self.warnings.append(f"{self.path}: has no end marker; it may be truncated")
         return False
 
     def _unpack(self, module: str) -> Path:
-        """Unpack the whole tar to a temporary file, as far as a bomb of its size may go."""
+        """Decompress the tar to a temporary file, up to the limits."""
         import importlib
 
         packed, size = self.file.stat().st_size, 0
@@ -104,12 +106,12 @@ class Tar(Source):
                     file.write(block)
         except Unreadable as error:
             raise EgaraError(f"{self.path}: {error}") from error
-        except Exception as error:  # damaged streams: an error of each module's own
+        except Exception as error:  # damaged streams raise errors of many types
             if not size:
                 raise EgaraError(
-                    f"{self.path}: packed tar cut short or damaged ({error}); expected a whole one"
+                    f"{self.path}: compressed tar truncated or damaged ({error}); expected an intact one"
                 ) from error
-            reason = f"archive cut short or damaged ({error}): what came after {size} bytes is missing"
+            reason = f"archive truncated or damaged ({error}): everything after {size} bytes is missing"
             self.skipped.append(skipped(self.path, "", "unreadable", reason))
         return path
 
@@ -123,7 +125,7 @@ class Tar(Source):
         if not info.isfile():
             raise Unreadable(LINK, "link")
         check_bytes(info.size, None, self.limits, "volume" if is_volume(name) else "member")
-        yield from whole(self._extracted(info), info.size)
+        yield from check_size(self._extracted(info), info.size)
 
     def _extracted(self, info: tarfile.TarInfo) -> Iterator[bytes]:
         with self._archive.extractfile(info) as file:
@@ -131,9 +133,9 @@ class Tar(Source):
 
 
 def is_tar(file: Path) -> bool:
-    """Tell whether a file is a plain tar of the old kind, which no signature marks."""
+    """Return whether a file is an uncompressed tar in the old format, which has no signature."""
     try:
         with tarfile.TarFile(file):
             return True
-    except Exception:  # damaged headers raise whatever their arithmetic meets first
+    except Exception:  # damaged headers raise errors of many types
         return False

@@ -1,7 +1,7 @@
-"""CBZ and ZIP: the directory is read leniently, because the members' checksums and their pixels decide.
+"""CBZ and ZIP, read leniently, because checksums and pixels are checked per member.
 
-What zipfile refuses is read: names that the directory and a member's own header spell differently, extra fields of
-any content, names in Shift JIS, bytes before and after the archive, a lost directory where the members are whole.
+Unlike zipfile, it accepts names that differ between the directory and a member's header, any extra fields, names in
+Shift JIS, bytes before and after the archive, and a missing directory where members are intact.
 """
 
 import mmap
@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source, blocks_of, whole
+from egara.corpus.archives import ABSENT, ENCRYPTED, LINK, Source, blocks_of, check_size
 from egara.corpus.limits import Unreadable, check_bytes
 from egara.corpus.names import decode_name, distinct, is_volume, label
 from egara.io.errors import EgaraError, counted
@@ -21,13 +21,13 @@ _ENTRY, _LOCAL, _END, _END64, _LOCATOR = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\
 _DESCRIPTOR = b"PK\x07\x08"
 _ENCRYPTED, _STREAMED, _UTF8 = 1, 8, 0x800
 _NO = 0xFFFFFFFF
-_METHODS = {0: "no packing", 8: "Deflate", 12: "bzip2", 14: "LZMA"}
-_OTHER_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "a JPEG's own packing", 98: "PPMd", 99: "AES"}
+_METHODS = {0: "stored", 8: "Deflate", 12: "bzip2", 14: "LZMA"}
+_OTHER_METHODS = {9: "Deflate64", 93: "Zstandard", 95: "XZ", 96: "JPEG recompression", 98: "PPMd", 99: "AES"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member as the directory states it; `place` is that of its own header in the file."""
+    """One member in the directory; `place` is the offset of its own header in the file."""
 
     name: bytes
     flags: int
@@ -45,19 +45,19 @@ class Entry:
 
 
 def read_directory(content: mmap.mmap) -> tuple[Iterator[Entry], bool]:
-    """Return an archive's entries, and whether its directory is whole; else each member's own header is searched."""
+    """Return an archive's entries, and whether they are from an intact directory, not from the members' headers."""
     end, empty = len(content), False
     while (end := content.rfind(_END, 0, end)) >= 0:
         if (found := _directory(content, end)) is not None:
             start, stop, _ = found
             if start < stop:
                 return _listed(content, *found), True
-            empty = True  # so may a few bytes of a comment look, with the true directory before them
+            empty = True  # or bytes of a comment that look like one; the directory may be before them
     return (iter(()), True) if empty else (_searched(content), False)
 
 
 def _directory(content: mmap.mmap, end: int) -> tuple[int, int, int] | None:
-    """Return where a directory begins and ends and how far the archive is moved, by the record at its end."""
+    """Return start and end of a directory and the archive's offset in the file, from the record at its end."""
     if end + 22 > len(content):
         return None
     count, size, stated = struct.unpack("<H2L", content[end + 10 : end + 20])
@@ -86,7 +86,7 @@ def _listed(content: mmap.mmap, place: int, stop: int, moved: int) -> Iterator[E
 
 
 def _wide(extra: bytes, *values: int) -> list[int]:
-    """Return sizes and place with those of ZIP64 in the extra fields, which may hold anything."""
+    """Return sizes and offset, replaced by those of ZIP64 in the extra fields, which may contain anything."""
     wide = b""
     while len(extra) >= 4:
         kind, length = struct.unpack("<HH", extra[:4])
@@ -102,7 +102,7 @@ def _wide(extra: bytes, *values: int) -> list[int]:
 
 
 def _searched(content: mmap.mmap) -> Iterator[Entry]:
-    """Yield members by their own headers; a size that stands behind the member is searched for, too."""
+    """Yield members by their own headers; sizes may be in a descriptor after the member."""
     place = content.find(_LOCAL)
     while place >= 0 and place + 30 <= len(content):
         flags, method, _, _, checksum, packed, size, named, extra = struct.unpack(
@@ -118,12 +118,12 @@ def _searched(content: mmap.mmap) -> Iterator[Entry]:
 
 
 def _described(content: mmap.mmap, start: int) -> tuple[int, int, int]:
-    """Return checksum and sizes that stand behind a member, whose length they state."""
+    """Return checksum and sizes from the descriptor after a member, recognised by the member's length."""
     stop = content.find(_LOCAL, start)
     stop = len(content) if stop < 0 else stop
     place = content.find(_DESCRIPTOR, start, stop)
     while 0 <= place <= stop - 16:
-        for form in ("<L2Q", "<L2L"):  # those of ZIP64 are longer
+        for form in ("<L2Q", "<L2L"):  # ZIP64's is longer
             stated = content[place + 4 : min(stop, place + 4 + struct.calcsize(form))]
             if len(stated) == struct.calcsize(form):
                 checksum, packed, size = struct.unpack(form, stated)
@@ -147,14 +147,14 @@ class Zip(Source):
         except OSError as error:
             raise EgaraError(f"{self.path}: cannot be read ({error.strerror or error}); expected an archive") from error
         if not self._entries and not whole:
-            raise EgaraError(f"{self.path}: ZIP archive cut short or damaged; expected a whole one")
+            raise EgaraError(f"{self.path}: ZIP archive truncated or damaged; expected an intact one")
         if not whole:
             last = next(reversed(self._entries))
             self.skipped.append(
                 skipped(
                     self.path, "", "unreadable",
-                    "archive cut short or damaged: its directory is lost; by their own headers "
-                    f"{counted(len(self._entries), 'member')} found, what came after {last} is missing",
+                    "archive truncated or damaged: its central directory is missing; by their own headers, "
+                    f"{counted(len(self._entries), 'member')} found, everything after {last} is missing",
                 )
             )  # fmt: skip
         self._choose({name: entry.size for name, entry in self._entries.items()})
@@ -168,19 +168,19 @@ class Zip(Source):
             text = entry.text
             if text.endswith("/") or (text.endswith("\\") and not entry.size):
                 continue
-            # As every archiver does, which writes one over the other.
+            # As archivers do when they extract: a later member overwrites an earlier one.
             if (name := known.get(entry.name)) is not None:
                 again[name] = again.get(name, 0) + 1
             else:
                 name = known[entry.name] = distinct(label(text), self._entries)
             self._entries[name] = entry
         self.skipped += [
-            skipped(self.path, name, "duplicate", f"{name} is there {count + 1} times; the last one is taken", count)
+            skipped(self.path, name, "duplicate", f"{name} occurs {count + 1} times; the last one is used", count)
             for name, count in again.items()
         ]
 
     def _choose(self, sizes: dict[str, int]) -> None:
-        """Tell pages from the rest; only what is within its own limit counts towards the archive's."""
+        """Find pages and nested volumes; only members within their own limits count towards the archive's."""
         within = {name: size for name, size in sizes.items() if not self._is_beyond(name)}
         self._select(sizes, within)
 
@@ -192,7 +192,7 @@ class Zip(Source):
         return False
 
     def _check(self, name: str) -> Entry:
-        """Return a member's entry, or raise `Unreadable` for a member that is none to read."""
+        """Return a member's entry, or raise `Unreadable` where it must not be read."""
         if name not in self._entries:
             raise Unreadable(ABSENT, "missing")
         entry = self._entries[name]
@@ -204,14 +204,18 @@ class Zip(Source):
         return entry
 
     def _blocks(self, name: str) -> Iterator[bytes]:
-        """Yield a member's bytes, tested by the archive's own checksum."""
+        """Yield a member's bytes, checked by the archive's checksum."""
         entry = self._check(name)
         if entry.method not in _METHODS:
             method = _OTHER_METHODS.get(entry.method, f"method {entry.method}")
-            raise Unreadable(f"packed with {method}, which is not read; expected {', '.join(_METHODS.values())}")
+            raise Unreadable(
+                f"compressed with {method}, which is not supported; expected {', '.join(_METHODS.values())}"
+            )
         if entry.place < 0:
-            raise Unreadable("lies before the archive's first byte; expected all parts of a split archive in one")
-        yield from whole(self._unpacked(entry, name), entry.size)
+            raise Unreadable(
+                "starts before the archive's first byte; expected all parts of a split archive in one file"
+            )
+        yield from check_size(self._unpacked(entry, name), entry.size)
 
     def _unpacked(self, entry: Entry, name: str) -> Iterator[bytes]:
         self._archive.seek(entry.place)
@@ -228,5 +232,5 @@ class Zip(Source):
 
 
 def is_zip(head: bytes, content_end: bytes) -> bool:
-    """Tell from its first and last bytes whether a file is a ZIP archive, perhaps behind a program that unpacks it."""
+    """Return whether a file is a ZIP archive, by its first and last bytes: it may follow a self-extracting program."""
     return head.startswith((_LOCAL, _END)) or head[4:8] == _LOCAL or _END in content_end

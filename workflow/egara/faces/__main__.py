@@ -17,7 +17,7 @@ from egara.io.tables import write_tsv
 from egara.settings import Faces, Pages
 from egara.settings.arguments import add_setting
 from egara.skipped import COLUMNS as SKIPPED_COLUMNS
-from egara.skipped import count_by_cause, in_words
+from egara.skipped import count_by_cause, describe_counts
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
         left_out += result.left_out
         summary = (
             f"work {options.work}: {counted(len(result.rows), 'face')} on {counted(result.pages, 'page')}; "
-            f"left out: {in_words(count_by_cause(left_out))}"
+            f"left out: {describe_counts(count_by_cause(left_out))}"
         )
         if result.found:
             log.info("work %s: %s", options.work, describe_small(result, options.min_pixels))
