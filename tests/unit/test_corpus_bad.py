@@ -338,7 +338,7 @@ def test_command_ends_in_one_line_and_leaves_no_table(tmp_path):
 @pytest.mark.parametrize("option", ["--max-pixels=0", "--max-pixels=999999999", "--dpi=0", "--dpi=nan"])
 def test_options_out_of_range(tmp_path, option):
     arguments = f"--author a --work w --volumes {tmp_path} --output {tmp_path}/p.tsv --skipped {tmp_path}/s.tsv".split()
-    with pytest.raises(EgaraError, match=r"pages\.\w+ is .*; expected \d+ to \d+"):
+    with pytest.raises(EgaraError, match=r"--\S+ is .*; expected a whole number from \d+ to \d+"):
         main([*arguments, option])
 
 

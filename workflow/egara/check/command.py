@@ -1,28 +1,28 @@
-"""`egara check`: say in a few seconds what a study holds and takes, and what would stop it."""
+"""`egara check`: report in a few seconds what a study contains and needs, and what would stop it."""
 
 import argparse
 import sys
 import time
 
-DEADLINE = 3.5  # seconds after the start at which nothing more is waited for
+DEADLINE = 3.5  # seconds after the start at which the check stops waiting
 
 
 def add_arguments(command: argparse.ArgumentParser) -> None:
-    """Add what `egara check` takes to its parser."""
+    """Add the arguments of `egara check` to its parser."""
     command.add_argument("config", help="configuration of the study, such as config/paper.yaml")
     command.add_argument("--works", metavar="TABLE", help="works table instead of the configuration's")
     command.add_argument(
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-        help="a value instead of the configuration's, such as sets.size=20; may be repeated",
+        help="override a setting, such as sets.size=20; may be repeated",
     )  # fmt: skip
-    command.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument(
-        "--measure", action="store_true", help="time training steps on this machine now, a minute or more"
+        "--measure", action="store_true", help="time training steps on this machine now; takes a minute or more"
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """Check a study, print what was found; returns 1 where something would stop it."""
+    """Check a study and print the findings; returns 1 if something would stop it."""
     deadline = time.monotonic() + DEADLINE
     from egara.check.findings import examine
     from egara.check.words import as_json, as_text

@@ -6,8 +6,6 @@ Spaces are the full vectors (`full`) and each map; distances are cosine distance
 
 from egara.io.errors import run
 from egara.io.progress import logger, parser
-from egara.settings import Scores
-from egara.settings.arguments import add_setting
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -19,7 +17,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--representation", required=True, help="name of the representation, for the table")
     arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
     arguments.add_argument("--maps", nargs="*", default=[], metavar="NAME=TSV", help="maps to score, as ipca=ipca.tsv")
-    add_setting(arguments, Scores, "permutations")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     arguments.add_argument("--nulls", required=True, help="Top-1 under every relabelling to write (.npz)")

@@ -17,8 +17,6 @@ from egara.scores.adjust import benjamini_hochberg
 from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.hypotheses import Level, describe_level, score_hits
 from egara.scores.labels import codes
-from egara.settings import Scores
-from egara.settings.arguments import add_setting
 from egara.weights.geometry import prepare
 from egara.weights.layer_grams import read_layer_grams
 from egara.weights.layer_names import group_of, place_of
@@ -104,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--cell", required=True, help="cell of the training grid, as in paths")
     arguments.add_argument("--representation", required=True, help="name of the representation, for the table")
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings")
-    add_setting(arguments, Scores, "permutations")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)

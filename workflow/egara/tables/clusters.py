@@ -9,8 +9,6 @@ from egara.io.files import read_tsv
 from egara.io.progress import logger, parser
 from egara.scores.agreement import compare
 from egara.scores.hypotheses import LEVELS
-from egara.settings import Scores
-from egara.settings.arguments import add_setting
 from egara.tables.layout import Group, Layout, fixed, probability, settings, significant
 from egara.tables.pivot import CELL, place
 from egara.tables.writing import write_table
@@ -103,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument(
         "--clusters", required=True, nargs="+", help="<cell>/<representation>_l2~<on|off>/hdbscan.tsv"
     )
-    add_setting(arguments, Scores, "permutations")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)

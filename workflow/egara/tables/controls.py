@@ -25,8 +25,6 @@ from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.hypotheses import NEIGHBOURS, describe_level, empty_rows, score_hits, score_level
 from egara.scores.labels import authors_by_work, codes
 from egara.seeds import stream
-from egara.settings import Scores
-from egara.settings.arguments import add_setting
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings
 from egara.tables.pivot import place
 from egara.tables.writing import write_table
@@ -253,7 +251,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--study", required=True, nargs="+", help="cells of the grid, the one with twins first")
     arguments.add_argument("--controls", default="{}", help="cells of the twins by kind, a JSON object")
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings to compare")
-    add_setting(arguments, Scores, "permutations")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)

@@ -20,8 +20,6 @@ from egara.scores.labels import authors_by_work, codes
 from egara.scores.neighbours import hits, nearest
 from egara.scores.permutations import Relabellings, exchange, p_value
 from egara.seeds import stream
-from egara.settings import Scores
-from egara.settings.arguments import add_setting
 from egara.tables.layout import SIGNIFICANT, Group, Layout, fixed, probability, settings, significant
 from egara.tables.pivot import place
 from egara.tables.writing import write_table
@@ -221,7 +219,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--index", required=True, nargs="+", help="their indexes, in the same order (.tsv)")
     arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings to compare")
     arguments.add_argument("--groups", required=True, help="kit of each work: work, group (.tsv)")
-    add_setting(arguments, Scores, "permutations")
+    arguments.add_argument("--permutations", type=int, default=999, help="relabellings a null distribution")
     arguments.add_argument("--seed", type=int, required=True, help="study seed")
     arguments.add_argument("--output", required=True, nargs="+", help="tables to write (.tsv, .md, .tex)")
     options = arguments.parse_args(argv)
