@@ -15,7 +15,7 @@ from egara.__main__ import main
 from egara.check import shelf, training
 from egara.check.findings import examine
 from egara.check.hours import count_hours
-from egara.check.measure import KEPT, list_trainings, place_of, time_steps
+from egara.check.measure import STORED, list_trainings, place_of, time_steps
 from egara.check.study import read_study
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
@@ -147,8 +147,8 @@ def test_keys_that_are_written_twice_or_hold_nothing(place, capsys):
     (place / config).write_text(text)
     status, text = check(capsys, config)
     assert status == 0 and "study y, 1 work" in text  # headings without keys are those with defaults
-    assert "mine.yaml: sets.size is there twice, in lines 5 and 6; the last one counts" in flat(text)
-    assert "mine.yaml: corpus is there twice, in lines 1 and 9" in flat(text)
+    assert "mine.yaml: sets.size is set twice, in lines 5 and 6; the last one is used" in flat(text)
+    assert "mine.yaml: corpus is set twice, in lines 1 and 9" in flat(text)
 
 
 def test_one_volume_in_two_works_is_pointed_out(place, capsys):
@@ -221,10 +221,10 @@ def test_every_picture_is_a_face_for_whole(place, capsys):
     write_zip(place / "a.cbz", {f"{number}.jpg": page(number) for number in range(5)})
     config = write_study(place, ["A\tone\ta.cbz"], faces={"detector": "whole", "min_pixels": 2400})
     status, text = check(capsys, config)
-    assert status == 0 and "there two of its 3 sets share 80% of their faces on average" in text
+    assert status == 0 and "two of its 3 sets share 80% of their faces on average" in text
     assert check(capsys, config, "--set", "sets.size=6")[0] == 1
     status, text = check(capsys, config, "--set", "faces.min_pixels=2500")  # pages of 40 to 44 x 60
-    assert status == 1 and "work one: 5 faces, of which 3 large enough (every page is a face)" in flat(text)
+    assert status == 1 and "work one: 5 faces, of which 3 large enough (one face per page)" in flat(text)
 
 
 def test_a_volume_that_ends_its_process_costs_itself(place, monkeypatch):
@@ -247,7 +247,7 @@ def test_a_volume_that_ends_its_process_costs_itself(place, monkeypatch):
     found = shelf._survey_all([(path, Limits(), 150, 3) for path in [*paths, place / "fatal.pdf"]])
     assert [one.pages for one in found[:9]] == [1] * 9
     assert found[9].endswith(
-        "fatal.pdf: ends the process that reads it; expected a volume that other readers open, too"
+        "fatal.pdf: crashes the process that reads it; expected a volume that other readers can open"
     )
 
 
@@ -303,18 +303,20 @@ def test_hours_come_from_a_measured_step(embedded, capsys):
     found = json.loads(check(capsys, embedded, "--set", "machine.device=cpu", "--json")[1])
     assert found["seconds"] == 0.5 * 500 * 3 * 2 * 2 and found["step_seconds"] == {"64": 0.5}
     text = check(capsys, embedded, "--set", "machine.device=cpu")[1]
-    assert "a step of one LoRA takes 500 ms at 64 pixels (measured" in text
+    assert "one step of one LoRA: 500 ms at 64 pixels (measured" in text
     # A measurement that failed is not tried again and again, and what it said is shown.
     place.write_text('{"fault": "device cuda: not on this machine"}')
     status, text = check(capsys, embedded, "--set", "machine.device=cpu")
-    assert status == 1 and "a training step fails: device cuda: not on this machine; egara check" in flat(text)
+    assert status == 1 and "a training step fails: device cuda: not on this machine; to try again: egara check" in flat(
+        text
+    )
     # One that another check has begun is waited for.
     place.with_suffix(".log").touch()
     place.unlink()
     assert "a training step is being timed" in check(capsys, embedded, "--set", "machine.device=cpu")[1]
     # Another batch takes another time: what was measured is not used.
     other = read_study(embedded, ["machine.device=cpu", "training.train_batch_size=7"])
-    assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == KEPT
+    assert place_of(other, base, next(iter(list_trainings(other).values()))) != place and place.parent == STORED
 
 
 def test_a_folder_that_cannot_be_written_is_checked_without_a_measurement(embedded, capsys):

@@ -72,11 +72,11 @@ CASES = {
         ),
     ),
     "one work": Case(
-        ("a1",), 2, noise, "on", "no UMAP map: it needs 4 LoRAs, a cell has 2",
+        ("a1",), 2, noise, "on", "no UMAP: it needs 4 LoRAs, a cell has 2",
         ("one work by one author. One work: nothing to tell about works. One author: nothing to tell about authors.",),
     ),
     "two LoRAs": Case(
-        ("a1", "b1"), 1, noise, "off", "maps have at most 1 component, one fewer than there are LoRAs, not 50",
+        ("a1", "b1"), 1, noise, "off", "projections have 1 component, one fewer than there are LoRAs, not 50",
         (
             "No work has two LoRAs: nothing to tell about works. "
             "No author has two works: nothing to tell about authors.",
@@ -95,12 +95,12 @@ CASES = {
         ("Whether the weights carry the work cannot be told: the LoRAs do not differ.",),
     ),
     "equal within works": Case(
-        ("a1", "a2", "b1", "b2"), 2, equal_within_works, "on", "UMAP looks at 7 neighbours, not 15",
+        ("a1", "a2", "b1", "b2"), 2, equal_within_works, "on", "UMAP uses 7 neighbours, not 15",
         ("4 works by two authors.",),
     ),
     "one zero": Case(("a1", "a2", "b1"), 2, one_zero, "on", "in one batch", ("3 works",)),
     "one at the mean of all": Case(
-        ("a1", "a2", "b1"), 1, on_a_line, "off", "no UMAP map: it needs 4 LoRAs, a cell has 3",
+        ("a1", "a2", "b1"), 1, on_a_line, "off", "no UMAP: it needs 4 LoRAs, a cell has 3",
         ("No work has two LoRAs",),
     ),
     "one LoRA": Case(
@@ -237,7 +237,7 @@ def test_a_chance_of_one_is_no_score(tmp_path):
 
 def test_numbers_of_a_plan_fit_the_study_and_a_whole_study_has_no_remarks():
     plan = plan_of(Case(("a1", "a2", "b1"), 2, noise, "on", "", ()))
-    assert (plan.loras, plan.components, plan.batch, plan.neighbours) == (6, 5, 6, 5)
+    assert (plan.loras, plan.n_components, plan.batch_size, plan.n_neighbors) == (6, 5, 6, 5)
     whole = Case(tuple(f"{a}{w}" for a in "ab" for w in range(6)), 30, noise, "on", "", ())
     plan = plan_of(whole)
     assert (plan.remarks, plan.silent, plan.umap) == ([], {}, True)

@@ -219,9 +219,9 @@ def test_links_of_an_epub_that_lead_nowhere(tmp_path, text, says):
     ("option", "says"),
     [
         ("members=1", r"2 members or more; expected at most 1 \(pages\.limits\.members\)"),
-        ("ratio=0", "pages.limits.ratio is 0; expected 1 to 100000"),
-        ("member=5000", "pages.limits.member is 5000; expected 1 to 4096"),
-        ("side=x", "pages.limits.side is x; expected a whole number"),
+        ("ratio=0", "pages.limits.ratio is 0; expected a whole number from 1 to 100000"),
+        ("member=5000", "pages.limits.member is 5000; expected a whole number from 1 to 4096"),
+        ("side=x", "pages.limits.side is 'x'; expected a whole number"),
         ("size=3", "limit size; expected one of side, member, "),
     ],
 )

@@ -242,7 +242,7 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
         "config/few.csv: read as separated by commas",
         "author 'Ada, B.' (row 2) and 'ada B' (row 3) differ only in blanks or punctuation; they count as two authors",
         "no work has two LoRAs: it cannot be told whether the weights carry the work",
-        "no UMAP map: it needs 4 LoRAs, a cell has 2",
+        "no UMAP: it needs 4 LoRAs, a cell has 2",
         "no clusters: HDBSCAN needs two of 2 LoRAs",
     ):
         assert said.count(f"egara: {line}") == 1, said

@@ -1,6 +1,6 @@
-"""What a study of this size allows: what is made, with which numbers, and what nobody can tell from so few labels.
+"""What a study of this size allows: what is computed, with which numbers, and which questions have too few labels.
 
-A plan is made from the configuration and the works table alone, before any page is read.
+A plan needs only the configuration and the works table; no page is read.
 """
 
 import math
@@ -15,32 +15,32 @@ from egara.works import Work, series_of
 
 QUESTIONS = {
     "work": "whether the weights carry the work",
-    "author": "whether LoRAs of one author lie together",
+    "author": "whether LoRAs of one author are close to each other",
     "author_across_works": "whether the weights carry the author across works",
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study of this size makes.
+    """What a study of this size computes.
 
     Attributes
     ----------
     loras : LoRAs in each cell of the grid.
-    compared : whether there are two LoRAs to compare; without, no vectors, maps, clusters and scores are made.
+    compared : whether there are two LoRAs to compare; else no Gram matrices, projections, clusters and scores.
     umap : whether there are enough LoRAs for UMAP.
-    components, batch, neighbours : of the maps, as this many LoRAs allow.
-    series : whether some author has several series, so that the author can be asked about over other series.
-    silent : why a level of scores cannot be asked, by level; levels that can be asked are left out.
-    remarks : all of it in lines for a person, with the keys of the configuration.
+    n_components, batch_size, n_neighbors : of the projections, as far as this many LoRAs allow.
+    series : whether some author has several series, so that the author over other series can be tested.
+    silent : why a hypothesis cannot be tested, by hypothesis; those that can be are left out.
+    remarks : all of it in lines for the user, with keys of the configuration.
     """
 
     loras: int
     compared: bool
     umap: bool
-    components: int
-    batch: int
-    neighbours: int
+    n_components: int
+    batch_size: int
+    n_neighbors: int
     series: bool = False
     silent: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
@@ -48,7 +48,7 @@ class Plan:
 
 def plan_study(settings: dict, works: list[Work]) -> Plan:
     """Plan a study from checked settings, as `egara.config.complete_config` returns them, and its works."""
-    sets, maps = settings["sets"]["count"], settings["projections"]
+    sets, projections = settings["sets"]["count"], settings["projections"]
     owners = [work.author for work in works for _ in range(sets)]
     names = [work.work for work in works for _ in range(sets)]
     count = len(names)
@@ -57,19 +57,19 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
         count,
         compared=count > 1,
         umap=count >= LEAST_UMAP,
-        components=max(1, min(maps["n_components"], count - 1)),
-        batch=min(maps["batch_size"], count),
-        neighbours=max(2, min(maps["n_neighbors"], count - 1)),
+        n_components=max(1, min(projections["n_components"], count - 1)),
+        batch_size=min(projections["batch_size"], count),
+        n_neighbors=max(2, min(projections["n_neighbors"], count - 1)),
         silent=silent,
         series=any(work.series for work in works) and not _no_other_series(works),
     )
     if not plan.compared:
         plan.remarks.append(
-            "one LoRA per cell: there is nothing to compare, so no vectors, maps, clusters or scores are made; the "
-            "report shows the material and the losses"
+            "one LoRA per cell: there is nothing to compare, so there are no projections, clusters and scores; the "
+            "report shows the image sets and the losses"
         )
     else:
-        plan.remarks.extend([*_on_labels(settings, works, plan), *_on_series(works), *_on_maps(settings, plan)])
+        plan.remarks.extend([*_on_labels(settings, works, plan), *_on_series(works), *_on_projections(settings, plan)])
     return plan
 
 
@@ -124,9 +124,9 @@ def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
 def least_p(sizes: list[int], permutations: int, complete: bool) -> float:
     """Return the smallest p that permuting labels among sum(sizes) items can give; `sizes` counts items per label.
 
-    Assignments that part the items as the true labels do score as these; labels of one size may change places. With
-    `complete`, all assignments are tried where there are at most `permutations`; else that many are drawn, and this
-    many of them are expected to score as the true ones.
+    A permutation that groups the items as the true labels do scores as they do; labels of one size may swap. With
+    `complete`, all permutations are used if there are at most `permutations`; else that many are drawn, and the
+    expected share of them scores as the true labels do.
     """
     logarithm = math.lgamma(sum(sizes) + 1) - sum(math.lgamma(size + 1) for size in sizes)
     equal = sum(math.lgamma(count + 1) for count in Counter(sizes).values())
@@ -136,22 +136,24 @@ def least_p(sizes: list[int], permutations: int, complete: bool) -> float:
     return (1 + permutations * share) / (1 + permutations)
 
 
-def _on_maps(settings: dict, plan: Plan) -> list[str]:
-    maps, clusters, lines = settings["projections"], settings["clusters"], []
-    if plan.components < maps["n_components"]:
+def _on_projections(settings: dict, plan: Plan) -> list[str]:
+    projections, clusters, lines = settings["projections"], settings["clusters"], []
+    if plan.n_components < projections["n_components"]:
         lines.append(
-            f"maps have at most {counted(plan.components, 'component')}, one fewer than there are LoRAs, not "
-            f"{maps['n_components']} (projections.n_components)"
+            f"projections have {counted(plan.n_components, 'component')}, one fewer than there are LoRAs, not "
+            f"{projections['n_components']} (projections.n_components)"
         )
-    if plan.batch < maps["batch_size"]:
+    if plan.batch_size < projections["batch_size"]:
         lines.append(
             f"IncrementalPCA takes all {plan.loras} LoRAs in one batch (projections.batch_size is "
-            f"{maps['batch_size']}), which makes it exact PCA"
+            f"{projections['batch_size']}), which makes it exact PCA"
         )
     if not plan.umap:
-        lines.append(f"no UMAP map: it needs {LEAST_UMAP} LoRAs, a cell has {plan.loras}")
-    elif plan.neighbours < maps["n_neighbors"]:
-        lines.append(f"UMAP looks at {plan.neighbours} neighbours, not {maps['n_neighbors']} (projections.n_neighbors)")
+        lines.append(f"no UMAP: it needs {LEAST_UMAP} LoRAs, a cell has {plan.loras}")
+    elif plan.n_neighbors < projections["n_neighbors"]:
+        lines.append(
+            f"UMAP uses {plan.n_neighbors} neighbours, not {projections['n_neighbors']} (projections.n_neighbors)"
+        )
     # HDBSCAN finds clusters by splitting: two of the least size, or none.
     if plan.loras < 2 * clusters["min_cluster_size"] or plan.loras <= clusters["min_samples"]:
         lines.append(

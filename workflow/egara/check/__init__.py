@@ -1,5 +1,5 @@
-"""First contact: what a study holds and takes, and what would stop it, before the first job.
+"""`egara check`: what a study contains and needs, and what would stop it, before the first job.
 
-`study` reads configuration and works table, `shelf` surveys the volumes, `faces` and `training` say what detection and
-training need, `measure` takes the time of a real training step, and `words` writes all of it for a person.
+`study` reads configuration and works table, `shelf` surveys the volumes, `faces` and `training` estimate what detection
+and training need, `measure` times a real training step, and `words` formats the result.
 """

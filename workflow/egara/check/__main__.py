@@ -1,4 +1,4 @@
-"""Say in a few seconds what a study holds and takes, and what would stop it; runs nothing."""
+"""`egara check`: report in a few seconds what a study contains and needs, and what would stop it."""
 
 import sys
 import time
@@ -17,11 +17,11 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--works", metavar="TABLE", help="works table instead of the configuration's")
     command.add_argument(
         "--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE",
-        help="a value instead of the configuration's, such as sets.size=20; may be repeated",
+        help="override a setting, such as sets.size=20; may be repeated",
     )  # fmt: skip
-    command.add_argument("--json", action="store_true", help="print one JSON object, for programs")
+    command.add_argument("--json", action="store_true", help="print one JSON object")
     command.add_argument(
-        "--measure", action="store_true", help="time training steps on this machine now, a minute or more"
+        "--measure", action="store_true", help="time training steps on this machine now; takes a minute or more"
     )
     options = command.parse_args(argv)
 

@@ -1,4 +1,4 @@
-"""How many faces each work will have, as far as anybody knows before detection, and how many its sets need."""
+"""How many faces each work will have, as far as can be told before detection, and how many its sets need."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from egara.corpus.manga109 import Book, annotation_file, read_annotations
 from egara.faces.detectors import describe_detector
 from egara.io.errors import EgaraError, counted
 
-OPEN = 10**6  # side in pixels of a page whose size is not known
+OPEN = 10**6  # side in pixels of a page of unknown size
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Faces:
 
     Attributes
     ----------
-    found : faces, None where nobody knows yet.
-    kept : those of enough pixels for a crop, None where nobody knows yet.
-    told_by : where the numbers are from.
-    fault : why there will be none, where the detector has nothing to say on these volumes.
+    found : faces, None if unknown.
+    kept : those with enough pixels for a crop, None if unknown.
+    source : where the numbers come from.
+    fault : why the detector cannot process these volumes, "" if it can.
     """
 
     found: int | None = None
     kept: int | None = None
-    told_by: str = ""
+    source: str = ""
     fault: str = ""
 
 
 def describe(study: Study) -> str:
-    """Return the detector's line, or add why there is none to what stops the study."""
+    """Return the detector's description; a detector that cannot be used stops the study."""
     faces = study.settings["faces"]
     kind, _, path = faces["detector"].partition(":")
     spec = f"{kind}:{find_file(path)}" if path else kind
@@ -51,25 +51,25 @@ def describe(study: Study) -> str:
 
 
 def needed(study: Study) -> int:
-    """Return the faces that the sets of a work need: one set's, or all disjoint ones of a control."""
+    """Return the faces that the sets of a work need: those of one set, or of all disjoint sets of a control."""
     size, controls = study.settings["sets"]["size"], study.settings["controls"]
     return size * (controls["sets"] if "disjoint" in study.controls else 1)
 
 
 def expect_faces(study: Study, shelves: list[Shelf], pool: Executor) -> dict[str, Faces]:
-    """Return the faces of each work as annotations, an earlier run or the detector `whole` tell them.
+    """Return the faces of each work, from annotations, an earlier run or, for the detector `whole`, its pages.
 
     Parameters
     ----------
     pool : processes that read annotations; those of Manga109 take seconds.
     """
-    known = {shelf.work: _told_already(study, shelf) for shelf in shelves}
+    known = {shelf.work: _from_earlier_run(study, shelf) for shelf in shelves}
     asked = [shelf for shelf in shelves if shelf.volumes and known[shelf.work] == Faces()]
     found = pool.map(partial(_of_annotations, study.settings), asked, chunksize=4) if asked else []
     return known | {shelf.work: faces for shelf, faces in zip(asked, found, strict=True)}
 
 
-def _told_already(study: Study, shelf: Shelf) -> Faces:
+def _from_earlier_run(study: Study, shelf: Shelf) -> Faces:
     detector = study.settings["faces"]["detector"]
     earlier = study.results / "faces" / f"{shelf.work}.tsv"
     if detector == "whole":
@@ -81,14 +81,14 @@ def _told_already(study: Study, shelf: Shelf) -> Faces:
 
 
 def _of_pages(shelf: Shelf, least: int) -> Faces:
-    """Return the faces of a work whose pages are its faces; the measured ones say how many are large enough."""
+    """Return the faces of a work whose pages are its faces; measured pages show how many are large enough."""
     large = [width * height >= least for width, height in shelf.sizes]
     kept = round(shelf.pages * sum(large) / len(large)) if large else None
-    return Faces(shelf.pages, kept, "every page is a face")
+    return Faces(shelf.pages, kept, "one face per page")
 
 
 def _of_annotations(settings: dict, shelf: Shelf) -> Faces:
-    """Return the annotated faces of a work; nobody knows them where a volume has no annotations."""
+    """Return the annotated faces of a work; unknown if a volume has no annotations."""
     faces, limits = settings["faces"], Limits(annotations=settings["pages"]["limits"]["annotations"])
     kind, _, path = faces["detector"].partition(":")
     found = kept = 0
@@ -100,7 +100,7 @@ def _of_annotations(settings: dict, shelf: Shelf) -> Faces:
         if windows is None:
             return Faces()
         found += len(windows)
-        kept += sum(_is_kept(window, faces["margin"], faces["min_pixels"]) for window in windows)
+        kept += sum(_is_large_enough(window, faces["margin"], faces["min_pixels"]) for window in windows)
     return Faces(found, kept, "annotations")
 
 
@@ -142,8 +142,8 @@ def _of_book(book: Book, sizes: Sequence[tuple[int, int]]) -> list[tuple[list[fl
     ]
 
 
-def _is_kept(window: tuple[list[float], int, int], margin: float, least: int) -> bool:
-    """Tell whether a crop has enough pixels; rounding to whole ones, which is slow, decides near the limit only."""
+def _is_large_enough(window: tuple[list[float], int, int], margin: float, least: int) -> bool:
+    """Tell whether a crop has enough pixels; exact rounding, which is slow, is done near the limit only."""
     from egara.faces.crops import crop_window
 
     (left, top, right, bottom), width, height = window
@@ -159,8 +159,8 @@ def _is_kept(window: tuple[list[float], int, int], margin: float, least: int) ->
     return bool(max(0, right - left) * max(0, bottom - top) >= least)
 
 
-def judge(study: Study, faces: dict[str, Faces]) -> None:
-    """Note works with fewer faces than their sets need, and those on which the detector fails."""
+def check_faces(study: Study, faces: dict[str, Faces]) -> None:
+    """Let works with fewer faces than their sets need, or on which the detector fails, stop the study."""
     least = needed(study)
     study.stops += [known.fault for known in faces.values() if known.fault]
     for work, known in faces.items():
@@ -168,5 +168,5 @@ def judge(study: Study, faces: dict[str, Faces]) -> None:
         if count is not None and count < least:
             of = f"{known.found:,} faces, of which {count:,} large enough" if known.found else counted(count, "face")
             study.stops.append(
-                f"work {work}: {of} ({known.told_by}); its sets need {least:,} (sets.size, faces.min_pixels)"
+                f"work {work}: {of} ({known.source}); its sets need {least:,} (sets.size, faces.min_pixels)"
             )

@@ -1,4 +1,4 @@
-"""All that a check finds, gathered while volumes are surveyed and a training step is timed beside."""
+"""All findings of a check; while volumes are surveyed, a training step is timed in another process."""
 
 from dataclasses import dataclass, field
 
@@ -11,16 +11,17 @@ from egara.check.study import Study, read_study
 
 @dataclass
 class Findings:
-    """What was found.
+    """Findings of a check.
 
     Attributes
     ----------
-    config : the configuration, as it was named.
-    study : settings, works, what stops the study and what to look at.
-    shelves : volumes by work; empty where the volumes are composed by the workflow.
-    detector, faces : the detector's line, and the faces of each work.
-    base, sides, disk, there : the base, the numbers of a LoRA a rank, bytes needed, LoRAs that are there already.
-    hours, fault, unfinished : what training takes, or why no step could be timed, or whether one still is.
+    config : path of the configuration, as given.
+    study : settings, works, problems and remarks.
+    shelves : volumes of each work; empty if the workflow composes the volumes.
+    detector, faces : description of the detector, and the faces of each work.
+    base, sides : the base model, and the numbers of a LoRA per rank.
+    disk, trained : bytes needed, and LoRAs that are already trained.
+    hours, fault, unfinished : training time; why a training step failed; whether one is still being timed.
     """
 
     config: str
@@ -31,7 +32,7 @@ class Findings:
     faces: dict[str, of_faces.Faces] = field(default_factory=dict)
     sides: int = 0
     disk: of_training.Disk | None = None
-    there: int = 0
+    trained: int = 0
     hours: Hours = field(default_factory=Hours)
     fault: str = ""
     unfinished: bool = False
@@ -42,8 +43,8 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
 
     Parameters
     ----------
-    measure : whether to time training steps anew, however long it takes.
-    deadline : when to stop waiting for what runs beside, of `time.monotonic`.
+    measure : time training steps anew, however long it takes.
+    deadline : when to stop waiting for other processes, on the clock of `time.monotonic`.
     """
     read = read_study(config, overrides, works)
     base = of_training.find(read)
@@ -67,15 +68,15 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
     for one in found.shelves:
         read.stops += one.stops
         read.remarks += one.remarks
-    of_faces.judge(read, found.faces)
+    of_faces.check_faces(read, found.faces)
     if base.folder and not found.sides:
         named = read.settings["training"]["target_modules"]
         read.stops.append(f"training.target_modules {named}: no linear layer of {base.name} has such a name")
-    found.there = of_training.count_there(read)
+    found.trained = of_training.count_trained(read)
     found.disk = of_training.count_disk(read, base, found.sides, layers, found.faces)
-    of_training.judge(read, found.disk)
+    of_training.check_disk(read, found.disk)
     found.hours = count_hours(read, measuring.results(deadline))
     found.fault, found.unfinished = measuring.fault, measuring.unfinished
     if found.fault:
-        read.stops.append(f"a training step fails: {found.fault}; egara check --measure tries again")
+        read.stops.append(f"a training step fails: {found.fault}; to try again: egara check --measure")
     return found

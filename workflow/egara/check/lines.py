@@ -1,4 +1,4 @@
-"""Lines on a terminal: lists, aligned columns, and how sizes and times are written."""
+"""Text for a terminal: lists, aligned columns, sizes and times."""
 
 import textwrap
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ SHOWN = 12  # items of a list
 
 
 def listed(lines: Iterable[str], most: int = SHOWN) -> list[str]:
-    """Return lines as items of a list, wrapped; of many the first."""
+    """Return lines as wrapped items of a list, at most `most` of them."""
     lines = list(dict.fromkeys(lines))
     shown = [
         text
@@ -33,7 +33,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def table(rows: list[list[str]], right: tuple[int, ...]) -> list[str]:
-    """Return rows aligned by columns; those of `right` end at one line."""
+    """Return rows with aligned columns; those in `right` are right-aligned."""
     widths = [max(cells(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -43,14 +43,14 @@ def table(rows: list[list[str]], right: tuple[int, ...]) -> list[str]:
 
 
 def milliseconds(seconds: float) -> str:
-    """Write the time of one training step."""
+    """Format the time of one training step."""
     if seconds >= 1:
         return f"{seconds:.1f} s"
     return f"{1000 * seconds:.0f} ms" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
 
 
 def duration(seconds: float) -> str:
-    """Write how long a study takes, in seconds, minutes, hours or days."""
+    """Format a duration in seconds, minutes, hours or days."""
     if seconds < 90:
         return counted(max(1, round(seconds)), "second")
     if seconds < 5400:
@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
 
 
 def in_bytes(size: float) -> str:
-    """Write a number of bytes in KiB, MiB or GiB."""
+    """Format a number of bytes in KiB, MiB or GiB."""
     for unit, power in (("GiB", 30), ("MiB", 20)):
         if size >= 2**power:
             return f"{size / 2**power:,.1f} {unit}"

@@ -1,6 +1,6 @@
-"""Take the time of real training steps on this machine: a pack of LoRAs over the study's base, on random latents.
+"""Time real training steps on this machine: a pack of LoRAs over the study's base, on random latents.
 
-Writes seconds an adapter-step, the pack's size and the memory of a LoRA in it, a JSON object, or why it cannot be done.
+Writes a JSON object: seconds per step and LoRA, size of the pack, and memory per LoRA; or why it failed.
 """
 
 import argparse
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from egara.check.training import Base
     from egara.loras.training.batches import Adapter
 
-KEPT = Path("results/store/measured")
+STORED = Path("results/store/measured")
 STEPS = 6  # the first one is a warm-up
 FACES = 50
-MOST_ON_CPU = 4  # LoRAs in a pack; a larger one takes more time a step and the same time a LoRA
+MOST_ON_CPU = 4  # LoRAs in a pack; a larger one takes the same time per LoRA
 
 
 def list_trainings(study: "Study") -> dict[int, dict]:
@@ -46,7 +46,7 @@ def list_trainings(study: "Study") -> dict[int, dict]:
 
 
 def place_of(study: "Study", base: "Base", training: dict) -> Path:
-    """Return where a measurement is kept: its name is a hash of all that decides how long a step takes."""
+    """Return the file of a measurement, named by a hash of all that decides how long a step takes."""
     names = ("rank", *(name for name in COMMON if name != "max_train_steps"))
     parts = ["unet", *(["text_encoder"] if training["train_text_encoder"] else [])]
     decides = {
@@ -56,11 +56,11 @@ def place_of(study: "Study", base: "Base", training: dict) -> Path:
         "models": [(base.folder / part / "config.json").read_text() for part in parts],
         "host": [platform.node(), platform.machine(), usable_cores()],
     }
-    return KEPT / f"{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}.json"
+    return STORED / f"{hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]}.json"
 
 
-def read_kept(path: Path) -> dict | None:
-    """Return a measurement that is kept, None where there is none."""
+def read_measurement(path: Path) -> dict | None:
+    """Return a stored measurement, None if there is none."""
     try:
         kept = read_json(path, "a measurement")
         return kept if min(kept["seconds"], kept["pack"], kept["sides"], kept["layers"]) > 0 else None
@@ -69,7 +69,7 @@ def read_kept(path: Path) -> dict | None:
 
 
 def read_fault(path: Path) -> str:
-    """Return why a measurement failed that was tried, "" where none was or none did."""
+    """Return why a measurement failed, "" if none did."""
     try:
         return str(read_json(path, "a measurement")["fault"])
     except (EgaraError, KeyError):
@@ -156,14 +156,14 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Measure, and keep what was measured."""
+    """Measure, and write the measurement."""
     arguments = parser(__doc__)
     arguments.add_argument("--base", type=Path, required=True, help="folder of the base model")
     arguments.add_argument("--settings", required=True, help="training settings, a JSON object")
-    arguments.add_argument("--sets", type=int, required=True, help="LoRAs that a pack has at most")
+    arguments.add_argument("--sets", type=int, required=True, help="most LoRAs in a pack")
     for name in ("pack", "gradient_checkpointing", "device"):
         add_setting(arguments, Machine, name)
-    arguments.add_argument("--seconds", type=float, default=60, help="seconds after which no further step is taken")
+    arguments.add_argument("--seconds", type=float, default=60, help="seconds after which no further step starts")
     arguments.add_argument("--output", type=Path, required=True, help="measurement to write (JSON)")
     options = arguments.parse_args(argv)
     if options.sets < 1:

@@ -1,4 +1,4 @@
-"""The volumes behind each work, surveyed side by side without decoding a page."""
+"""The volumes of each work, surveyed in parallel without decoding a page."""
 
 import multiprocessing
 import os
@@ -18,21 +18,21 @@ from egara.io.errors import EgaraError
 from egara.skipped import LOST, count_by_cause, skipped
 from egara.works import Work
 
-MEASURED = 600  # pages whose size is looked up, over all volumes; three of each at least
-# A page this much wider or longer than half of its work's pages is none of the usual ones: a fold-out, a long strip.
+MEASURED = 600  # pages whose size is read, over all volumes; at least three per volume
+# A page that is wider or longer than its work's median by this factor is unusual: a fold-out, a long strip.
 OUTLYING = 1.8
 
 
 @dataclass
 class Shelf:
-    """What is known of a work's volumes.
+    """The volumes of a work.
 
     Attributes
     ----------
-    volumes : surveys of those that open.
-    names : what tables call them, in the same order.
-    skipped : rows of `egara.skipped`, as far as names and measured pages tell.
-    stops, remarks : lines for a person.
+    volumes : surveys of those that can be opened.
+    names : their names in tables, in the same order.
+    skipped : rows of `egara.skipped`, as far as file names and measured pages show.
+    stops, remarks : problems and remarks, one line each.
     """
 
     work: str
@@ -54,7 +54,7 @@ class Shelf:
 
     @property
     def left_out(self) -> dict[str, int]:
-        """What is left out by cause."""
+        """Number of left-out items by cause."""
         return count_by_cause(self.skipped)
 
     @property
@@ -71,7 +71,7 @@ class Shelf:
 
     @property
     def outlying(self) -> list[tuple[int, int]]:
-        """Sizes of measured pages that are much wider or longer than the usual one, largest first."""
+        """Sizes of measured pages that are much wider or longer than the median, largest first."""
         if (usual := self.usual_size) is None:
             return []
         found = {size for size in self.sizes if size[0] > OUTLYING * usual[0] or size[1] > OUTLYING * usual[1]}
@@ -80,7 +80,7 @@ class Shelf:
 
 @contextmanager
 def helpers(most: int = 8) -> "Executor":
-    """Provide at most so many processes: PDFs may not be opened by several threads of one."""
+    """Provide a pool of at most `most` processes: PDFs may not be opened by several threads of one process."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(max(1, min(most, usable_cores())), mp_context=context)
     try:
@@ -114,13 +114,13 @@ def survey_shelves(works: list[Work], pages: dict) -> list[Shelf]:
         lost[shelf.work] += [row for row in rows if row["cause"] in LOST]
     for shelf in shelves:
         shelf.names = name_volumes([volume.path for volume in shelf.volumes])
-        _judge(shelf, lost[shelf.work] if pages["unreadable"] == "error" else [])
+        _check_pages(shelf, lost[shelf.work] if pages["unreadable"] == "error" else [])
     _find_shared(places, shelves)
     return shelves
 
 
 def _find(shelf: Shelf, work: Work, limits: Limits) -> list[Path]:
-    """Return a work's volumes; each value that names none is noted."""
+    """Return a work's volumes; a value that names none stops the study."""
     try:
         found = find_volumes(list(work.volumes), limits)
     except EgaraError as error:
@@ -155,18 +155,18 @@ def _survey_all(tasks: list[tuple]) -> list[Survey | str]:
 
 
 def _survey_alone(task: tuple) -> Survey | str:
-    """Survey a volume in a process of its own: one of the volumes ends its process, by a fault of a library."""
+    """Survey a volume in a process of its own: one of the volumes crashes its process, by a fault of a library."""
     try:
         with helpers(1) as pool:
             return pool.submit(_survey, task).result()
     except BrokenProcessPool:
-        return f"{task[0]}: ends the process that reads it; expected a volume that other readers open, too"
+        return f"{task[0]}: crashes the process that reads it; expected a volume that other readers can open"
 
 
-def _judge(shelf: Shelf, forbidden: list[dict]) -> None:
-    """Note a work without a page, and what may not be left out."""
+def _check_pages(shelf: Shelf, forbidden: list[dict]) -> None:
+    """Let a work without pages, and items that may not be left out, stop the study."""
     if not shelf.pages and not shelf.stops:
-        first = next((row["reason"] for row in shelf.skipped), "nothing is there")
+        first = next((row["reason"] for row in shelf.skipped), "no files")
         shelf.stops.append(f"work {shelf.work}: none of its volumes can be read ({first})")
     for row in forbidden:
         where = "/".join(filter(None, (row["source"], row["member"])))
@@ -174,7 +174,7 @@ def _judge(shelf: Shelf, forbidden: list[dict]) -> None:
 
 
 def _find_shared(places: list[tuple[Shelf, Path]], shelves: list[Shelf]) -> None:
-    """Note volumes that two works share: their faces would carry two labels."""
+    """Add a remark on each volume that two works share: its faces would carry two labels."""
     owners: dict[str, list[str]] = {}
     for shelf, path in places:
         owners.setdefault(os.path.realpath(path), []).append(shelf.work)

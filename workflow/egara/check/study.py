@@ -1,4 +1,4 @@
-"""A study as its owner wrote it: configuration and works table, read on past every mistake."""
+"""A study: its configuration and works table, read to the end in spite of mistakes."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +14,15 @@ from egara.works import Work, look_alikes, read_works
 
 @dataclass
 class Study:
-    """What configuration and works table say.
+    """Contents of configuration and works table.
 
     Attributes
     ----------
-    settings : the whole configuration; where a value is at fault, its default stands instead.
-    works, casts : rows of the works table and of the table of casts; rows at fault are left out.
+    settings : the whole configuration; a mistaken key, with its section, has its defaults.
+    works, casts : rows of the works table and of the table of casts, without mistaken rows.
     cells, controls : cells of the grid, and control cells by kind.
-    stops : what keeps the study from running, a line each.
-    remarks : what its owner should look at.
+    stops : problems that keep the study from running, one line each.
+    remarks : what the user should look at, one line each.
     """
 
     settings: dict
@@ -40,12 +40,12 @@ class Study:
 
     @property
     def results(self) -> Path:
-        """Folder of the study's results, which need not be there."""
+        """Folder of the study's results, which need not exist."""
         return Path("results") / self.corpus
 
     @property
     def trained(self) -> dict[str, int]:
-        """Sets of each work by cell, those of controls included."""
+        """Sets per work of each cell, control cells included."""
         sets = self.settings["sets"]["count"]
         counts = dict.fromkeys(self.cells, sets)
         return counts | {
@@ -59,8 +59,8 @@ def read_study(path: str, overrides: list[str], works: str | None = None) -> Stu
     Parameters
     ----------
     path : configuration, YAML or JSON.
-    overrides : words such as `sets.size=20`, which count instead of what the file says.
-    works : a works table instead of the configuration's.
+    overrides : words such as `sets.size=20`, which override the file.
+    works : a works table, overrides the configuration's.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def read_study(path: str, overrides: list[str], works: str | None = None) -> Stu
 
 
 def _load(path: str) -> tuple[dict, list[str]]:
-    """Return a configuration, and a line for each key that stands in it twice."""
+    """Return a configuration, and a line for each key that is in it twice."""
     import yaml
 
     try:
@@ -101,12 +101,12 @@ def _load(path: str) -> tuple[dict, list[str]]:
             f"{path}: cannot be read ({reason}); expected a configuration such as config/paper.yaml"
         ) from error
     if not isinstance(config, dict):
-        raise EgaraError(f"{path}: holds no keys with values; expected a configuration such as config/paper.yaml")
+        raise EgaraError(f"{path}: contains no keys with values; expected a configuration such as config/paper.yaml")
     return config, [f"{path}: {line}" for line in doubled]
 
 
 def _doubled(node: object, where: str, seen: set[int]) -> list[str]:
-    """Return a line for each key that is written twice in one mapping; YAML takes the last one without a word."""
+    """Return a line for each key that is written twice in one mapping; YAML silently takes the last one."""
     import yaml
 
     if not isinstance(node, yaml.MappingNode) or id(node) in seen:
@@ -117,7 +117,7 @@ def _doubled(node: object, where: str, seen: set[int]) -> list[str]:
         name = f"{where}{key.value}" if isinstance(key, yaml.ScalarNode) else where
         line = key.start_mark.line + 1
         if (other := first.setdefault(name, line)) != line:
-            lines.append(f"{name} is there twice, in lines {other} and {line}; the last one counts")
+            lines.append(f"{name} is set twice, in lines {other} and {line}; the last one is used")
         lines += _doubled(value, f"{name}.", seen)
     return lines
 
@@ -135,7 +135,7 @@ def _override(config: dict, word: str) -> None:
         raise EgaraError(f"--set {word}: {text!r} is not a YAML value") from error
     for key in keys[:-1]:
         if not isinstance(config.setdefault(key, {}), dict):
-            raise EgaraError(f"--set {word}: {key} holds a value, not keys")
+            raise EgaraError(f"--set {word}: {key} is a value, not a section")
         config = config[key]
     config[keys[-1]] = value
 
@@ -152,7 +152,7 @@ def _settle(config: dict) -> tuple[dict, list[str]]:
 
 
 def _look_through(study: Study) -> None:
-    """Note what the settings and the works do not allow together, and what they allow only in part."""
+    """Add what settings and works do not allow together, and remarks on what they limit."""
     settings, works = study.settings, study.works
     for examine in (_casts, _captions, _grid):
         try:

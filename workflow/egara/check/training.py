@@ -1,4 +1,4 @@
-"""What training takes: the base model, the LoRAs to train, and what they and all beside them need on disk."""
+"""What training needs: the base model, the LoRAs to train, and disk space."""
 
 import math
 import shutil
@@ -24,8 +24,8 @@ class Base:
 
     Attributes
     ----------
-    name : as the configuration calls it.
-    folder : where its files lie, None where they must be fetched first.
+    name : as in the configuration.
+    folder : of its files, None if they must be downloaded first.
     bytes : of the weights that training loads.
     """
 
@@ -35,7 +35,7 @@ class Base:
 
 
 def find(study: Study) -> Base:
-    """Return the base model; one that cannot be trained on is noted."""
+    """Return the base model; one that cannot be used stops the study."""
     name = study.settings["base"]
     try:
         folder = _local(name)
@@ -51,7 +51,7 @@ def find(study: Study) -> Base:
 
 
 def _local(name: str) -> Path | None:
-    """Return the folder of a base, as it is or in the hub's cache; None for a hub id that is not there yet."""
+    """Return the folder of a base, local or in the hub's cache; None for a hub id that is not in the cache."""
     place = find_file(name)
     if Path(place).exists() or name.startswith((".", "/", "~")) or name.count("/") != 1:
         return find_base(place)
@@ -66,9 +66,9 @@ def _local(name: str) -> Path | None:
 
 
 def count_numbers(folder: Path, targets: str | list[str], text_encoder: bool) -> tuple[int, int]:
-    """Return inputs and outputs of all layers with a LoRA, summed, and their number, from the weights' headers.
+    """Return the sum of inputs and outputs of all layers with a LoRA, and their number, from the weights' headers.
 
-    Times the rank, the first is how many numbers a LoRA has. Loads torch, for the table of layers that the trainer has.
+    A LoRA has rank times that sum of numbers. Loads torch, for the trainer's table of layers.
     """
     from egara.io.tensors import open_tensors
     from egara.loras.training.packed import TARGETS
@@ -94,7 +94,7 @@ def rank_of(cell: str) -> int:
 
 
 def resolution_of(cell: str) -> int:
-    """Return the side of a cell's pictures in pixels."""
+    """Return the side of a cell's images in pixels."""
     return int(cell.partition("_resolution~")[2].partition("_")[0])
 
 
@@ -103,8 +103,8 @@ def lora_bytes(cell: str, sides: int, save_dtype: str) -> int:
     return rank_of(cell) * sides * {"float32": 4, "float16": 2}[save_dtype] + PROVENANCE
 
 
-def count_there(study: Study) -> int:
-    """Return how many LoRAs of this study lie in its results already."""
+def count_trained(study: Study) -> int:
+    """Return how many LoRAs of this study are already in its results."""
     folder = study.results / "loras"
     works = {work.work for work in study.works}
     return sum(
@@ -115,14 +115,14 @@ def count_there(study: Study) -> int:
 
 @dataclass(frozen=True)
 class Disk:
-    """Bytes that a study needs, by what they are for, and the bytes that are free where results lie."""
+    """Bytes that a study needs, by purpose, and the bytes that are free on the disk of its results."""
 
     needed: dict[str, int]
     free: int
 
 
 def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[str, Faces]) -> Disk:
-    """Return what the study's largest files need; the size of crops is an estimate, the others follow from shapes."""
+    """Return the size of the study's largest files; that of crops is an estimate, the others follow from shapes."""
     settings, works = study.settings, len(study.works)
     per_work = settings["sets"]["count"] * settings["sets"]["size"]
     crops = sum(known.kept or known.found or per_work for known in faces.values()) if faces else per_work * works
@@ -144,7 +144,7 @@ def count_disk(study: Study, base: Base, sides: int, layers: int, faces: dict[st
         need["latents"] = sum(
             2 * in_sets * 4 * math.prod(latent_shape(base.folder, side)) * 4 for side in settings["grid"]["resolution"]
         )
-    # A grey PNG of a drawing has about a byte a pixel, and faces have about twice the least size.
+    # A grey PNG of a drawing has about one byte per pixel, and a face about twice the smallest size.
     need["crops, about"] = crops * 2 * settings["faces"]["min_pixels"]
     return Disk({name: size for name, size in need.items() if size}, free_bytes(study.results))
 
@@ -157,13 +157,13 @@ def latent_shape(folder: Path, side: int) -> tuple[int, int, int]:
 
 
 def free_bytes(folder: Path) -> int:
-    """Return the free bytes of the disk that a folder, which need not be there, lies on."""
+    """Return the free bytes of the disk of a folder, which need not exist."""
     folder = folder.absolute()
     return shutil.disk_usage(next(place for place in (folder, *folder.parents) if place.exists())).free
 
 
-def judge(study: Study, disk: Disk) -> None:
-    """Note a disk that is too small."""
+def check_disk(study: Study, disk: Disk) -> None:
+    """Let a disk that is too small stop the study."""
     need = sum(disk.needed.values())
     if need > disk.free:
         study.stops.append(

@@ -1,4 +1,4 @@
-"""What a check found, for a person who has a minute, and as JSON for programs."""
+"""The findings of a check as text for a terminal, and as JSON."""
 
 import json
 import shlex
@@ -22,7 +22,7 @@ NAME_WIDTH = 24
 
 
 def as_text(found: Findings) -> str:
-    """Return the whole finding as text: first what stops the study."""
+    """Return the findings as text: first what stops the study."""
     study = found.study
     authors = {work.author for work in study.works}
     stops = study.stops
@@ -49,7 +49,7 @@ def as_text(found: Findings) -> str:
 
 
 def _command(config: str) -> str:
-    """Return the command that runs the study from the working directory, in words of the shell."""
+    """Return the shell command that runs the study from the working directory."""
     words = ["snakemake", "--cores", "all"]
     snakefile = CHECKOUT / "Snakefile"  # an installed library has none: the user's own names the project
     if not any(Path(place).exists() for place in ("Snakefile", "workflow/Snakefile")) and snakefile.exists():
@@ -65,7 +65,7 @@ def _volumes(found: Findings) -> list[str]:
         volumes = sum(int(cast["volumes"]) for cast in casts)
         pages = sum(int(cast["volumes"]) * int(cast["pages"]) for cast in casts)
         whole = f"{counted(volumes, 'volume')}, {counted(pages, 'page')} in all"
-        return [f"  {whole}, which the workflow composes itself ({study.settings['casts']})"]
+        return [f"  {whole}, composed by the workflow ({study.settings['casts']})"]
     if not found.shelves:
         return []
     rows = [["work", "author", "volumes", "pages", "size in pixels", "left out"]]
@@ -97,7 +97,7 @@ def _volumes(found: Findings) -> list[str]:
 
 
 def _telling(shelves: list[Shelf]) -> list[Shelf]:
-    """Return as many works as a person reads: of many those of which there is something to say, then the first ones."""
+    """Return the works to show: of many, those with problems or unusual pages, then the first ones."""
     said = [shelf for shelf in shelves if shelf.stops or shelf.skipped or shelf.outlying]
     others = [shelf for shelf in shelves if shelf not in said]
     chosen = {shelf.work for shelf in [*said, *others][:ROWS]}
@@ -120,7 +120,7 @@ def _left_out(shelves: list[Shelf]) -> list[str]:
     rows = [row for shelf in shelves for row in shelf.skipped]
     if not rows:
         return []
-    whole = f"{describe_counts(count_by_cause(rows))} (as far as file names and the measured pages tell)"
+    whole = f"{describe_counts(count_by_cause(rows))} (as far as file names and measured pages show)"
     items = []
     for row in rows:
         times = f" ({row['count']} such)" if int(row["count"]) > 1 else ""
@@ -143,7 +143,7 @@ def _faces(found: Findings) -> list[str]:
     ]
     numbers = {work: _number(one) for work, one in found.faces.items() if _number(one) is not None}
     if numbers:
-        told = ", ".join(dict.fromkeys(found.faces[work].told_by for work in numbers))
+        told = ", ".join(dict.fromkeys(found.faces[work].source for work in numbers))
         fewest = min(numbers, key=numbers.get)
         both = [one for work, one in found.faces.items() if work in numbers and None not in (one.found, one.kept)]
         of = f" of {sum(one.found for one in both):,}" if len(both) == len(numbers) else ""
@@ -153,7 +153,7 @@ def _faces(found: Findings) -> list[str]:
         )
         if count > 1 and numbers[fewest] >= size:
             share = expected_overlap(numbers[fewest], size)
-            lines.append(f"             there two of its {count} sets share {share:.0%} of their faces on average")
+            lines.append(f"             two of its {count} sets share {share:.0%} of their faces on average")
     if unknown := len(found.faces) - len(numbers):
         works = f" in {counted(unknown, 'work')}" if numbers else ""
         lines.append(f"  {'' if numbers else 'expected':<8}   unknown{works} until faces are detected")
@@ -175,7 +175,7 @@ def _training(found: Findings) -> list[str]:
     loras, steps = sum(study.trained.values()) * works, settings["training"]["max_train_steps"]
     each = [lora_bytes(cell, found.sides, settings["save_dtype"]) for cell in study.trained] if found.sides else []
     of = ", " + " to ".join(dict.fromkeys(map(in_bytes, (min(each), max(each))))) + " each" if each else ""
-    there = f"; {found.there:,} already trained" if found.there else ""
+    there = f"; {found.trained:,} already trained" if found.trained else ""
     if not works:
         return [f"  base       {_base(found)}"]
     sets = " or ".join(map(str, dict.fromkeys(study.trained.values())))
@@ -192,7 +192,7 @@ def _base(found: Findings) -> str:
     base = found.base
     if base.folder is None:
         stops = any(base.name in stop for stop in found.study.stops)
-        return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet; the first run fetches it'}"
+        return f"{base.name}: {'cannot be used' if stops else 'not on this machine yet; the first run downloads it'}"
     name = "" if str(base.folder).endswith(base.name) else f"{base.name}: "
     return f"{name}{in_bytes(base.bytes)} of weights in {base.folder}"
 
@@ -205,24 +205,25 @@ def _hours(found: Findings) -> list[str]:
         why = "a training step fails, see above" if found.fault else "not measured yet"
         takes = "seconds" if found.base.bytes <= SMALL else "a minute or more"
         how = f"egara check --measure {found.config} takes {takes}"
-        return [f"  time       {why}; {how if found.base.folder else 'a step can be timed once the base is here'}"]
+        how = how if found.base.folder else "a step can be timed when the base is on this machine"
+        return [f"  time       {why}; {how}"]
     step = ", ".join(f"{milliseconds(one)} at {side} pixels" for side, one in hours.step.items())
     lines = [
-        f"  time       {_time(hours)} of training; pages, faces, vectors and figures come on top",
-        f"             a step of one LoRA takes {step} ({hours.told_by})",
+        f"  time       {_time(hours)} of training; pages, faces, Gram matrices and figures are extra",
+        f"             one step of one LoRA: {step} ({hours.source})",
     ]
     if hours.bytes:
         lines.append(
-            f"  memory     {in_bytes(hours.bytes)} per LoRA on top of the base, {counted(hours.pack, 'LoRA')} at once"
+            f"  memory     {in_bytes(hours.bytes)} per LoRA plus the base, {counted(hours.pack, 'LoRA')} at once"
         )
     return lines
 
 
 def _time(hours: Hours) -> str:
     alone = duration(hours.seconds)
-    if hours.beside == 1:
+    if hours.parallel == 1:
         return f"{alone} on this machine"
-    return f"{duration(hours.seconds / hours.beside)} on {hours.beside} cores ({alone} of one core)"
+    return f"{duration(hours.seconds / hours.parallel)} on {hours.parallel} cores ({alone} of one core)"
 
 
 def _disk(found: Findings) -> list[str]:
@@ -258,9 +259,9 @@ def as_json(found: Findings) -> str:
         "config": found.config, "corpus": study.corpus, "runs": not study.stops, "stops": study.stops,
         "remarks": study.remarks, "works": works, "detector": found.detector, "faces_needed": needed(study),
         "base": {"name": found.base.name, "folder": found.base.folder, "bytes": found.base.bytes},
-        "cells": study.trained, "loras": sum(study.trained.values()) * len(study.works), "loras_there": found.there,
+        "cells": study.trained, "loras": sum(study.trained.values()) * len(study.works), "loras_there": found.trained,
         "steps": sum(study.trained.values()) * len(study.works) * study.settings["training"]["max_train_steps"],
-        "seconds": hours.seconds, "side_by_side": hours.beside, "step_seconds": hours.step, "timed": hours.told_by,
+        "seconds": hours.seconds, "side_by_side": hours.parallel, "step_seconds": hours.step, "timed": hours.source,
         "pack": hours.pack, "pack_bytes": hours.bytes,
         "disk": {"needed": disk.needed, "free": disk.free} if disk else None,
     }  # fmt: skip

@@ -17,6 +17,8 @@ from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError, run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
+from egara.settings import Settings
+from egara.settings.arguments import add_setting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +116,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--work", required=True, help="work, as the works table names it")
     arguments.add_argument("--volumes", type=int, default=2, help="volumes")
     arguments.add_argument("--pages", type=int, default=12, help="pages of a volume")
-    arguments.add_argument("--seed", type=int, default=0, help="seed of the study")
+    add_setting(arguments, Settings, "seed")
     arguments.add_argument("--output", required=True, help="folder to write")
     arguments.add_argument("--boxes", required=True, help="table of face boxes to write")
     options = arguments.parse_args(argv)

@@ -41,8 +41,6 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     log = logger("faces")
     settings = read_arguments(options)
-    if not 0 <= options.margin <= 1:
-        raise EgaraError(f"--margin {options.margin:g}; expected 0 to 1")
 
     table = read_work(options.pages, options.work)
     true_boxes = read_boxes(options.boxes)
