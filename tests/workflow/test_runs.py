@@ -47,7 +47,7 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     assert found["sha256"] == hashlib.sha256((finished.folder / table).read_bytes()).hexdigest()
     rules = {entry["rule"]: entry for entry in found["jobs"]}
     assert {
-        "tabulate_neighbours",
+        "tabulate",
         "score",
         "sum_layers",
         "compare_layers",
@@ -99,7 +99,8 @@ def test_controls_train_their_own_few_and_nothing_else(changed):
     changed.change("machine:", "controls: {kinds: [token, disjoint, same], sets: 2}\nmachine:")
     jobs = changed.planned()
     assert jobs["train_controls"] == jobs["draw_control_sets"] == jobs["encode_control_faces"] == 3 * 4
-    assert not {"train_loras", "draw_sets", "encode_faces", "map_exactly", "score", "tabulate_grid"} & set(jobs)
+    assert jobs["score_controls"] == jobs["tabulate"] == 1
+    assert not {"train_loras", "draw_sets", "encode_faces", "map_exactly", "score"} & set(jobs)
     changed.change("disjoint, same], sets: 2", "same], sets: 2")
     changed.snakemake("results/tiny/tables/controls.tsv")
     table = pd.read_csv(changed.folder / "results/tiny/tables/controls.tsv", sep="\t")
@@ -133,9 +134,9 @@ def test_l2_and_representation_train_nothing(changed):
 def test_more_permutations_only_score_again(changed):
     changed.change("permutations: 19", "permutations: 29")
     jobs = changed.planned()
-    assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
+    assert jobs["score"] == 2 and jobs["score_groups"] == 2 and jobs["score_layers"] == jobs["score_controls"] == 1
     drawn = {"draw_components", "draw_clusters", "draw_distances"}
-    assert not {"compare_loras", "compare_layers", "sum_layers", "map_exactly", "cluster_maps"} & set(jobs)
+    assert not {"compare_loras", "compare_layers", "sum_layers", "map_exactly", "cluster"} & set(jobs)
     assert not drawn & set(jobs)
 
 
@@ -153,7 +154,7 @@ def test_layers_are_scored_from_loras_that_are_there(changed):
     assert "Where in the network" in (results / "report.html").read_text()
     changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
     jobs = changed.planned()
-    assert jobs["compare_layers"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["draw_layers"]
+    assert jobs["compare_layers"] == jobs["score_layers"] == jobs["tabulate"] == 1 and jobs["draw_layers"]
     assert not {"train_loras", "encode_faces", "draw_sets", "compare_loras", "map_exactly"} & set(jobs)
 
 
@@ -248,10 +249,10 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
     ):
         assert said.count(f"egara: {line}") == 1, said
     jobs = changed.planned()
-    assert jobs["cluster_maps"] == jobs["map_exactly"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
+    assert jobs["cluster"] == jobs["map_exactly"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
     assert not {"map_neighbourhoods", "draw_clusters"} & set(jobs)
     (changed.folder / "config/few.csv").write_text("author\twork\tvolumes\nAda\tA-1\tvolumes/A-1\n")
     assert "egara: one LoRA per cell: there is nothing to compare" in changed.snakemake("-n")
     jobs = changed.planned()
-    assert jobs["train_loras"] == jobs["draw_losses"] == jobs["tabulate_works"] == jobs["write_report"] == 1
-    assert not {"compare_loras", "map_exactly", "score", "tabulate_verdict", "gather_maps", "draw_overview"} & set(jobs)
+    assert jobs["train_loras"] == jobs["draw_losses"] == jobs["write_report"] == 1 and jobs["tabulate"] == 3
+    assert not {"compare_loras", "map_exactly", "score", "score_groups", "gather_maps", "draw_overview"} & set(jobs)
