@@ -1,4 +1,4 @@
-"""Tables: what they say is what the scores say, chance stands beside it, and every form can be read back."""
+"""Tables: what they say is what the scores say, chance is next to it, and every form can be read back."""
 
 import re
 import shutil
@@ -78,7 +78,7 @@ def test_every_table_of_scores_shows_chance_for_every_level(tables):
             assert group.name == "published" or any(name.startswith("p") for name in group.columns), group.name
 
 
-def test_published_values_stand_only_beside_the_published_method(tmp_path, study):
+def test_published_values_are_only_in_rows_of_the_published_method(tmp_path, study):
     rows = "rank\talpha\tl2\ttop1\ttop5\n2\t2\ton\t0.5\t0.9\n8\t8\ton\t0.1\t0.2\n"
     (tmp_path / "p.tsv").write_text(rows)
     scores = sorted(map(str, study.glob("scores/*/*/scores.tsv")))
@@ -169,7 +169,7 @@ def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study)
     assert all(cell.tone == "unknown" and "cannot fall below\u00a00.333" in cell.numbers for cell in cells)
 
 
-def test_methods_stand_beside_chance_and_the_majority(tables, study):
+def test_methods_have_their_chance_and_the_majority_class_baseline(tables, study):
     table = read(tables, "methods")
     scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
     wanted = scores.query("space == 'full' and level == 'author_across_works'").set_index("metric")
@@ -204,7 +204,7 @@ def test_verdict_without_other_works_says_not_tested():
     assert found["sentence"].endswith("Author across works: nothing to tell (one author).")
 
 
-def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, study):
+def test_the_grid_has_every_score_with_chance_and_its_correction(tables, study):
     from scipy.stats import false_discovery_control
 
     table = read(tables, "grid")
@@ -219,7 +219,7 @@ def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, stu
     assert f"{row['value']:.3f}" in shown and f"{row['chance']:.3f}" in shown
 
 
-def test_published_values_stand_beside_the_published_method_only(study, tmp_path):
+def test_published_values_are_in_the_grids_rows_of_the_published_method(study, tmp_path):
     scores = []
     for number, path in enumerate(study.glob("scores/*/factors_l2~on/scores.tsv")):
         scores.append(tmp_path / f"{number}.tsv")
@@ -382,7 +382,7 @@ def test_short_tables_keep_the_published_space_for_factors(tables):
     assert len(short) == 8
 
 
-def test_a_form_that_nobody_knows_writes_nothing(tmp_path):
+def test_an_unknown_form_writes_nothing(tmp_path):
     with pytest.raises(EgaraError, match="expected .tsv, .md or .tex"):
         write_table([tmp_path / "a.tsv", tmp_path / "a.xlsx"], pd.DataFrame({"a": [1]}), AWKWARD)
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Cluster maps with HDBSCAN; how the clusters agree with works and authors is for `egara.scores.agreement` to say."""
+"""Cluster projections with HDBSCAN; `egara.scores.clusters` tests how the clusters agree with works and authors."""
 
 import numpy as np
 
@@ -8,9 +8,13 @@ from egara.weights.geometry import read_maps
 
 
 def find_clusters(points: np.ndarray, min_cluster_size: int, min_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """HDBSCAN of points (n, k), Euclidean: cluster (n,) int, -1 for noise, and membership probability (n,).
+    """Cluster points of shape (n_loras, n_components) with HDBSCAN, by Euclidean distance.
 
     With fewer points than `min_cluster_size` or `min_samples`, or points that are one, everything is noise.
+
+    Returns
+    -------
+    Cluster of each point, int, -1 for noise, and its membership probability, each of shape (n_loras,).
     """
     if len(points) < max(min_cluster_size, min_samples + 1) or not np.ptp(points, axis=0).any():
         return np.full(len(points), -1), np.zeros(len(points))
@@ -24,9 +28,9 @@ def main(argv: list[str] | None = None) -> None:
     """Read maps and write the cluster of every LoRA."""
     arguments = parser(__doc__)
     arguments.add_argument("--maps", required=True, nargs="+", metavar="NAME=TSV", help="maps, as pca=pca.tsv")
-    arguments.add_argument("--min-cluster-size", type=int, default=10, help="LoRAs that make a cluster")
-    arguments.add_argument("--min-samples", type=int, default=1, help="higher calls more LoRAs noise")
-    arguments.add_argument("--output", required=True, help="clusters to write, one row a map and LoRA (.tsv)")
+    arguments.add_argument("--min-cluster-size", type=int, default=10, help="smallest number of LoRAs in a cluster")
+    arguments.add_argument("--min-samples", type=int, default=1, help="higher values leave more LoRAs out as noise")
+    arguments.add_argument("--output", required=True, help="clusters to write, one row per map and LoRA (.tsv)")
     options = arguments.parse_args(argv)
     if options.min_cluster_size < 2 or options.min_samples < 1:
         arguments.error("--min-cluster-size must be at least 2, --min-samples at least 1")
@@ -54,7 +58,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         if not found:
             sizes = (options.min_cluster_size, options.min_samples)
-            log.warning("%s: no cluster with a least size of %d and %d samples", name, *sizes)
+            log.warning("%s: no cluster with min_cluster_size %d and min_samples %d", name, *sizes)
     write_tsv(options.output, pd.concat(labelled))
 
 
