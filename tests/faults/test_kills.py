@@ -17,8 +17,8 @@ STAGES = (
     "egara.loras.encoding.latents",
     "egara.loras.encoding.captions", "egara.loras", "egara.loras.training.losses", "egara.weights",
     "egara.weights.layer_grams",
-    "egara.projections", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.tables.clusters",
-    "egara.tables.grid", "egara.tables.verdict", "egara.figures.components", "egara.report.explorer", "egara.report",
+    "egara.projections", "egara.clusters", "egara.scores", "egara.scores.layers", "egara.scores.clusters",
+    "egara.scores.controls", "egara.tables", "egara.figures.components", "egara.report.explorer", "egara.report",
 )  # fmt: skip
 TIMES = 4  # kills a stage at most; a job may end before its kill
 
