@@ -32,6 +32,14 @@ def test_a_run_makes_the_papers_tables_and_a_report(finished):
     assert scores["chance"].notna().all()
 
 
+def test_captions_of_snakemakes_report_are_the_tables_notes(finished):
+    from egara.tables.show import TABLES
+
+    finished.snakemake("--report", "tables.html", "results/tiny/tables/overlap.tsv")
+    page = (finished.folder / "tables.html").read_text(encoding="utf-8")
+    assert TABLES["overlap"].heading in page and TABLES["overlap"].note.split(".")[0] in page
+
+
 def test_a_result_leads_back_to_images_seeds_and_code(finished):
     import hashlib
     import json
@@ -190,6 +198,7 @@ def test_shipped_configurations_plan_the_whole_road(project, name, cells, works)
     jobs = project.planned("--configfile", f"config/{name}.yaml")
     assert jobs["compose_volumes"] == jobs["detect_faces"] == works
     assert jobs["train_loras"] == cells * works
+    assert jobs["score_groups"] == 2 * jobs["score"], "clusters and series of every space"
     assert jobs["write_report"] == 1
 
 
