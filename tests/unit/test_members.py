@@ -150,7 +150,7 @@ def test_planted_hands_are_found_by_every_method(level):
 def test_works_alone_are_no_author():
     for seed in range(5):
         rows = rows_of("author_across_works", of_author=0.0, of_work=1.5, seed=seed)
-        assert all(row["p"] >= 0.1 for row in rows.values()), rows  # 20 exchanges: the least p is 0.1
+        assert all(row["p"] >= 0.1 for row in rows.values()), rows  # 20 permutations: the least p is 0.1
 
 
 @pytest.mark.parametrize("level", ["work", "author", "author_across_works"])
@@ -160,7 +160,7 @@ def test_p_values_of_noise_are_spread_evenly(level):
     rows = [rows_of(level, 0.0, 0.0, seed, permutations=59) for seed in range(200)]
     for metric in rows[0]:
         p = np.array([row[metric]["p"] for row in rows])
-        if level == "author_across_works":  # all 20 exchanges are listed, in pairs that score alike
+        if level == "author_across_works":  # all 20 permutations are listed, in pairs that score alike
             assert all(
                 (p <= cut).mean() <= cut + 3 * (cut * (1 - cut) / 200) ** 0.5 for cut in (0.1, 0.2, 0.3, 0.5, 0.8)
             )

@@ -48,7 +48,7 @@ def test_eleven_works_and_many_settings_can_pass():
 
 
 def test_the_score_is_not_the_tables_rounded_one(tmp_path):
-    """287 of 330 LoRAs is 0.869696970 in a table, more than 287 / 330: with it no relabelling would reach the score."""
+    """287 of 330 LoRAs is 0.869696970 in a table, more than 287 / 330: with it no permutation would reach the score."""
     values = np.array([287 / 330, 0.5, 0.6, 0.4])
     level = SimpleNamespace(labels=np.array([0, 1]), permuted=np.zeros((4, 2), int), exhaustive=True)
     write_nulls(tmp_path / "n.npz", {"work": (287 / 330, values, level)})

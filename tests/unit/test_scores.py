@@ -209,7 +209,7 @@ def test_the_same_seed_gives_the_same_scores_in_any_order_of_levels():
 
 def test_vectors_without_direction(caplog):
     np.testing.assert_array_equal(cosine_distances(np.diag([1.0, 1, 0])), 1 - np.eye(3))
-    assert "1 of 3 LoRAs lie at the mean of all, the first is number 3" in caplog.text
+    assert "1 of 3 LoRAs are at the mean of all, the first is number 3" in caplog.text
     with pytest.raises(NoDirections, match="do not differ"):
         cosine_distances(np.zeros((3, 3)))
     with pytest.raises(EgaraError, match="second author"):

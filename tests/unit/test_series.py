@@ -1,16 +1,21 @@
 """The author over other series: what was planted is found, and the works table says which works are of one series."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from egara.config import complete_config
+from egara.demo.casts import read_casts
 from egara.feasibility import plan_study
 from egara.io.errors import EgaraError
 from egara.scores import series
 from egara.scores.distances import cosine_distances
 from egara.scores.labels import codes
-from egara.works import Work, series_of
+from egara.works import Work, read_works, series_of
+
+ROOT = Path(__file__).parents[2]
 
 
 def points_of(series, authors, pull_series, pull_author, sets=3, width=60):
@@ -71,6 +76,13 @@ def test_series_that_do_not_fit_the_works(of_work, message):
     distances, index, _ = points_of("aabbccdd", "XXXXYYZZ", 1, 1)
     with pytest.raises(EgaraError, match=message):
         series.compare(distances, index, of_work, 9, 0)
+
+
+@pytest.mark.parametrize("name", ["demo", "paper-mini"])
+def test_the_series_of_composed_works_are_their_drawing_kits(name):
+    works = read_works(ROOT / f"config/{name}-works.tsv")
+    casts = read_casts(ROOT / f"config/{name}-casts.tsv", works)
+    assert series_of(works) == {work: cast["style"] for work, cast in casts.items()}
 
 
 def works_of(*rows):

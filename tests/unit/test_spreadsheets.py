@@ -66,7 +66,7 @@ def test_headings_in_any_case_and_order_and_columns_of_the_users_own(tmp_path):
         ("author\twork\tvolumes\nA\x00\tw\tv\n", "row 2: holds a zero byte"),
         ("author\twork\tvolumes\n\u200b\tw\tv\n", "row 2: author holds only invisible characters"),
         ("author\twork\tvolumes\nA\x1b[31m\tw\tv\n", "row 2, author: .* control character"),
-        ("author\twork\tvolumes\nA\tw\t;\n", "row 2: volumes names no place"),
+        ("author\twork\tvolumes\nA\tw\t;\n", "row 2: volumes names no path"),
         ("author\twork\tvolumes\nA\tx.skipped\tv\n", "row 2: work 'x.skipped' ends as files of the project do"),
         ("author\twork\tvolumes\nA\tcover.PNG\tv\n", "does not end in .png"),
         (f"author\twork\tvolumes\nA\t{'w' * 300}\tv\n", "has 300 letters; expected at most 100"),

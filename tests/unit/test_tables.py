@@ -1,22 +1,19 @@
-"""Tables: what they say is what the scores say, chance stands beside it, and every form can be read back."""
+"""Tables: what they say is what the scores say, chance is next to it, and every form can be read back."""
 
-import re
 import shutil
 import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
-from small_study import INDEPENDENT, WORKS, build, make_table
+from small_study import INDEPENDENT, build, make_table
 
 from egara.io.errors import EgaraError
 from egara.report import answer
-from egara.report.account import sentences
 from egara.scores.multiple_testing import benjamini_hochberg, holm
 from egara.scores.neighbours import expected_topk_accuracy
-from egara.tables import detector, environment, grid, methods, neighbours, overlap, show, verdict, works
-from egara.tables.layout import Group, Layout, fixed, probability
-from egara.tables.writing import cells, latex, markdown, plain, write_table
+from egara.tables import grid, methods, neighbours, show, verdict
+from egara.tables.writing import cells, plain
 from egara.vocabulary import QUESTIONS
 
 PUBLISHED = "resources/published"
@@ -52,10 +49,6 @@ def read(tables, kind):
     return show.read_table(tables / f"{kind}.tsv")[1]
 
 
-def of_work(study, folder, ending=".tsv"):
-    return [str(study / folder / f"{work}{ending}") for _, work, _ in WORKS]
-
-
 def test_cosine_repeats_the_scores(study, tables):
     scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
     wanted = scores[(scores["space"] == "full") & (scores["level"] == "author")].set_index("metric")
@@ -78,7 +71,7 @@ def test_every_table_of_scores_shows_chance_for_every_level(tables):
             assert group.name == "published" or any(name.startswith("p") for name in group.columns), group.name
 
 
-def test_published_values_stand_only_beside_the_published_method(tmp_path, study):
+def test_published_values_are_only_in_rows_of_the_published_method(tmp_path, study):
     rows = "rank\talpha\tl2\ttop1\ttop5\n2\t2\ton\t0.5\t0.9\n8\t8\ton\t0.1\t0.2\n"
     (tmp_path / "p.tsv").write_text(rows)
     scores = sorted(map(str, study.glob("scores/*/*/scores.tsv")))
@@ -169,7 +162,7 @@ def test_a_p_that_cannot_be_small_is_no_verdict_against_an_author(tables, study)
     assert all(cell.tone == "unknown" and "cannot fall below\u00a00.333" in cell.numbers for cell in cells)
 
 
-def test_methods_stand_beside_chance_and_the_majority(tables, study):
+def test_methods_have_their_chance_and_the_majority_class_baseline(tables, study):
     table = read(tables, "methods")
     scores = pd.read_csv(study / "scores" / INDEPENDENT / "delta_l2~on" / "scores.tsv", sep="\t")
     wanted = scores.query("space == 'full' and level == 'author_across_works'").set_index("metric")
@@ -204,7 +197,7 @@ def test_verdict_without_other_works_says_not_tested():
     assert found["sentence"].endswith("Author across works: nothing to tell (one author).")
 
 
-def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, study):
+def test_the_grid_has_every_score_with_chance_and_its_correction(tables, study):
     from scipy.stats import false_discovery_control
 
     table = read(tables, "grid")
@@ -219,7 +212,7 @@ def test_the_grid_holds_every_score_beside_chance_and_its_correction(tables, stu
     assert f"{row['value']:.3f}" in shown and f"{row['chance']:.3f}" in shown
 
 
-def test_published_values_stand_beside_the_published_method_only(study, tmp_path):
+def test_published_values_are_in_the_grids_rows_of_the_published_method(study, tmp_path):
     scores = []
     for number, path in enumerate(study.glob("scores/*/factors_l2~on/scores.tsv")):
         scores.append(tmp_path / f"{number}.tsv")
@@ -254,117 +247,11 @@ def test_judgements():
     assert verdict.judge(np.nan, np.nan, 0.05) == verdict.UNKNOWN
 
 
-def test_pages_that_two_works_share_are_pointed_out(tmp_path):
-    for work, hashes in {"one": "abc", "two": "xb", "three": "yz"}.items():
-        listed = {"author": "A", "work": work, "volume": "v", "page": list(hashes), "sha256": list(hashes)}
-        pd.DataFrame(listed).to_csv(tmp_path / f"{work}.tsv", sep="\t", index=False)
-    files = [str(tmp_path / f"{work}.tsv") for work in ("one", "two", "three")]
-    table = works.work_table(files, [], [], [])
-    assert table["shared"].tolist() == [1, 1, 0]
-    said = "Works with the same pages: one (1 of 3 pages), two (1 of 2 pages); faces on them count for each of these"
-    assert works.shared_pages(table).startswith(said) and said in " ".join(sentences(table, None))
-    assert not works.shared_pages(works.work_table(files[1:], [], [], []))
-
-
-def test_works_table(study, tmp_path):
-    published = str(pytest_root() / PUBLISHED / "works.tsv")
-    table = works.work_table(
-        of_work(study, "pages"), of_work(study, "pages", ".skipped.tsv"), of_work(study, "faces"),
-        of_work(study, "sets"), [published], of_work(study, "faces", ".skipped.tsv"),
-    )  # fmt: skip
-    run = table[table["corpus"] == "this run"]
-    assert run["work"].tolist() == [work for _, work, _ in WORKS]
-    assert set(run["volumes"]) == {2} and set(run["pages"]) == {10} and set(run["faces"]) == {40}
-    assert run["lost"].tolist() == run["passed"].tolist() == [1] + [0] * 7
-    assert run["unreadable"].tolist() == run["system"].tolist() == [1] + [0] * 7
-    assert set(run["sets"]) == {4} and set(run["set_size"]) == {10}
-    assert run["small"].tolist() == list(range(10, 18)) and (run["found"] == run["small"] + 40).all()
-    assert (run["unused"] < 40).all() and run["unused"].sum() > 0
-    assert (table["corpus"] == "published").sum() == 11
-    text = plain(works.layout(table))
-    assert re.search(rf"together +16 +80 +1 +1 +320 +108 \(25 %\) +{run['unused'].sum():.0f} +32", text)
-    assert re.search(r"together +39 +9,725 +–", text)
-    (tmp_path / "w.skipped.tsv").write_text("source\tmember\tcause\tcount\treason\na\tb\tlost\t1\tc\n")
-    with pytest.raises(EgaraError, match="cause 'lost'; expected one of unreadable, limit"):
-        works.read_skipped(tmp_path / "w.skipped.tsv")
-    with pytest.raises(EgaraError, match="expected one file per work"):
-        works.work_table(of_work(study, "pages")[:1] * 2, [], [], [])
-
-
-def test_overlap_is_near_what_is_expected(study):
-    table = overlap.overlap_table(of_work(study, "faces"), of_work(study, "sets"))
-    assert (table["expected"] == 0.25).all()
-    assert table["measured"].mean() == pytest.approx(0.25, abs=0.08)
-    with pytest.raises(EgaraError, match="no table of faces for work pen-b"):
-        overlap.overlap_table(of_work(study, "faces")[:1], of_work(study, "sets"))
-
-
-def test_detector_totals_count_faces_and_not_works(tmp_path):
-    rows = [("a", 10, 100, 1.0, 0.9, 0.9), ("b", 5, 300, 0.75, 0.5, 0.4)]
-    paths = []
-    for work, pages, faces, precision, recall, ap in rows:
-        row = {"work": work, "pages": pages, "faces": faces, "precision": precision, "recall": recall, "ap": ap}
-        row |= {"threshold": 0.5, "detector": "egara", "large": faces // 2, "recall_large": recall, "min_pixels": 10000}
-        paths.append(tmp_path / f"{work}.detector.tsv")
-        pd.DataFrame([row]).to_csv(paths[-1], sep="\t", index=False)
-    total = detector.detector_table(list(map(str, paths))).iloc[-1]
-    assert total["work"] == detector.ALL and total["faces"] == 400 and total["pages"] == 15
-    assert total["recall"] == pytest.approx((90 + 150) / 400)
-    assert total["precision"] == pytest.approx((90 + 150) / (90 + 200))
-    assert total["recall_large"] == pytest.approx((0.9 * 50 + 0.5 * 150) / 200)
-
-
-def test_environment_names_base_and_versions():
-    table = environment.list_environment({"base": "resources/base", "sha256": "ab" * 32, "folder": "/secret/base"})
-    values = table.set_index("item")["value"]
-    assert values["base model"] == "resources/base" and values["base model, SHA-256"] == "ab" * 32
-    assert values["numpy"] == np.__version__ and values["CPU"]
-    assert not table.astype(str).apply(lambda column: column.str.contains("/secret")).any(axis=None)
-    with pytest.raises(EgaraError, match="no sha256"):
-        environment.list_environment({"base": "x"})
-
-
-def test_environment_without_a_driver_says_none(monkeypatch):
-    monkeypatch.setattr(environment, "_ask", lambda *command: "")
-    assert environment.graphics() == "none"
-    monkeypatch.setattr(environment, "_ask", lambda *command: "H200, 141 GiB\nH200, 141 GiB")
-    assert environment.graphics() == "H200, 141 GiB; H200, 141 GiB"
-
-
-AWKWARD = Layout(
-    "50 % of A_B & {C}",
-    {"author": ["Jörg & Co", "横槍 メンゴ", "a|b_c*"]},
-    [Group("so ~ so", {"p": ["<0.001", "0.500", "–"], "Δ": ["−0.1", "+0.2", "3"]}, frozenset({(0, "p")}))],
-    ["100 % \\ done #1"],
-)
-
-
-def test_markdown_keeps_its_columns_whatever_the_names():
-    lines = [line for line in markdown(AWKWARD).splitlines() if line.startswith("|")]
-    assert len(lines) == 5
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {4}
-    assert "**\\<0.001**" in lines[2]
-
-
-def test_latex_escapes_everything():
-    text = latex(AWKWARD)
-    body = re.sub(r"\\(textasciitilde|textbackslash|textless|textbar)\{\}", "", text)
-    for line in body.splitlines()[1:]:
-        assert not re.search(r"(?<!\\)[#%_~^](?!$)", line), line
-    assert r"Jörg \& Co" in text and r"\textbf{\textless{}0.001}" in text and r"$-$0.1" in text
-    assert text.count("\\begin{") == text.count("\\end{") and body.count("{") == body.count("}")
-    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    widths = {row.count(" & ") for row in rows}
-    assert widths == {2}
-
-
 def test_plain_text_is_narrow_and_aligned(tables):
     for kind in ("verdict", "cosine", "neighbours", "clusters", "pairs"):
         for whole in (False, True):
             text = plain(show.lay_out(kind, read(tables, kind), whole))
             assert max(map(cells, text.splitlines())) <= 110, kind
-    rows = plain(AWKWARD).splitlines()[4:7]
-    assert len({cells(row) for row in rows}) == 1
 
 
 def test_show_prints_tables_and_report(tables, capsys):
@@ -380,17 +267,6 @@ def test_short_tables_keep_the_published_space_for_factors(tables):
     assert set(short[short["representation"] == "factors"]["space"]) == {"ipca"}
     assert set(short[short["representation"] == "delta"]["space"]) == {"full"}
     assert len(short) == 8
-
-
-def test_a_form_that_nobody_knows_writes_nothing(tmp_path):
-    with pytest.raises(EgaraError, match="expected .tsv, .md or .tex"):
-        write_table([tmp_path / "a.tsv", tmp_path / "a.xlsx"], pd.DataFrame({"a": [1]}), AWKWARD)
-    assert not list(tmp_path.iterdir())
-
-
-def test_numbers_as_text():
-    assert fixed(-0.0012, 4) == "−0.0012" and fixed(float("nan")) == "–" and fixed(0.5, 2, sign=True) == "+0.50"
-    assert probability(0.0004) == "<0.001" and probability(0.001) == "0.001" and probability(float("nan")) == "–"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")

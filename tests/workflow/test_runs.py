@@ -32,6 +32,14 @@ def test_a_run_makes_the_papers_tables_and_a_report(finished):
     assert scores["chance"].notna().all()
 
 
+def test_captions_of_snakemakes_report_are_the_tables_notes(finished):
+    from egara.tables.show import TABLES
+
+    finished.snakemake("--report", "tables.html", "results/tiny/tables/overlap.tsv")
+    page = (finished.folder / "tables.html").read_text(encoding="utf-8")
+    assert TABLES["overlap"].heading in page and TABLES["overlap"].note.split(".")[0] in page
+
+
 def test_a_result_leads_back_to_images_seeds_and_code(finished):
     import hashlib
     import json
@@ -47,7 +55,7 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     assert found["sha256"] == hashlib.sha256((finished.folder / table).read_bytes()).hexdigest()
     rules = {entry["rule"]: entry for entry in found["jobs"]}
     assert {
-        "tabulate_neighbours",
+        "tabulate",
         "score",
         "compute_gram",
         "compute_layer_grams",
@@ -99,7 +107,8 @@ def test_controls_train_their_own_few_and_nothing_else(changed):
     changed.change("machine:", "controls: {kinds: [token, disjoint, same], sets: 2}\nmachine:")
     jobs = changed.planned()
     assert jobs["train_controls"] == jobs["draw_control_sets"] == jobs["encode_control_faces"] == 3 * 4
-    assert not {"train_loras", "draw_sets", "encode_faces", "project", "score", "tabulate_grid"} & set(jobs)
+    assert jobs["score_controls"] == jobs["tabulate"] == 1
+    assert not {"train_loras", "draw_sets", "encode_faces", "project", "score"} & set(jobs)
     changed.change("disjoint, same], sets: 2", "same], sets: 2")
     changed.snakemake("results/tiny/tables/controls.tsv")
     table = pd.read_csv(changed.folder / "results/tiny/tables/controls.tsv", sep="\t")
@@ -133,8 +142,8 @@ def test_l2_and_representation_train_nothing(changed):
 def test_more_permutations_only_score_again(changed):
     changed.change("permutations: 19", "permutations: 29")
     jobs = changed.planned()
-    assert jobs["score"] == 2 and jobs["score_layers"] == jobs["tabulate_clusters"] == jobs["tabulate_controls"] == 1
-    assert not {"compute_gram", "compute_layer_grams", "project", "cluster_maps"} & set(jobs)
+    assert jobs["score"] == 2 and jobs["score_groups"] == 2 and jobs["score_layers"] == jobs["score_controls"] == 1
+    assert not {"compute_gram", "compute_layer_grams", "project", "cluster"} & set(jobs)
     assert jobs["plot"] == 2  # of layers, and the overview
 
 
@@ -152,7 +161,7 @@ def test_layers_are_scored_from_loras_that_are_there(changed):
     assert "Where in the network" in (results / "report.html").read_text()
     changed.change("scores: {permutations", "scores: {layers: [delta, up], permutations")
     jobs = changed.planned()
-    assert jobs["compute_layer_grams"] == jobs["score_layers"] == jobs["tabulate_layers"] == 1 and jobs["plot"]
+    assert jobs["compute_layer_grams"] == jobs["score_layers"] == jobs["tabulate"] == 1 and jobs["plot"]
     assert not {"train_loras", "encode_faces", "draw_sets", "compute_gram", "project"} & set(jobs)
 
 
@@ -188,6 +197,7 @@ def test_shipped_configurations_plan_the_whole_road(project, name, cells, works)
     jobs = project.planned("--configfile", f"config/{name}.yaml")
     assert jobs["compose_volumes"] == jobs["detect_faces"] == works
     assert jobs["train_loras"] == cells * works
+    assert jobs["score_groups"] == 2 * jobs["score"], "clusters and series of every space"
     assert jobs["write_report"] == 1
 
 
@@ -247,10 +257,10 @@ def test_a_study_too_small_is_planned_without_what_it_cannot_make(changed):
     ):
         assert said.count(f"egara: {line}") == 1, said
     jobs = changed.planned()
-    assert jobs["cluster_maps"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
+    assert jobs["cluster"] == 2 and jobs["write_report"] == jobs["gather_maps"] == 1
     assert jobs["project"] == 3  # no UMAP
     (changed.folder / "config/few.csv").write_text("author\twork\tvolumes\nAda\tA-1\tvolumes/A-1\n")
     assert "egara: one LoRA per cell: there is nothing to compare" in changed.snakemake("-n")
     jobs = changed.planned()
-    assert jobs["train_loras"] == jobs["plot"] == jobs["tabulate_works"] == jobs["write_report"] == 1
-    assert not {"compute_gram", "project", "score", "tabulate_verdict", "gather_maps"} & set(jobs)
+    assert jobs["train_loras"] == jobs["plot"] == jobs["write_report"] == 1 and jobs["tabulate"] == 3
+    assert not {"compute_gram", "project", "score", "score_groups", "gather_maps"} & set(jobs)

@@ -1,4 +1,4 @@
-"""Cluster maps with HDBSCAN; how the clusters agree with works and authors is for `egara.scores.agreement` to say."""
+"""Cluster projections with HDBSCAN; `egara.scores.clusters` tests how the clusters agree with works and authors."""
 
 import numpy as np
 
@@ -10,9 +10,13 @@ from egara.weights.geometry import read_maps
 
 
 def find_clusters(points: np.ndarray, min_cluster_size: int, min_samples: int) -> tuple[np.ndarray, np.ndarray]:
-    """HDBSCAN of points (n, k), Euclidean: cluster (n,) int, -1 for noise, and membership probability (n,).
+    """Cluster points of shape (n_loras, n_components) with HDBSCAN, by Euclidean distance.
 
     With fewer points than `min_cluster_size` or `min_samples`, or points that are one, everything is noise.
+
+    Returns
+    -------
+    Cluster of each point, int, -1 for noise, and its membership probability, each of shape (n_loras,).
     """
     if len(points) < max(min_cluster_size, min_samples + 1) or not np.ptp(points, axis=0).any():
         return np.full(len(points), -1), np.zeros(len(points))
@@ -56,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         if not found:
             sizes = (options.min_cluster_size, options.min_samples)
-            log.warning("%s: no cluster with a least size of %d and %d samples", name, *sizes)
+            log.warning("%s: no cluster with min_cluster_size %d and min_samples %d", name, *sizes)
     write_tsv(options.output, pd.concat(labelled))
 
 

@@ -42,7 +42,7 @@ def read_works(path: str | Path, remarks: list[str] | None = None, mistakes: lis
     Parameters
     ----------
     path : a table as `egara.io.spreadsheets` reads it.
-    remarks : if given, takes lines for a person on how the table was read.
+    remarks : if given, takes lines on how the table was read.
     mistakes : if given, takes a line for each row at fault, and the others are returned.
 
     Raises
@@ -77,7 +77,7 @@ def _read_row(cells: dict[str, str], number: int, where: str, seen: dict[str, in
     seen[name.lower()] = number
     volumes = split_volumes(cells["volumes"])
     if not volumes:
-        raise EgaraError(f"{where}: volumes names no place; expected files, folders or globs, separated by ;")
+        raise EgaraError(f"{where}: volumes names no path; expected files, folders or globs, separated by ;")
     return Work(author, name, volumes, series, number)
 
 

@@ -1,4 +1,4 @@
-"""The table of volumes to compose: which drawing kit, and which part of it, stands behind each work."""
+"""The table of volumes to compose: which drawing kit, and which part of it, each work is drawn from."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ CAST_COLUMNS = ("work", "style", "part", "parts", "characters", "volumes", "page
 
 
 def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str, str]]:
-    """Read the table of volumes to compose, a row a work; no table means that all volumes are the user's own."""
+    """Read the table of volumes to compose, one row per work; without one all volumes are the user's own."""
     if path is None:
         return {}
     casts: dict[str, dict[str, str]] = {}
@@ -19,5 +19,5 @@ def read_casts(path: str | Path | None, works: list[Work]) -> dict[str, dict[str
             raise EgaraError(f"{path}, row {number}: work {cells['work']} appears twice; expected one row per work")
         casts[cells["work"]] = cells
     if missing := sorted({work.work for work in works} - set(casts)):
-        raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected a row for each work of the table")
+        raise EgaraError(f"{path}: no cast for work {', '.join(missing)}; expected one row per work of the works table")
     return casts

@@ -1,1 +1,1 @@
-"""Scores: distances and neighbours within and between works and authors, beside chance, p-values and intervals."""
+"""Scores: distances and neighbours within and between works and authors, with chance levels, p-values and intervals."""

@@ -1,7 +1,7 @@
 """Test how HDBSCAN's clusters agree with works and authors, compared with permuted labels.
 
 `work` and `author` permute labels over LoRAs: AMI and ARI then have chance 0 by construction. `author_across_works` has
-the same agreement with authors, but permutes authors over whole works: clusters that are works lie within authors
+the same agreement with authors, but permutes authors over whole works: clusters that are works are within authors
 whoever drew them, and that much agreement is its chance level.
 """
 

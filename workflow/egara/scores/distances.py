@@ -31,7 +31,7 @@ def cosine_distances(gram: np.ndarray) -> np.ndarray:
         raise NoDirections
     if not directed.all():
         logging.getLogger("egara.scores").warning(
-            "%d of %d LoRAs lie at the mean of all, the first is number %d of the index; at distance 1 from all others",
+            "%d of %d LoRAs are at the mean of all, the first is number %d of the index; at distance 1 from all others",
             np.count_nonzero(~directed), len(squares), int(directed.argmin()) + 1,
         )  # fmt: skip
     scales = np.divide(1.0, np.sqrt(np.abs(squares)), out=np.zeros(len(squares)), where=directed)

@@ -11,7 +11,7 @@ def codes(names: list[str]) -> np.ndarray:
 
 
 def authors_by_work(authors: np.ndarray, works: np.ndarray) -> np.ndarray:
-    """Return the author (W,) of each work, from codes (n,); a work under two authors is an error."""
+    """Return the author of each work, of shape (n_works,), from codes of LoRAs; a work of two authors is an error."""
     first = np.unique(works, return_index=True)[1]
     by_work = authors[first]
     if (odd := np.flatnonzero(by_work[works] != authors)).size:
@@ -19,18 +19,18 @@ def authors_by_work(authors: np.ndarray, works: np.ndarray) -> np.ndarray:
     return by_work
 
 
-def nothing_to_tell(level: str, authors: np.ndarray, works: np.ndarray) -> str:
-    """Say why a level cannot be asked of LoRAs with these authors and works (n,), or nothing where it can.
+def nothing_to_tell(hypothesis: str, authors: np.ndarray, works: np.ndarray) -> str:
+    """Say why a hypothesis cannot be tested with these authors and works of LoRAs, or nothing where it can.
 
-    A question needs two labels, and one label with two LoRAs (over other works: with two works). Else every score is
+    A test needs two labels, and one label with two LoRAs (over other works: with two works). Else every score is
     what it must be, 1 or 0, whatever the weights hold.
     """
     if len(works) < 2:
         return "one LoRA"
-    labels, kind = (works, "work") if level == "work" else (authors, "author")
+    labels, kind = (works, "work") if hypothesis == "work" else (authors, "author")
     if len(set(labels)) < 2:
         return f"one {kind}"
-    if level == "author_across_works":
+    if hypothesis == "author_across_works":
         owners = [author for _, author in set(zip(works, authors, strict=True))]
         return "" if len(owners) > len(set(owners)) else "no author has two works"
     return "" if len(labels) > len(set(labels)) else f"no {kind} has two LoRAs"

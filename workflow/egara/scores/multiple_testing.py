@@ -49,7 +49,7 @@ class Null(NamedTuple):
 
     Attributes
     ----------
-    observed : the score; a table rounds it, and a rounded score may lie above its own null.
+    observed : the score; a table rounds it, and a rounded score may be above its own null.
     values : the score under each permutation, of shape (n_permutations,).
     exhaustive : whether these are all permutations.
     permuted : what tells the permutations apart: a hash of the permuted labels.

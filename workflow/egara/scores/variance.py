@@ -1,6 +1,6 @@
 """How much of the LoRAs' variance authors, works and sets explain: a nested decomposition, from inner products alone.
 
-The total sum of squares of centred vectors is the trace of their Gram matrix; a grouping explains the part that lies
+The total sum of squares of centred vectors is the trace of their Gram matrix; a grouping explains the part
 between its means. Authors hold works, works hold sets: total = author + work within author + set within work (nested
 permutational analysis of variance, Anderson 2001).
 """

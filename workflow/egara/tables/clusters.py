@@ -16,19 +16,19 @@ TITLE = "Agreement of clusters with works and authors"
 NOTE = (
     "AMI: adjusted mutual information, 1 for full agreement; noise: share of LoRAs that HDBSCAN leaves out, counted as "
     "one more group. “Author, other works only”: the agreement with authors compared with what clusters of works give, "
-    "whoever drew them."
+    "whoever drew them; its AMI is that of “author”."
 )
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: one row a map, adjusted mutual information under each hypothesis, with chance."""
+    """Lay the table out: one row per map, adjusted mutual information under each hypothesis, with chance."""
     keys = [*CELL, "map"]
     rows = table.drop_duplicates(keys)[keys]
     head, same = settings(rows, keep=("representation", "map"))
     by_level = {level: rows.merge(part, on=keys, how="left") for level, part in table.groupby("level")}
-    any_level = next(iter(by_level.values()))
+    any_part = next(iter(by_level.values()))
     counts = {
-        "clusters": [fixed(v, 0) for v in any_level["clusters"]], "noise": [fixed(v, 2) for v in any_level["noise"]],
+        "clusters": [fixed(v, 0) for v in any_part["clusters"]], "noise": [fixed(v, 2) for v in any_part["noise"]],
     }  # fmt: skip
     groups = [Group("", counts)]
     for name, hypothesis in HYPOTHESES.items():
@@ -44,7 +44,7 @@ def layout(table: "pd.DataFrame") -> Layout:
                 del columns["AMI"]  # that of `author`
             groups.append(Group(_label(hypothesis), columns, strong))
     notes = [same] if same else []
-    nothing, noisy = int((any_level["clusters"] == 0).sum()), any_level["noise"].mean()
+    nothing, noisy = int((any_part["clusters"] == 0).sum()), any_part["noise"].mean()
     if len(rows):
         notes.append(
             f"HDBSCAN leaves out {100 * noisy:.0f} % of the LoRAs as noise, on average over the maps"

@@ -93,7 +93,7 @@ def significant(values: "pd.Series", column: str) -> frozenset[tuple[int, str]]:
 
 
 def settings(table: "pd.DataFrame", keep: tuple[str, ...] = ("representation",)) -> tuple[dict[str, list[str]], str]:
-    """Return the columns of settings that vary (or are in `keep`), as text, and a remark on those that do not."""
+    """Return the columns of settings that vary (or are in `keep`), as text, and a note on those that do not."""
     columns = {name: [_plain(v) for v in table[name]] for name in SETTINGS if name in table.columns}
     headings = {name: SETTINGS[name] for name in columns}
     if "rank" in columns and columns.get("alpha") == columns["rank"]:

@@ -58,7 +58,7 @@ def judge(p: float, corrected: float, least: float, note: str = "") -> str:
 def verdict_table(
     neighbours: "pd.DataFrame", pairs: "pd.DataFrame | None" = None, nulls: Nulls | None = None
 ) -> "pd.DataFrame":
-    """One row a cell, representation and L2, on the whole vectors (space `full`) where they were scored.
+    """One row per cell, representation and L2, on the whole vectors (space `full`) where they were scored.
 
     Returns
     -------
@@ -70,20 +70,20 @@ def verdict_table(
     """
     rows = whole(neighbours)
     table = rows[KEYS].copy()
-    for level in QUESTIONS:
-        stem = f"{level}_top1"
+    for hypothesis in QUESTIONS:
+        stem = f"{hypothesis}_top1"
         missing = rows.assign(**{c: math.nan for c in (stem, f"{stem}_chance", f"{stem}_p") if c not in rows})
-        table[level] = missing[stem].to_numpy(dtype=float)
-        table[f"{level}_chance"] = missing[f"{stem}_chance"].to_numpy(dtype=float)
-        table[f"{level}_p"] = missing[f"{stem}_p"].to_numpy(dtype=float)
-        table[f"{level}_p_corrected"] = _correct(table, level, nulls)
-        table[f"{level}_p_least"] = [
-            (nulls or {})[key][level].min_attainable_p if level in (nulls or {}).get(key, {}) else math.nan
+        table[hypothesis] = missing[stem].to_numpy(dtype=float)
+        table[f"{hypothesis}_chance"] = missing[f"{stem}_chance"].to_numpy(dtype=float)
+        table[f"{hypothesis}_p"] = missing[f"{stem}_p"].to_numpy(dtype=float)
+        table[f"{hypothesis}_p_corrected"] = _correct(table, hypothesis, nulls)
+        table[f"{hypothesis}_p_least"] = [
+            (nulls or {})[key][hypothesis].min_attainable_p if hypothesis in (nulls or {}).get(key, {}) else math.nan
             for key in table[CELL].itertuples(index=False, name=None)
         ]
         notes = missing.get(f"{stem}_note", missing[stem] * math.nan)
-        table[f"{level}_note"] = [note if isinstance(note, str) else "" for note in notes]
-        table[f"{level}_verdict"] = _judge(table, level)
+        table[f"{hypothesis}_note"] = [note if isinstance(note, str) else "" for note in notes]
+        table[f"{hypothesis}_verdict"] = _judge(table, hypothesis)
     table["correction"] = HOLM if nulls is None else LARGEST
     if pairs is not None:
         table = _add_series(table, pairs)
@@ -91,24 +91,24 @@ def verdict_table(
     return table
 
 
-def _judge(table: "pd.DataFrame", level: str) -> list[str]:
-    columns = [table[f"{level}_{name}"] for name in ("p", "p_corrected", "p_least")]
-    columns += [table[f"{level}_note"]] if f"{level}_note" in table else []
+def _judge(table: "pd.DataFrame", hypothesis: str) -> list[str]:
+    columns = [table[f"{hypothesis}_{name}"] for name in ("p", "p_corrected", "p_least")]
+    columns += [table[f"{hypothesis}_note"]] if f"{hypothesis}_note" in table else []
     return [judge(*row) for row in zip(*columns, strict=True)]
 
 
-def _correct(table: "pd.DataFrame", level: str, nulls: Nulls | None) -> "np.ndarray":
-    p = table[f"{level}_p"].to_numpy(dtype=float)
+def _correct(table: "pd.DataFrame", hypothesis: str, nulls: Nulls | None) -> "np.ndarray":
+    p = table[f"{hypothesis}_p"].to_numpy(dtype=float)
     if nulls is None:
         return holm(p)
     keys = list(table[CELL].itertuples(index=False, name=None))
     if lacking := [key for key, value in zip(keys, p, strict=True) if math.isfinite(value) and key not in nulls]:
         raise EgaraError(
-            f"no null distributions for {dict(zip(CELL, lacking[0], strict=True))}; expected one file a row"
+            f"no null distributions for {dict(zip(CELL, lacking[0], strict=True))}; expected one file per row"
         )
-    tested = [row for row, key in enumerate(keys) if level in nulls.get(key, {})]
+    tested = [row for row, key in enumerate(keys) if hypothesis in nulls.get(key, {})]
     corrected = np.full(len(table), math.nan)
-    corrected[tested] = correct([nulls[keys[row]][level] for row in tested])
+    corrected[tested] = correct([nulls[keys[row]][hypothesis] for row in tested])
     return corrected
 
 
@@ -129,21 +129,22 @@ def name_setting(row: dict) -> str:
 
 def sentence(row: dict, tests: int) -> str:
     """Say what one row of the verdict shows: first the work, then the author by other works, then by other series."""
-    work, author = (_clause(row, level, tests) for level in QUESTIONS)
+    work, author = (_clause(row, hypothesis, tests) for hypothesis in QUESTIONS)
     text = f"Work: {WORDS[row['work_verdict']]} ({work}). "
     text += f"Author across works: {WORDS[row['author_across_works_verdict']]} ({author})."
     return text + (_series(row) if math.isfinite(row.get("other_series", math.nan)) else "")
 
 
-def _clause(row: dict, level: str, tests: int) -> str:
-    if row[f"{level}_verdict"] in (NOTHING, UNKNOWN):
-        return row.get(f"{level}_note") or "no value"
-    text = f"Top-1 {fixed(row[level])}, chance {fixed(row[f'{level}_chance'])}, p {probability(row[f'{level}_p'])}"
-    if row[f"{level}_verdict"] == UNSURE:
+def _clause(row: dict, hypothesis: str, tests: int) -> str:
+    if row[f"{hypothesis}_verdict"] in (NOTHING, UNKNOWN):
+        return row.get(f"{hypothesis}_note") or "no value"
+    score, chance, p = (row[f"{hypothesis}{kind}"] for kind in ("", "_chance", "_p"))
+    text = f"Top-1 {fixed(score)}, chance {fixed(chance)}, p {probability(p)}"
+    if row[f"{hypothesis}_verdict"] == UNSURE:
         many = f"{tests} setting{'s' * (tests != 1)}"
-        text += f", but {probability(row[f'{level}_p_corrected'])} after correction for {many}"
-    elif row[f"{level}_verdict"] == TOO_FEW:
-        text += f", which cannot fall below {probability(row[f'{level}_p_least'])}"
+        text += f", but {probability(row[f'{hypothesis}_p_corrected'])} after correction for {many}"
+    elif row[f"{hypothesis}_verdict"] == TOO_FEW:
+        text += f", which cannot fall below {probability(row[f'{hypothesis}_p_least'])}"
     return text
 
 
@@ -165,16 +166,16 @@ def layout(table: "pd.DataFrame") -> Layout:
     head, same = settings(table)
     by_holm = (table["correction"] == HOLM).all()
     groups = []
-    for level in QUESTIONS:
+    for hypothesis in QUESTIONS:
         columns = {
-            "Top-1": [fixed(v) for v in table[level]],
-            "chance": [fixed(v) for v in table[f"{level}_chance"]],
-            "p": [probability(v) for v in table[f"{level}_p_corrected"]],
-            "verdict": table[f"{level}_verdict"].tolist(),
+            "Top-1": [fixed(v) for v in table[hypothesis]],
+            "chance": [fixed(v) for v in table[f"{hypothesis}_chance"]],
+            "p": [probability(v) for v in table[f"{hypothesis}_p_corrected"]],
+            "verdict": table[f"{hypothesis}_verdict"].tolist(),
         }
-        sure = [row for row, verdict in enumerate(table[f"{level}_verdict"]) if verdict == YES]
+        sure = [row for row, verdict in enumerate(table[f"{hypothesis}_verdict"]) if verdict == YES]
         strong = frozenset((row, column) for row in sure for column in ("Top-1", "verdict"))
-        groups.append(Group(HYPOTHESES[level].label, columns, strong))
+        groups.append(Group(HYPOTHESES[hypothesis].label, columns, strong))
     if "other_series" in table and table["other_series"].notna().any():
         columns = {
             "distance": [fixed(v, 4) for v in table["other_series"]],
@@ -191,17 +192,17 @@ def layout(table: "pd.DataFrame") -> Layout:
             "An author's other works may be of the same series, which share more than an author: “other works only” "
             "may show the series; only “other series only” shows the author."
         )
-    for level in QUESTIONS:
-        name = HYPOTHESES[level].claim
-        if why := list(dict.fromkeys(note for note in table[f"{level}_note"] if isinstance(note, str) and note)):
+    for hypothesis in QUESTIONS:
+        name = HYPOTHESES[hypothesis].claim
+        if why := list(dict.fromkeys(note for note in table[f"{hypothesis}_note"] if isinstance(note, str) and note)):
             notes.append(f"For {name} there is nothing to tell: {', '.join(why)}.")
-        if TOO_FEW in set(table[f"{level}_verdict"]):
+        if TOO_FEW in set(table[f"{hypothesis}_verdict"]):
             notes.append(
                 f"For {name}, with so few permutations of labels, p cannot fall below "
-                f"{probability(table[f'{level}_p_least'].max())}: too few to tell, however high the score."
+                f"{probability(table[f'{hypothesis}_p_least'].max())}: too few to tell, however high the score."
             )
-        least = table[f"{level}_p"].min()
-        if UNSURE in set(table[f"{level}_verdict"]) and least * len(table) >= SIGNIFICANT and by_holm:
+        least = table[f"{hypothesis}_p"].min()
+        if UNSURE in set(table[f"{hypothesis}_verdict"]) and least * len(table) >= SIGNIFICANT and by_holm:
             notes.append(
                 f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is not below 0.05: with so "
                 "few works no score may pass a correction for so many rows."

@@ -44,7 +44,7 @@ def write_table(paths: Sequence[str | Path], table: "pd.DataFrame", layout: Layo
 
 
 def markdown(layout: Layout) -> str:
-    """Draw a layout as a Markdown table (pipes), title above and remarks below."""
+    """Draw a layout as a Markdown table (pipes), title above and notes below."""
     heads, columns, strong = _flat(layout)
     aligned = ["---:" if layout.numeric(values) else ":---" for values in columns]
     lines = [f"**{_md(layout.title)}**", "", _md_row(map(_md, heads)), _md_row(aligned)]
@@ -149,7 +149,7 @@ def _block(layout: Layout, groups: list[Group]) -> list[str]:
 
 
 def _columns(layout: Layout, columns: dict[str, list[str]]) -> list[str]:
-    """Draw columns side by side, one line a row, heading first."""
+    """Draw columns side by side, one line per row, heading first."""
     drawn = []
     for values in columns.values():
         span, right = max(map(cells, values)), layout.numeric(values[1:])
