@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from documented import PAGE, apply, examples
 from small_study import INDEPENDENT, WORKS, train
-from tiny import make_project
+from tiny import Project, make_project
 
 CELL = "rank~2_alpha~2_resolution~64_init~independent_token~author"
 
@@ -89,3 +90,44 @@ def test_a_stage_is_four_files(copy):
     found = pd.read_csv(table, sep="\t")
     assert list(found) == ["author", "work", "set", "distance"] and len(found) == 3
     assert found["distance"].is_monotonic_decreasing
+
+
+@pytest.fixture
+def made(finished, tmp_path):
+    """A copy of the project after a whole run."""
+    shutil.copytree(finished.folder, tmp_path / "made", symlinks=True)
+    return Project(tmp_path / "made")
+
+
+def test_a_detector_is_one_file(made):
+    pytest.importorskip("egara.faces.registry")
+    assert len(apply("A face detector", made.folder)) == 1
+    pages = ["--pages", "results/tiny/pages/A-1.tsv", "--work", "A-1", "--detector", "center"]
+    files = ["--output", "faces.tsv", "--crops", "crops", "--sheet", "faces.png"]
+    call(made, "egara.faces", *pages, "--margin", 0, "--min-pixels", 100, *files)
+    found = pd.read_csv(made.folder / "faces.tsv", sep="\t")
+    assert len(found) == 7, "one face per page"
+    assert len(list((made.folder / "crops").glob("*.png"))) == 7
+
+
+def test_a_table_is_one_file_and_in_the_report(made):
+    pytest.importorskip("egara.tables.registry")
+    assert len(apply("A table", made.folder)) == 1
+    assert made.planned()["tabulate"] == made.planned()["write_report"] == 1
+    made.snakemake("results/tiny/tables/gain.tsv")
+    table = pd.read_csv(made.folder / "results/tiny/tables/gain.tsv", sep="\t")
+    top = pd.read_csv(made.folder / "results/tiny/tables/neighbours.tsv", sep="\t").query("space == 'full'")
+    expected = (top["work_top1"] - top["work_top1_chance"]) / (1 - top["work_top1_chance"])
+    assert sorted(table["work"].round(6)) == sorted(expected.round(6)) and len(table)
+    assert "From chance to perfect" in (made.folder / "results/tiny/tables/gain.md").read_text()
+
+
+def test_a_figure_is_one_file_and_in_the_report(made):
+    pytest.importorskip("egara.figures.registry")
+    assert len(apply("A figure", made.folder)) == 1
+    jobs = made.planned()
+    assert jobs["plot"] == 2 and jobs["write_report"] == 1, "one per space"
+    path = f"results/tiny/figures/{CELL}/delta_l2~on/norms.svg"
+    made.snakemake(path)
+    svg = (made.folder / path).read_text()
+    assert "Norms by work" in svg and "A-1" in svg
