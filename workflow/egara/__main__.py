@@ -20,7 +20,7 @@ if not __package__:  # run as a file: the library is the one around it, and its 
 # What the rules of the workflow do not call.
 GROUPS = {
     "Commands": ("check", "loras files", "loras store", "provenance", "tables show"),
-    "For developers": ("check measure", "demo licences"),
+    "For developers": ("check measure", "config", "demo licences"),
 }
 STAGES = "Stages, as the workflow's rules call them"
 

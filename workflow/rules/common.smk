@@ -1,6 +1,5 @@
 """What all rules share: checked settings, lists of works, sets and cells, and wildcard constraints."""
 
-import gc
 import json
 import re
 import sys
@@ -32,26 +31,20 @@ from egara.cells import DRAWN, expand_grid, list_controls, parse_cell
 from egara.config import FILES, complete_config, find_files
 from egara.corpus.sources import resolve_volumes
 from egara.demo.casts import read_casts
-from egara.io.errors import EgaraError
 from egara.faces.detectors import parse_detector, threshold_files
 from egara.feasibility import plan_study
 from egara.fingerprint import fingerprint
+from egara.io.errors import EgaraError
 from egara.literal import command_prefix, literal, project_path, take_literally, verbatim
 from egara.loras.base.components import local_files
-from egara.scheduling import share_timers
 from egara.registry import discover
 from egara.sets import DRAWS, set_name
+from egara.shipped import CHECKOUT, MAIN, shipped
 from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
 from egara.vocabulary import AXES, PROJECTIONS
 from egara.weights import representations
 from egara.works import look_alikes, read_works, series_of
-from egara.shipped import CHECKOUT, MAIN, shipped
-from egara.sets import set_name
-from egara.works import look_alikes, read_works
 
-# A plan's objects stay to the end; to look for garbage among them at Python's usual pace takes a seventh of planning.
-gc.set_threshold(500_000)
-share_timers()
 TAKEN_LITERALLY = take_literally()
 
 # Where Snakemake itself deploys environments, their Python counts.

@@ -16,8 +16,8 @@ from typing import TypeVar
 from egara.corpus.limits import Limits
 from egara.faces.protocol import Detector
 from egara.registry import Registry
+from egara.shipped import CHECKOUT
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 Made = TypeVar("Made", bound=Callable)
 
 

@@ -27,7 +27,6 @@ def main(argv: list[str] | None = None) -> None:
     """Read the files of a figure, plot it and save it."""
     figures = load_figures()
     arguments = parser(__doc__)
-    arguments.prog = "python -m egara.figures"
     arguments.add_argument("name", choices=figures, help="figure to plot")
     kinds = dict.fromkeys(kind for entry in figures.values() for kind in entry.inputs)
     for kind in kinds:
