@@ -61,7 +61,7 @@ def test_every_mode_becomes_grey_or_rgb(image, kind, mode, expected):
     assert shown.getpixel((4, 4)) == pytest.approx(expected, abs=2)
 
 
-def test_a_transparent_palette_lies_on_white():
+def test_transparent_palette_is_put_on_white():
     file = BytesIO()
     Image.new("P", (5, 5), 0).save(file, "PNG", transparency=0)
     assert decode(file.getvalue()).getpixel((2, 2)) == (255, 255, 255)
@@ -86,12 +86,12 @@ def test_volumes_of_a_folder_a_glob_and_a_file(tmp_path):
     assert len(find_volumes([str(tmp_path / "[An Author] Work" / "*.cbz")]).volumes) == 1
 
 
-def test_volumes_of_one_name_keep_what_tells_them_apart(tmp_path):
+def test_volumes_of_one_name_get_distinct_names(tmp_path):
     paths = [tmp_path / "a" / "v01.cbz", tmp_path / "b" / "v01.cbz", tmp_path / "b" / "v02.cbz"]
     assert name_volumes(paths) == ["a/v01.cbz", "b/v01.cbz", "v02"]
 
 
-def test_metadata_that_disagrees_is_a_warning(tmp_path):
+def test_contradicting_metadata_is_a_warning(tmp_path):
     info = "<ComicInfo><Series>{}</Series><Writer>Someone</Writer><Penciller>{}</Penciller></ComicInfo>"
 
     def check(series, penciller, work="A Work", author="An Author"):

@@ -126,6 +126,6 @@ def test_graph_agrees_with_the_network_and_training_lowers_the_loss(scenes, figu
 def test_evaluated_style_cannot_be_held_out(tmp_path):
     from egara.io.errors import EgaraError
 
-    with pytest.raises(EgaraError, match="lorelei: not a set-aside style"):
+    with pytest.raises(EgaraError, match="lorelei: not a held-out style"):
         main(["--hold-out", "lorelei", "--output", str(tmp_path / "d.onnx")])
     assert not list(tmp_path.iterdir())

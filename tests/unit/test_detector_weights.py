@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from egara.demo.artists import EVALUATED, SET_ASIDE, attribution
+from egara.demo.artists import EVALUATED, HELD_OUT, attribution
 from egara.demo.composition import CastMember, compose_page
 from egara.faces.accuracy import measure
 from egara.faces.backends.embedded import EmbeddedDetector
@@ -32,7 +32,7 @@ def pages():
 
 def test_header_names_no_evaluated_artist():
     header = EmbeddedDetector(WEIGHTS).provenance
-    assert set(header["styles"]) == {style.name for style in SET_ASIDE}
+    assert set(header["styles"]) == {style.name for style in HELD_OUT}
     creators = {artist["creator"] for artist in header["artists"]}
     assert not creators & {attribution(style.name)["creator"] for style in EVALUATED}
     assert not any(style.name in json.dumps(header) for style in EVALUATED)

@@ -34,7 +34,7 @@ def test_books_documents_and_single_images(tmp_path):
     assert found["epub"].sizes == ((50, 60), (60, 60))
 
 
-def test_what_is_lost_is_told_as_far_as_headers_tell(tmp_path):
+def test_losses_visible_in_headers_are_listed(tmp_path):
     write_zip(tmp_path / "in.cbz", {"1.jpg": page(1)})
     inner = (tmp_path / "in.cbz").read_bytes()
     write_zip(tmp_path / "a.cbz", {"0.jpg": page(99), "1.jpg": b"x", "2.jpg": page(3), "x.cbz": inner, "y.cbz": b"y"})

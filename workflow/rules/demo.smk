@@ -36,7 +36,7 @@ rule compose_volumes:
 
 
 rule list_groups:
-    """Say which works are casts of one drawing kit."""
+    """List the drawing kit of each work."""
     input:
         lambda wildcards: literal(SETTINGS["casts"]) if CASTS else [],
     output:
@@ -52,7 +52,7 @@ rule list_groups:
 
 
 rule list_attributions:
-    """List creator and licence of every drawing kit, evaluated or set aside."""
+    """List creator and licence of every drawing kit, evaluated or held out."""
     output:
         "<results>/volumes/attributions.tsv",
     log:

@@ -1,4 +1,4 @@
-"""Make the embedded models again: the base and the face detector, taught by set-aside artists only.
+"""Make the embedded models again: the base and the face detector, taught by held-out artists only.
 
 Not part of `all`: their weights ship in resources/. `snakemake pretrain` writes new ones to results/pretraining/ and
 leaves resources/ alone; copy them there to use them.
@@ -13,7 +13,7 @@ rule pretrain:
 
 
 rule draw_pretraining_art:
-    """Draw heads of all set-aside artists."""
+    """Draw heads of all held-out artists."""
     output:
         "results/pretraining/art.npz",
     log:

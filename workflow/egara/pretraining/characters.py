@@ -1,4 +1,4 @@
-"""Figures for training the detector: drawn once from the set-aside kits, then varied anew each time they are shown.
+"""Figures for training the detector: drawn once from the held-out kits, then varied anew each time they are shown.
 
 A dozen kits are few. Every showing therefore changes what differs from artist to artist: stroke width, how hair and
 skin are filled, proportions, and whether lines wobble. The variation is ours; nobody drew these faces.

@@ -1,4 +1,4 @@
-"""Train the detector on composed pages of set-aside artists and write it as an ONNX graph.
+"""Train the detector on composed pages of held-out artists and write it as an ONNX graph.
 
     python -m egara.pretraining.detector --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
 
@@ -212,7 +212,7 @@ def _write(path: Path, network: "FaceNetwork", provenance: dict) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Compose pages, train, measure on pages that training never saw, and write weights with their provenance."""
-    from egara.demo.artists import SET_ASIDE, attribution
+    from egara.demo.artists import HELD_OUT, attribution
 
     arguments = parser(__doc__)
     arguments.add_argument("--pages", type=int, default=240, help="composed pages to train on")
@@ -222,16 +222,14 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--steps", type=int, default=Settings.steps, help="training steps")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="processor threads")
-    arguments.add_argument("--hold-out", default="", help="set-aside styles to measure on instead of training on them")
+    arguments.add_argument("--hold-out", default="", help="held-out styles to measure on instead of training on them")
     arguments.add_argument("--output", type=Path, required=True, help="where the detector goes (.onnx)")
     options = arguments.parse_args(argv)
     log = logger("faces.train")
-    styles = [style.name for style in SET_ASIDE]
+    styles = [style.name for style in HELD_OUT]
     held = [name for name in options.hold_out.split(",") if name]
     if unknown := sorted(set(held) - set(styles)):
-        raise EgaraError(
-            f"--hold-out {', '.join(unknown)}: not a set-aside style; expected some of {', '.join(styles)}"
-        )
+        raise EgaraError(f"--hold-out {', '.join(unknown)}: not a held-out style; expected some of {', '.join(styles)}")
     styles = [name for name in styles if name not in held]
     settings = Settings(steps=options.steps)
     import torch

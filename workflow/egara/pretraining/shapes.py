@@ -1,6 +1,6 @@
 """Shapes of ours for training the detector: hair that makes a head larger than its face, and things that are no heads.
 
-The set-aside kits have little hair that stands off the head, and round heads without any; a detector that learned only
+The held-out kits have little hair that stands off the head, and round heads without any; a detector that learned only
 from them would frame the face and leave the hair, and take clocks and flowers for heads.
 """
 

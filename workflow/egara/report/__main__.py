@@ -70,7 +70,7 @@ def describe_training(base: dict, studied: set[str]) -> str:
         remark = "None of them is under study."
     return (
         f"Trained{detail} on drawings by {', '.join(names)}. {remark} The embedded face detector, where used, was "
-        "trained on artists set aside in the same way."
+        "trained on held-out artists as well."
     )
 
 
