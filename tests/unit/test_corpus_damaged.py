@@ -118,7 +118,8 @@ def test_command_ends_in_one_line_and_leaves_no_table(tmp_path):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "a.cbz: no readable page, 1 image cannot be read" in done.stderr
-    assert done.stdout == "" and not any(path.exists() for path in outputs)
+    assert done.stdout == ""
+    assert not any(path.exists() for path in outputs)
 
 
 def test_any_damage_is_a_clear_line_or_a_skipped_page(tmp_path):

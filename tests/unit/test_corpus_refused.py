@@ -36,7 +36,9 @@ def test_member_names_are_only_labels(tmp_path, kind, name):
     with writing_only():
         volume = read(path)
         shown = {row["page"]: image.width for row, image in iterate_pages(pd.DataFrame(volume.pages))}
-    assert len(shown) == 2 and sorted(shown.values()) == [41, 42] and volume.skipped == []
+    assert len(shown) == 2
+    assert sorted(shown.values()) == [41, 42]
+    assert volume.skipped == []
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -108,7 +110,8 @@ def test_duplicate_volumes_are_errors_or_removed(tmp_path):
     write_zip(tmp_path / "c" / "c.zip", pages())
     volumes = [read(path) for path in (tmp_path / "a.cbz", tmp_path / "c" / "c.zip")]
     rows = remove_duplicates(volumes)
-    assert [row["cause"] for row in rows] == ["duplicate"] and "same pages as" in rows[0]["reason"]
+    assert [row["cause"] for row in rows] == ["duplicate"]
+    assert "same pages as" in rows[0]["reason"]
     assert [len(volume.pages) for volume in volumes] == [4, 0]
 
 

@@ -52,7 +52,8 @@ def test_finds_the_faces_of_an_unseen_artist(pages):
     found = load_detector("egara", DetectorSettings(threshold=0.5)).detect([page for page, _ in pages])
     result = measure(found, [truth for _, truth in pages])
     assert result.faces >= 15
-    assert result.recall >= 0.9 and result.precision >= 0.9
+    assert result.recall >= 0.9
+    assert result.precision >= 0.9
 
 
 def test_batches_and_single_pages_agree(pages):

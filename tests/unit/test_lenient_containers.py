@@ -76,7 +76,9 @@ def test_damaged_7z_gives_the_members_before_the_damage(tmp_path):
     data[len(data) * 4 // 5] ^= 255
     (tmp_path / "v01.cb7").write_bytes(data)
     volume = read_twice(tmp_path / "v01.cb7")
-    assert len(volume.pages) + len(volume.skipped) == 6 and volume.pages and volume.skipped
+    assert len(volume.pages) + len(volume.skipped) == 6
+    assert volume.pages
+    assert volume.skipped
     assert {row["cause"] for row in volume.skipped} == {"unreadable"}
 
 

@@ -66,4 +66,5 @@ def test_tar_without_an_end_marker_is_a_warning(tmp_path):
     data = tar("a")
     (tmp_path / "v01.cbt").write_bytes(data[: data.index(b"a2.jpg")])
     volume = read_twice(tmp_path / "v01.cbt")
-    assert len(volume.pages) == 2 and "no end marker" in volume.warnings[0]
+    assert len(volume.pages) == 2
+    assert "no end marker" in volume.warnings[0]

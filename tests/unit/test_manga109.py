@@ -36,12 +36,15 @@ def test_latest_annotations_of_a_book_are_used(tmp_path):
 
 def test_collection_is_not_a_volume(tmp_path):
     root = collection(tmp_path / "a", "half")
-    assert is_collection(root) and is_collection(root / "half")
-    assert not is_collection(root / "half" / "ARMS") and not is_collection(root / "annotations.v2020.12.18")
+    assert is_collection(root)
+    assert is_collection(root / "half")
+    assert not is_collection(root / "half" / "ARMS")
+    assert not is_collection(root / "annotations.v2020.12.18")
     assert is_collection(collection(tmp_path / "b", books=["ARMS"]))  # Manga109's own names
     one = collection(tmp_path / "c", "half", books=["ARMS"])
     assert not is_collection(one / "half")  # a folder with one volume
-    assert not is_collection(tmp_path) and not is_collection(tmp_path / "gone")
+    assert not is_collection(tmp_path)
+    assert not is_collection(tmp_path / "gone")
     with pytest.raises(EgaraError, match=r"/a: a collection of annotated books"):
         find_volumes([str(tmp_path)])  # books of many works, a folder further down
 
@@ -52,11 +55,13 @@ def test_data_sets_of_other_kinds(tmp_path):
     (one / "annotations").mkdir()
     (one / "images" / "train" / "1.jpg").touch()
     (one / "annotations" / "instances_train.json").touch()
-    assert not is_collection(one) and len(find_volumes([str(one)]).volumes) == 1
+    assert not is_collection(one)
+    assert len(find_volumes([str(one)]).volumes) == 1
     for book in ("2", "3"):  # DCM772
         (tmp_path / "dcm" / "images" / book).mkdir(parents=True)
         (tmp_path / "dcm" / "annotations" / book).mkdir(parents=True)
-    assert is_collection(tmp_path / "dcm") and is_collection(tmp_path / "dcm" / "images")
+    assert is_collection(tmp_path / "dcm")
+    assert is_collection(tmp_path / "dcm" / "images")
     assert not is_collection(tmp_path / "dcm" / "images" / "2")
 
 

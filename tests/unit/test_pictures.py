@@ -128,7 +128,8 @@ def test_transparency_and_orientation_survive_without_metadata():
     info.add_text("Comment", "y" * 3_000_000, zip=True)
     data = saved(Image.new("P", (6, 9), 0), "PNG", transparency=0, exif=exif, pnginfo=info)
     shown = decode(data, TESTED)
-    assert shown.size == (9, 6) and shown.getpixel((1, 1)) == (255, 255, 255)
+    assert shown.size == (9, 6)
+    assert shown.getpixel((1, 1)) == (255, 255, 255)
 
 
 def test_lab_cmyk_and_deep_colours_look_as_they_should():
@@ -173,7 +174,8 @@ def test_formats_of_other_packages_are_read_where_they_are_installed(tmp_path, m
     write_zip(tmp_path / "a.cbz", {f"1.{suffix}": saved(image, kind, quality=95), "2.jpg": page(3)})
     volume = list_volume(tmp_path / "a.cbz", "v01", "a", "w")
     (_, shown), _ = iterate_pages(pd.DataFrame(volume.pages))
-    assert np.abs(np.asarray(shown, int) - np.asarray(image)).mean() < 6 and volume.skipped == []
+    assert np.abs(np.asarray(shown, int) - np.asarray(image)).mean() < 6
+    assert volume.skipped == []
 
 
 def test_a_png_that_unpacks_to_gigabytes_is_refused_by_its_size(tmp_path):

@@ -47,8 +47,6 @@ def gradient_tone(rng: np.random.Generator, height: int, width: int, unit: float
 
 def speed_lines(rng: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
     """Return parallel streaks of motion, thick and thin."""
-    import cv2
-
     black = rng.random() < 0.2
     canvas = np.full((height, width), 0 if black else 255, np.uint8)
     angle = rng.choice([0.0, 0.0, np.pi / 2, rng.uniform(-0.6, 0.6)])
@@ -60,7 +58,7 @@ def speed_lines(rng: np.random.Generator, height: int, width: int, unit: float) 
         half = rng.exponential(1.1) * unit + 0.4
         base = np.array([width, height]) / 2 + across * offset + along * start
         wedge = [base - across * half, base + along * length, base + across * half]
-        _fill(cv2, canvas, wedge, 255 if black else 0)
+        _fill(canvas, wedge, 255 if black else 0)
     return canvas
 
 
@@ -68,8 +66,6 @@ def focus_lines(
     rng: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
 ) -> Canvas:
     """Return wedges that point at a clear spot, the focus lines (集中線) of surprise."""
-    import cv2
-
     black = rng.random() < 0.25
     canvas = np.full((height, width), 0 if black else 255, np.uint8)
     x, y = centre or (width * rng.uniform(0.35, 0.65), height * rng.uniform(0.35, 0.65))
@@ -82,7 +78,7 @@ def focus_lines(
         spread = rng.exponential(0.006) + 0.002
         tip = (x + near * np.cos(turn) * 1.15, y + near * np.sin(turn))
         far = [(x + reach * np.cos(turn + s), y + reach * np.sin(turn + s)) for s in (-spread, spread)]
-        _fill(cv2, canvas, [tip, *far], 255 if black else 0)
+        _fill(canvas, [tip, *far], 255 if black else 0)
     return canvas
 
 
@@ -90,8 +86,6 @@ def black_halo(
     rng: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
 ) -> Canvas:
     """Return a black background, usually with a ragged or soft white glow."""
-    import cv2
-
     canvas = np.zeros((height, width), np.uint8)
     kind = rng.random()
     if kind < 0.25:
@@ -101,7 +95,7 @@ def black_halo(
     if kind < 0.6:
         turns = np.linspace(0, 2 * np.pi, 120, endpoint=False)
         radii = radius * np.where(np.arange(120) % 2, rng.uniform(1.0, 1.7, 120), rng.uniform(0.8, 1.0, 120))
-        _fill(cv2, canvas, np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1), 255)
+        _fill(canvas, np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1), 255)
         return canvas
     down, across = np.arange(height, dtype=np.float32)[:, None] - y, np.arange(width, dtype=np.float32)[None] - x
     level = np.clip(np.sqrt(down**2 + across**2) / radius - 0.6, 0, 1.2)
@@ -132,7 +126,7 @@ def pattern(rng: np.random.Generator, height: int, width: int, unit: float) -> C
         else:
             radii = radius * 0.12 / (0.09 + np.abs(np.sin(2 * turns)))
         outline = np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1)
-        _fill(cv2, canvas, outline, 255)
+        _fill(canvas, outline, 255)
         cv2.polylines(canvas, [_fixed(outline)], True, 0, line, cv2.LINE_AA, 4)
         if kind == "flowers":
             cv2.circle(canvas, (x, y), max(2, round(radius * 0.2)), 0, line, cv2.LINE_AA)
@@ -157,5 +151,7 @@ def _fixed(points: np.ndarray | list) -> np.ndarray:
     return np.round(np.asarray(points, float) * 16).astype(np.int32)
 
 
-def _fill(cv2: "object", canvas: Canvas, outline: np.ndarray | list, value: int) -> None:
+def _fill(canvas: Canvas, outline: np.ndarray | list, value: int) -> None:
+    import cv2
+
     cv2.fillPoly(canvas, [_fixed(outline)], value, cv2.LINE_AA, 4)

@@ -25,8 +25,8 @@ Evaluated artists. Their drawings make the demonstration volumes when a user run
 were trained on them.
 """
 HELD_OUT = """\
-Held-out artists. Their drawings were used only to train the embedded weights in this folder, the base model and the face
-detector. They are never evaluated.
+Held-out artists. Their drawings were used only to train the embedded weights in this folder, the base model and the
+face detector. They are never evaluated.
 """
 
 
