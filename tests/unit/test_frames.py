@@ -24,22 +24,6 @@ def shown(volume):
     return {row["page"]: image.width for row, image in iterate_pages(pd.DataFrame(volume.pages))}
 
 
-SYSTEM = {
-    "@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": "@eaDir",
-    "@eaDir/1.jpg/SYNOPHOTO_THUMB_S.jpg": "@eaDir",
-    "#recycle/old.jpg": "#recycle",
-    "extra/@Recycle/old.jpg": "extra/@Recycle",
-    "$RECYCLE.BIN/x.cbz": "$RECYCLE.BIN",
-    "lost+found/y.png": "lost+found",
-    ".@__thumb/z.jpg": ".@__thumb",
-    "__MACOSX/._1.jpg": "__MACOSX",
-    "System Volume Information/a.jpg": "System Volume Information",
-    "Thumbs.db": "Thumbs.db",
-    "extra/desktop.ini": "extra/desktop.ini",
-    ".DS_Store": ".DS_Store",
-}
-
-
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "AVIF", "MPO"])
 def test_further_pictures_of_an_animation_are_counted(tmp_path, kind):
     frames = [Image.new("RGB", (40, 60), (20 * n, 0, 90)) for n in range(5)]
