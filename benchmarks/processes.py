@@ -30,7 +30,7 @@ CELLS = ("independent", "shared")
 
 
 def draw_faces(folder: Path, work: str) -> None:
-    """Draw faces of a set-aside style as PNG files and their table."""
+    """Draw faces of a held-out style as PNG files and their table."""
     import pandas as pd
     from PIL import Image
 

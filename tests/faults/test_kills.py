@@ -19,8 +19,8 @@ STAGES = (
     "loras encoding latents",
     "loras encoding captions", "loras", "loras training losses", "weights",
     "weights layer_grams",
-    "projections", "clusters", "scores", "scores layers", "scores clusters", "scores controls", "tables", "figures", "report explorer",
-    "report",
+    "projections", "clusters", "scores", "scores layers", "scores clusters", "scores controls", "tables", "figures",
+    "report explorer", "report",
 )  # fmt: skip
 TIMES = 4  # kills a stage at most; a job may end before its kill
 

@@ -91,7 +91,7 @@ floats = st.one_of(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1e-45, 3e38]),
     alpha=st.one_of(floats, st.integers(-5, 5)),
 )
 @settings(BOUNDED, max_examples=100)
-def test_values_that_are_no_numbers_never_pass(kind, down, alpha):
+def test_values_that_are_not_finite_are_refused(kind, down, alpha):
     stem = "lora_unet_conv_in"
     with np.errstate(over="ignore"):
         factors = {

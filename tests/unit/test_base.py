@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egara.demo.artists import EVALUATED, SET_ASIDE, attribution
+from egara.demo.artists import EVALUATED, HELD_OUT, attribution
 from egara.pretraining.art import WORDS, batch_of_art, draw_heads
 
 SHIPPED = Path(__file__).resolve().parents[2] / "resources" / "base"
@@ -17,11 +17,11 @@ def art():
     return draw_heads(1, 0)
 
 
-def test_art_is_drawn_by_set_aside_artists_only(art):
-    assert len(art["grey"]) == len(SET_ASIDE) == len(WORDS)
-    taught = {attribution(style.name)["creator"] for style in SET_ASIDE}
+def test_art_is_drawn_by_held_out_artists_only(art):
+    assert len(art["grey"]) == len(HELD_OUT) == len(WORDS)
+    taught = {attribution(style.name)["creator"] for style in HELD_OUT}
     assert not taught & {attribution(style.name)["creator"] for style in EVALUATED}
-    assert (art["alpha"].reshape(len(SET_ASIDE), -1).max(1) > 200).all()
+    assert (art["alpha"].reshape(len(HELD_OUT), -1).max(1) > 200).all()
 
 
 def test_batches_vary_and_stay_in_range(art):

@@ -61,7 +61,7 @@ def test_every_mode_becomes_grey_or_rgb(image, kind, mode, expected):
     assert shown.getpixel((4, 4)) == pytest.approx(expected, abs=2)
 
 
-def test_a_transparent_palette_lies_on_white():
+def test_transparent_palette_is_put_on_white():
     file = BytesIO()
     Image.new("P", (5, 5), 0).save(file, "PNG", transparency=0)
     assert decode(file.getvalue()).getpixel((2, 2)) == (255, 255, 255)
@@ -75,7 +75,9 @@ def test_volumes_of_a_folder_a_glob_and_a_file(tmp_path):
     (tmp_path / "work" / "cover.jpg").write_bytes(page(1))
     found = find_volumes([str(tmp_path / "work")])
     assert [volume.name for volume in found.volumes] == ["work", "Vol 1.zip", "Vol 2.cbz", "Vol 3", "Vol 10.cbz"]
-    assert len(found.warnings) == 1 and "cover.jpg" in found.warnings[0] and found.skipped == []
+    assert len(found.warnings) == 1
+    assert "cover.jpg" in found.warnings[0]
+    assert found.skipped == []
     assert name_volumes(found.volumes) == ["work", "Vol 1", "Vol 2", "Vol 3", "Vol 10"]
     volumes = find_volumes([str(tmp_path / "work" / "*.cbz")]).volumes
     assert [volume.name for volume in volumes] == ["Vol 2.cbz", "Vol 10.cbz"]
@@ -86,12 +88,12 @@ def test_volumes_of_a_folder_a_glob_and_a_file(tmp_path):
     assert len(find_volumes([str(tmp_path / "[An Author] Work" / "*.cbz")]).volumes) == 1
 
 
-def test_volumes_of_one_name_keep_what_tells_them_apart(tmp_path):
+def test_volumes_of_one_name_get_distinct_names(tmp_path):
     paths = [tmp_path / "a" / "v01.cbz", tmp_path / "b" / "v01.cbz", tmp_path / "b" / "v02.cbz"]
     assert name_volumes(paths) == ["a/v01.cbz", "b/v01.cbz", "v02"]
 
 
-def test_metadata_that_disagrees_is_a_warning(tmp_path):
+def test_contradicting_metadata_is_a_warning(tmp_path):
     info = "<ComicInfo><Series>{}</Series><Writer>Someone</Writer><Penciller>{}</Penciller></ComicInfo>"
 
     def check(series, penciller, work="A Work", author="An Author"):
@@ -124,7 +126,9 @@ def test_metadata_is_found_in_every_container(tmp_path, kind):
     else:
         write_folder(path, members)
     warnings = list_volume(path, "v01", "An Author", "A Work").warnings
-    assert len(warnings) == 2 and "Nobody" in warnings[0] and "Elsewhere" in warnings[1]
+    assert len(warnings) == 2
+    assert "Nobody" in warnings[0]
+    assert "Elsewhere" in warnings[1]
 
 
 def test_manga109_books_and_their_annotations(tmp_path):
@@ -146,7 +150,8 @@ def test_manga109_books_and_their_annotations(tmp_path):
     volume = list_volume(book, "ARMS", "a", "ARMS")
     assert [row["page"] for row in volume.pages] == ["002.jpg", "010.jpg"]
     assert len(volume.warnings) == 2
-    assert "page 10: (60, 40), not (61, 40)" in volume.warnings[0] and "page 11" in volume.warnings[1]
+    assert "page 10: (60, 40), not (61, 40)" in volume.warnings[0]
+    assert "page 11" in volume.warnings[1]
     for whole in (book.parent, book.parent.parent):
         with pytest.raises(EgaraError, match="all of Manga109; expected the folder of one, images/ARMS"):
             find_volumes([str(whole)])
@@ -159,11 +164,13 @@ def test_command_writes_both_tables(tmp_path):
     main([*arguments, "--skipped", str(tmp_path / "s.tsv")])
     table = read_pages(tmp_path / "p.tsv")
     assert list(table.volume) == ["001"] * 4 + ["002"]
-    assert set(table.work) == {"001"} and set(table.author) == {"007"}
+    assert set(table.work) == {"001"}
+    assert set(table.author) == {"007"}
     assert list(table.page)[:4] == NAMES
     skipped = pd.read_csv(tmp_path / "s.tsv", sep="\t")
     assert list(skipped.columns) == COLUMNS
-    assert list(skipped.member) == ["3.jpg"] and "truncated" in skipped.reason[0]
+    assert list(skipped.member) == ["3.jpg"]
+    assert "truncated" in skipped.reason[0]
     assert len(list(iterate_pages(table))) == 5
 
 
@@ -182,6 +189,7 @@ def test_help_loads_nothing_heavy():
 def test_single_image_is_a_volume_of_one_page(tmp_path):
     (tmp_path / "drawing.png").write_bytes(page(50, "PNG"))
     table = pd.DataFrame(list_volume(tmp_path / "drawing.png", "drawing", "a", "w").pages)
-    assert list(table.page) == ["drawing.png"] and list(table.member) == [""]
+    assert list(table.page) == ["drawing.png"]
+    assert list(table.member) == [""]
     table.to_csv(tmp_path / "p.tsv", sep="\t", index=False)
     assert open_page(read_pages(tmp_path / "p.tsv").iloc[0]).getpixel((0, 0)) == 50

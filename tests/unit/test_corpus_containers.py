@@ -41,13 +41,13 @@ def test_reading_order_is_natural_in_every_container(tmp_path):
         assert open_page(table.iloc[2]).tobytes() == shown[2].tobytes()
 
 
-def test_content_decides_not_the_suffix(tmp_path):
+def test_volumes_are_opened_by_content_not_extension(tmp_path):
     write_zip(tmp_path / "wrong.cbr", pages())
     write_rar(tmp_path / "wrong.cbz", pages())
     assert len(listed(tmp_path / "wrong.cbr")) == len(listed(tmp_path / "wrong.cbz")) == 4
 
 
-def test_what_systems_leave_behind_is_no_page(tmp_path):
+def test_system_files_are_not_pages(tmp_path):
     left = {"__MACOSX/._1.jpg": b"x", "Thumbs.db": b"x", ".hidden/2.jpg": b"x", "._1.jpg": b"x", "notes.txt": b"x"}
     write_zip(tmp_path / "a.cbz", {**left, **pages(), "folder/": b""})
     volume = list_volume(tmp_path / "a.cbz", "v01", "a", "w")
@@ -99,7 +99,7 @@ def test_pages_open_in_the_order_of_the_table(tmp_path):
     assert [round(np.asarray(image).mean()) for _, image in shown] == pytest.approx(expected, abs=2)
 
 
-def test_a_volume_that_changed_is_noticed(tmp_path):
+def test_changed_volume_is_an_error(tmp_path):
     path = tmp_path / "a.cbz"
     write_zip(path, pages())
     table = listed(path)

@@ -30,13 +30,15 @@ def read(path: Path, **options):
 
 @pytest.mark.parametrize("kind", ARCHIVES)
 @pytest.mark.parametrize("name", ["../1.jpg", "a/../../1.jpg", "/etc/1.jpg", "C:\\1.jpg", "..\\1.jpg", "X: 1/1.jpg"])
-def test_a_name_is_a_label_wherever_it_points(tmp_path, kind, name):
+def test_member_names_are_only_labels(tmp_path, kind, name):
     path = tmp_path / f"v01.{kind}"
     WRITERS[kind](path, {"2.jpg": page(2), name: page(1)})
     with writing_only():
         volume = read(path)
         shown = {row["page"]: image.width for row, image in iterate_pages(pd.DataFrame(volume.pages))}
-    assert len(shown) == 2 and sorted(shown.values()) == [41, 42] and volume.skipped == []
+    assert len(shown) == 2
+    assert sorted(shown.values()) == [41, 42]
+    assert volume.skipped == []
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -96,7 +98,7 @@ def test_encrypted_and_damaged_pdf(tmp_path):
         read(tmp_path / "a.pdf")
 
 
-def test_one_volume_counts_once(tmp_path):
+def test_duplicate_volumes_are_errors_or_removed(tmp_path):
     write_zip(tmp_path / "a.cbz", pages())
     (tmp_path / "b.cbz").symlink_to(tmp_path / "a.cbz")
     for values in (["a.cbz", "a.cbz"], ["*.cbz", "a.cbz"], ["b.cbz", "a.cbz"]):
@@ -108,11 +110,12 @@ def test_one_volume_counts_once(tmp_path):
     write_zip(tmp_path / "c" / "c.zip", pages())
     volumes = [read(path) for path in (tmp_path / "a.cbz", tmp_path / "c" / "c.zip")]
     rows = remove_duplicates(volumes)
-    assert [row["cause"] for row in rows] == ["duplicate"] and "same pages as" in rows[0]["reason"]
+    assert [row["cause"] for row in rows] == ["duplicate"]
+    assert "same pages as" in rows[0]["reason"]
     assert [len(volume.pages) for volume in volumes] == [4, 0]
 
 
-def test_values_that_name_no_volume(tmp_path):
+def test_values_without_a_volume(tmp_path):
     (tmp_path / "empty").mkdir()
     write_folder(tmp_path / "kindle", {"book.mobi": b"x"})
     write_folder(tmp_path, {"notes.doc": b"words", "book.azw3": b"x", "nothing.cbz": b""})

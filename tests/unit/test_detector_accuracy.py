@@ -63,5 +63,7 @@ def test_nothing_found_and_nothing_there():
     missed = measure([none], [boxes(box(0))])
     assert (missed.precision, missed.recall, missed.ap) == (1, 0, 0)
     blank = measure([none, none], [none[:, :4], none[:, :4]])
-    assert blank.precision == 1 and np.isnan(blank.recall) and np.isnan(blank.ap)
+    assert blank.precision == 1
+    assert np.isnan(blank.recall)
+    assert np.isnan(blank.ap)
     assert measure([boxes(box(0, 0.5))], [none[:, :4]]).precision == 0

@@ -42,7 +42,8 @@ def test_varied_heads_have_about_the_wanted_height(figures):
     draw = np.random.default_rng(1)
     heights = [box[3] - box[1] for box in (vary(figures[1], 80, draw).box for _ in range(30))]
     assert 70 < np.median(heights) < 95
-    assert min(heights) > 40 and max(heights) < 150
+    assert min(heights) > 40
+    assert max(heights) < 150
 
 
 def test_laid_figures_frame_ink_and_hide_what_they_cover(figures, monkeypatch):
@@ -54,7 +55,8 @@ def test_laid_figures_frame_ink_and_hide_what_they_cover(figures, monkeypatch):
     for _ in range(12):
         image, boxes = lay_figures(paper, below, figures[:1], draw)
         shares.append(boxes[0, 4])
-        assert (boxes[:, 4] >= 0).all() and (boxes[:, 4] <= 1).all()
+        assert (boxes[:, 4] >= 0).all()
+        assert (boxes[:, 4] <= 1).all()
         outside = np.ones_like(paper, bool)
         for left, top, right, bottom in boxes[1:, :4].clip(0, 320).astype(int):
             outside[max(0, top - 4) : bottom + 4, max(0, left - 4) : right + 4] = False
@@ -69,11 +71,13 @@ def test_hair_makes_the_head_larger_and_things_have_no_head(figures):
     haired = [add_hair(figures[0], draw) for _ in range(20)]
     boxes = np.array([figure.box for figure in haired])
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    assert areas.min() >= 0.95 * area and np.median(areas) > 1.15 * area
+    assert areas.min() >= 0.95 * area
+    assert np.median(areas) > 1.15 * area
     assert all((figure.alpha >= figure.head).all() for figure in haired)
     for _ in range(20):
         thing = draw_thing(60, draw)
-        assert thing.head.max() == 0 and 0.1 < (thing.alpha > 128).mean() < 0.9
+        assert thing.head.max() == 0
+        assert 0.1 < (thing.alpha > 128).mean() < 0.9
 
 
 def test_examples_are_the_same_for_the_same_names(scenes, figures):
@@ -81,8 +85,10 @@ def test_examples_are_the_same_for_the_same_names(scenes, figures):
     assert all((x.image == y.image).all() and (x.faces == y.faces).all() for x, y in zip(first, again, strict=True))
     assert any((x.image != y.image).any() for x, y in zip(first, other, strict=True))
     for example in draw_batch(scenes, figures, 128, 40, 5, "c"):
-        assert (example.faces >= 0).all() and (example.faces <= 128).all()
-        assert example.image.shape == (128, 128) and example.image.dtype == np.uint8
+        assert (example.faces >= 0).all()
+        assert (example.faces <= 128).all()
+        assert example.image.shape == (128, 128)
+        assert example.image.dtype == np.uint8
         assert len(example.faces) == 0 or (example.faces[:, 2:] - example.faces[:, :2]).max() >= SMALLEST / 2
 
 
@@ -95,7 +101,8 @@ def test_targets_decode_to_the_boxes_they_came_from(scenes, figures):
     heat, sides, care = targets([example], 128)
     boxes = decode(np.concatenate([heat, np.log(sides[0].clip(1e-3))]), 0.99)
     np.testing.assert_allclose(np.sort(boxes[:, :4], axis=0), faces, atol=1e-3)
-    assert care[0, 13:, :3].max() == 0 and care[0, :12].min() == 1
+    assert care[0, 13:, :3].max() == 0
+    assert care[0, :12].min() == 1
 
 
 def test_graph_agrees_with_the_network_and_training_lowers_the_loss(scenes, figures, tmp_path):

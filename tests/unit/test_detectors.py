@@ -53,7 +53,8 @@ def test_invalid_boxes_of_a_table_are_dropped(tmp_path):
         f"001\tp1\t9\t5\t9\t35\n001\tp1\t1\t1\t1{'0' * 400}\t9\n"
     )
     boxes = load_detector(f"annotations:{table}").detect([Page("001", "p1", BLANK)])[0]
-    assert len(boxes) == 4 and clip(boxes, 120, 90).tolist() == [[10, 5, 40, 35, 1]]
+    assert len(boxes) == 4
+    assert clip(boxes, 120, 90).tolist() == [[10, 5, 40, 35, 1]]
 
 
 BOOK = (
@@ -166,7 +167,8 @@ def test_corrupt_file_is_one_line(kind, tmp_path):
     path.write_bytes(b"\x00\x01nonsense\n\nmore")
     with pytest.raises(EgaraError) as caught:
         load_detector(f"{kind}:{path}")
-    assert "corrupt" in str(caught.value) and "\n" not in str(caught.value)
+    assert "corrupt" in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_greyscale_onnx_is_refused():
@@ -183,7 +185,8 @@ def test_canvases_map_boxes_back_to_the_page():
         (corner, [20, 40, 60, 120], (0, 200)),
     ):
         canvas = fit(page, 200, 200)
-        assert canvas.pixels.shape == (1, 3, 200, 200) and canvas.pixels.dtype == np.float32
+        assert canvas.pixels.shape == (1, 3, 200, 200)
+        assert canvas.pixels.dtype == np.float32
         left, top, right, bottom = sides
         inside = canvas.pixels[0, ::2, top + 3 : bottom - 3, left + 3 : right - 3]
         np.testing.assert_allclose(inside.mean(axis=(1, 2)), middle, rtol=1e-4)
@@ -221,7 +224,8 @@ def test_pieces_of_a_strip_cover_it_and_overlap():
             1
         ] % 32 == 0
         seen[start : start + rows] += 1
-    assert seen.min() == 1 and (seen == 2).sum() == embedded.OVERLAP * (len(pieces) - 1)
+    assert seen.min() == 1
+    assert (seen == 2).sum() == embedded.OVERLAP * (len(pieces) - 1)
 
 
 def test_every_detector_is_described_in_a_line(tmp_path):

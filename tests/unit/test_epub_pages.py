@@ -94,7 +94,7 @@ def test_links_and_members_that_are_spelt_differently(tmp_path, stored, link):
     assert read(tmp_path / "a.epub") == ([42, 40, 41], {})
 
 
-def test_what_is_odd_costs_itself(tmp_path):
+def test_odd_pages_affect_no_others(tmp_path):
     texts = [WAYS["img"].format(n) for n in range(8)]
     texts[1] += (
         '<img src="../../../decoration.jpg"/><img src="http://host/a.jpg"/><img src="data:image/png;base64,xx"/>'
@@ -126,7 +126,7 @@ def test_what_is_odd_costs_itself(tmp_path):
         read(tmp_path / "a.epub", unreadable="error")
 
 
-def test_a_page_behind_a_lock_costs_itself_and_a_book_behind_one_is_refused(tmp_path):
+def test_encrypted_page_is_left_out_and_encrypted_book_refused(tmp_path):
     cipher = '<EncryptionMethod Algorithm="urn:aes"/><CipherData><CipherReference URI="{}"/></CipherData>'
     lock = f"<EncryptedData>{cipher}</EncryptedData>"
     texts = [WAYS["img"].format(n) for n in range(3)]
@@ -137,20 +137,21 @@ def test_a_page_behind_a_lock_costs_itself_and_a_book_behind_one_is_refused(tmp_
 
     locked("OEBPS/images/i1.jpg", "OEBPS/text/t2.xhtml", "OEBPS/fonts/a.otf")
     widths, left = read(tmp_path / "a.epub")
-    assert widths == [40] and left["OEBPS/images/i1.jpg"] == left["OEBPS/text/t2.xhtml"] == "unreadable"
+    assert widths == [40]
+    assert left["OEBPS/images/i1.jpg"] == left["OEBPS/text/t2.xhtml"] == "unreadable"
     locked(*(f"OEBPS/images/i{n}.jpg" for n in range(3)))
     with pytest.raises(EgaraError, match="encrypted .digital rights management"):
         read(tmp_path / "a.epub")
 
 
-def test_an_image_without_its_suffix_is_known_by_the_manifest(tmp_path):
+def test_image_without_extension_is_recognised_by_the_manifest(tmp_path):
     item = '<item id="i" href="images/one" media-type="image/jpeg"/>'
     images = {"OEBPS/images/one": page(5)}
     write_book(tmp_path / "a.epub", ['<img src="../images/one"/>'], images=images, manifest=item)
     assert read(tmp_path / "a.epub") == ([45], {})
 
 
-def test_paper_behind_a_page_is_no_page(tmp_path):
+def test_background_behind_an_image_is_not_a_page(tmp_path):
     texts = [f'<body style="background:url(../images/paper.jpg)">{WAYS["img"].format(n)}</body>' for n in range(2)]
     write_book(tmp_path / "a.epub", texts, {"OEBPS/images/paper.jpg": page(9)})
     assert read(tmp_path / "a.epub") == ([40, 41], {"OEBPS/images/paper.jpg": "foreign"})
@@ -170,7 +171,7 @@ def test_a_page_is_read_in_its_own_encoding(tmp_path, encoding):
     assert read(tmp_path / "v01.epub") == ([47], {})
 
 
-def test_a_page_whose_image_lies_in_no_file_has_a_row(tmp_path):
+def test_page_without_an_image_file_has_a_row(tmp_path):
     texts = [
         '<img src="data:image/jpeg;base64,xx"/>',
         '<img src="https://there/0.jpg"/>',
@@ -183,7 +184,7 @@ def test_a_page_whose_image_lies_in_no_file_has_a_row(tmp_path):
     assert skipped == {"OEBPS/text/t0.xhtml": "unreadable", "OEBPS/text/t1.xhtml": "missing"}
 
 
-def test_what_a_reader_cannot_show_falls_back(tmp_path):
+def test_unsupported_items_use_their_fallback(tmp_path):
     manifest = '<item id="a" href="a.pdf" media-type="application/pdf" fallback="t0"/>'
     manifest += '<item id="b" href="b.swf" media-type="application/x-shockwave-flash" fallback="b"/>'
     write_book(tmp_path / "v01.epub", [WAYS["img"].format(0)], manifest=manifest, spine=["a", "b"])

@@ -18,7 +18,7 @@ def read(path: Path, **options):
     return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
-def test_a_picture_with_more_rows_than_it_states_is_as_large_as_it_states(tmp_path):
+def test_extra_rows_of_a_png_are_ignored(tmp_path):
     rows = bytes(21 * 1000)
     write_zip(tmp_path / "a.cbz", {"1.png": png(20, 10, rows), "2.png": png(20, 1000, rows)})
     volume = read(tmp_path / "a.cbz")
@@ -29,7 +29,7 @@ def test_a_picture_with_more_rows_than_it_states_is_as_large_as_it_states(tmp_pa
     ("colour", "depth", "bits"), [(0, 8, 8), (0, 1, 1), (0, 16, 16), (2, 8, 24), (3, 4, 4), (6, 8, 32)]
 )
 @pytest.mark.parametrize("interlaced", [0, 1])
-def test_a_picture_with_fewer_rows_than_it_states_is_cut_short(tmp_path, colour, depth, bits, interlaced):
+def test_png_with_missing_rows_is_truncated(tmp_path, colour, depth, bits, interlaced):
     """Pillow alone may read it, black below; a page that is black to its end is whole."""
     # 16 x 16 pixels in seven passes: so many passes, rows and columns each (PNG specification, section 8).
     passes = [(2, 2), (2, 2), (2, 4), (4, 4), (4, 8), (8, 8), (8, 16)] if interlaced else [(16, 16)]
@@ -43,7 +43,7 @@ def test_a_picture_with_fewer_rows_than_it_states_is_cut_short(tmp_path, colour,
 
 
 @pytest.mark.parametrize("rows", [1, 1000, 1999])
-def test_a_long_picture_with_fewer_rows_than_it_states_is_cut_short(tmp_path, rows):
+def test_long_png_with_missing_rows_is_truncated(tmp_path, rows):
     write_zip(tmp_path / "a.cbz", {"1.png": png(20, 2000, bytes(21 * 2000)), "2.png": png(20, 2000, bytes(21 * rows))})
     volume = read(tmp_path / "a.cbz")
     assert [row["page"] for row in volume.pages] == ["1.png"]
@@ -51,7 +51,7 @@ def test_a_long_picture_with_fewer_rows_than_it_states_is_cut_short(tmp_path, ro
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "AVIF", "PPM", "JPEG"])
-def test_pictures_of_every_format_that_lie_about_their_size(tmp_path, kind):
+def test_false_sizes_in_headers_of_every_format(tmp_path, kind):
     """Each number of a small picture that is its side is made 25,000: refused, skipped, or no larger than allowed."""
     file = BytesIO()
     Image.fromarray(np.zeros((77, 77), np.uint8)).save(file, kind)

@@ -77,7 +77,8 @@ def test_layout_is_recognised_and_read(case, tmp_path):
     # The layout of one page holds for others, even for one without a face.
     wide, blank = red_page((10, 5, 60, 35), 60, 180), np.full((90, 40), 255, np.uint8)
     boxes, none = detector.detect([Page("v", "2", wide), Page("v", "3", blank)])
-    assert is_face(boxes, (10, 5, 60, 35)) and len(none) == 0
+    assert is_face(boxes, (10, 5, 60, 35))
+    assert len(none) == 0
 
 
 @pytest.mark.parametrize("case", ["YOLOv10", "RT-DETR without metadata", "YOLOX"])
@@ -93,7 +94,9 @@ def test_layout_is_recognised_after_a_blank_page(case, tmp_path):
 
 def test_original_rtdetr_is_recognised_by_its_inputs(tmp_path):
     detector, boxes = found(original_rtdetr(tmp_path / "a.onnx"))
-    assert is_face(boxes) and "rtdetr-original" in detector.describe() and "0.6" in detector.describe()
+    assert is_face(boxes)
+    assert "rtdetr-original" in detector.describe()
+    assert "0.6" in detector.describe()
     with pytest.raises(EgaraError, match=r"returns class 2 without names; expected the numbers .* in faces\.classes"):
         found(original_rtdetr(tmp_path / "a.onnx", label=2))
     assert is_face(found(original_rtdetr(tmp_path / "a.onnx", label=2), classes=("2",))[1])
@@ -136,10 +139,12 @@ def test_classes_are_chosen_by_name_or_number(tmp_path):
     ):
         load_detector(spec, DetectorSettings(classes=("nose",)))
     labelled = network(tmp_path / "c.onnx", **END2END, metadata=MANGA109)  # a body of high score
-    assert len(found(labelled)[1]) == 0 and is_face(found(labelled, classes=("body",))[1])
+    assert len(found(labelled)[1]) == 0
+    assert is_face(found(labelled, classes=("body",))[1])
     alone = network(tmp_path / "b.onnx", transposed=True, metadata={"names": "{0: 'head'}"})
     detector, boxes = found(alone)
-    assert is_face(boxes) and "classes head" in detector.describe()
+    assert is_face(boxes)
+    assert "classes head" in detector.describe()
 
 
 @pytest.mark.parametrize(
@@ -199,7 +204,8 @@ def test_threshold_comes_from_configuration_file_or_layout(tmp_path):
     assert found(spec)[0].default_threshold == 0.25
     stated = tmp_path / "threshold.json"
     stated.write_text(json.dumps({"f1_score": 0.94, "threshold": 0.91}))
-    assert len(found(spec)[1]) == 0 and "threshold 0.91 (threshold.json)" in describe_detector(spec)
+    assert len(found(spec)[1]) == 0
+    assert "threshold 0.91 (threshold.json)" in describe_detector(spec)
     assert is_face(found(spec, threshold=0.3)[1])
     stated.write_text('{"threshold": "much"}')
     with pytest.raises(EgaraError, match="threshold.json has no threshold from 0 to 1"):

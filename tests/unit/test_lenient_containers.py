@@ -14,7 +14,7 @@ from PIL import Image
 
 @pytest.mark.parametrize("writer", [write_zip, write_rar])
 @pytest.mark.parametrize("name", ["第一巻/ソード表.jpg", "表\\能.jpg"])
-def test_names_in_shift_jis_are_read_as_such(tmp_path, writer, name):
+def test_names_in_shift_jis(tmp_path, writer, name):
     stored = name.encode("cp932")
     placeholder = "x" * (len(stored) - 4) + ".jpg"
     writer(tmp_path / "v01.cbz", {placeholder: page(1), "2.jpg": page(2)})
@@ -40,7 +40,7 @@ class Encoded(str):
         return self.stored
 
 
-def test_of_members_with_one_name_the_last_is_taken_and_told(tmp_path):
+def test_last_of_duplicate_members_is_used(tmp_path):
     with pytest.warns(UserWarning), zipfile.ZipFile(tmp_path / "v01.cbz", "w") as archive:
         for grey in (10, 20, 30):
             archive.writestr("1.jpg", page(grey))
@@ -56,7 +56,7 @@ def test_of_members_with_one_name_the_last_is_taken_and_told(tmp_path):
         assert sum(row["count"] for row in volume.skipped) == 2
 
 
-def test_an_encrypted_member_of_a_rar_costs_itself(tmp_path):
+def test_encrypted_member_of_a_rar_is_left_out(tmp_path):
     path = tmp_path / "v01.cbr"
     write_rar(path, pages())
     data = bytearray(path.read_bytes())
@@ -69,14 +69,16 @@ def test_an_encrypted_member_of_a_rar_costs_itself(tmp_path):
     assert [(row["member"], row["cause"]) for row in volume.skipped] == [("2.jpg", "unreadable")]
 
 
-def test_a_7z_that_breaks_off_gives_what_comes_before(tmp_path):
+def test_damaged_7z_gives_the_members_before_the_damage(tmp_path):
     noise = {f"{n}.png": noisy(n) for n in range(6)}
     write_7z(tmp_path / "v01.cb7", noise)
     data = bytearray((tmp_path / "v01.cb7").read_bytes())
     data[len(data) * 4 // 5] ^= 255
     (tmp_path / "v01.cb7").write_bytes(data)
     volume = read_twice(tmp_path / "v01.cb7")
-    assert len(volume.pages) + len(volume.skipped) == 6 and volume.pages and volume.skipped
+    assert len(volume.pages) + len(volume.skipped) == 6
+    assert volume.pages
+    assert volume.skipped
     assert {row["cause"] for row in volume.skipped} == {"unreadable"}
 
 

@@ -11,7 +11,7 @@ from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
 
 
-def test_a_packed_tar_is_no_way_around_the_limits(tmp_path):
+def test_limits_hold_for_compressed_tars(tmp_path):
     import gzip
 
     (tmp_path / "v01.cbt").write_bytes(gzip.compress(bytes(30 * 2**20)))
@@ -53,7 +53,7 @@ TARS = {  # change of the tar, pages that are left, words of the row
 
 
 @pytest.mark.parametrize("case", TARS)
-def test_a_tar_goes_on_behind_a_damaged_header(tmp_path, case):
+def test_tar_is_read_beyond_a_damaged_header(tmp_path, case):
     change, widths, words = TARS[case]
     (tmp_path / "v01.cbt").write_bytes(change(tar("a")))
     volume = read_twice(tmp_path / "v01.cbt")
@@ -62,8 +62,9 @@ def test_a_tar_goes_on_behind_a_damaged_header(tmp_path, case):
     assert not words or words in volume.skipped[0]["reason"]
 
 
-def test_a_tar_without_its_end_is_pointed_out(tmp_path):
+def test_tar_without_an_end_marker_is_a_warning(tmp_path):
     data = tar("a")
     (tmp_path / "v01.cbt").write_bytes(data[: data.index(b"a2.jpg")])
     volume = read_twice(tmp_path / "v01.cbt")
-    assert len(volume.pages) == 2 and "no end marker" in volume.warnings[0]
+    assert len(volume.pages) == 2
+    assert "no end marker" in volume.warnings[0]

@@ -19,7 +19,7 @@ def collection(root, images="images", annotations=("annotations.v2018.05.31", "a
     return root
 
 
-def test_annotations_of_the_latest_version_belong_to_a_book_wherever_its_pages_lie(tmp_path):
+def test_latest_annotations_of_a_book_are_used(tmp_path):
     root = collection(tmp_path, "half")
     book = root / "half" / "TitleA"
     assert annotation_file(book) == root.resolve() / "annotations.v2020.12.18" / "TitleA.xml"
@@ -34,14 +34,17 @@ def test_annotations_of_the_latest_version_belong_to_a_book_wherever_its_pages_l
     assert annotation_file(root / "annotations" / "ARMS").parent.name != "annotations"
 
 
-def test_a_collection_is_told_from_a_volume(tmp_path):
+def test_collection_is_not_a_volume(tmp_path):
     root = collection(tmp_path / "a", "half")
-    assert is_collection(root) and is_collection(root / "half")
-    assert not is_collection(root / "half" / "ARMS") and not is_collection(root / "annotations.v2020.12.18")
+    assert is_collection(root)
+    assert is_collection(root / "half")
+    assert not is_collection(root / "half" / "ARMS")
+    assert not is_collection(root / "annotations.v2020.12.18")
     assert is_collection(collection(tmp_path / "b", books=["ARMS"]))  # Manga109's own names
     one = collection(tmp_path / "c", "half", books=["ARMS"])
     assert not is_collection(one / "half")  # a folder with one volume
-    assert not is_collection(tmp_path) and not is_collection(tmp_path / "gone")
+    assert not is_collection(tmp_path)
+    assert not is_collection(tmp_path / "gone")
     with pytest.raises(EgaraError, match=r"/a: a collection of annotated books"):
         find_volumes([str(tmp_path)])  # books of many works, a folder further down
 
@@ -52,11 +55,13 @@ def test_data_sets_of_other_kinds(tmp_path):
     (one / "annotations").mkdir()
     (one / "images" / "train" / "1.jpg").touch()
     (one / "annotations" / "instances_train.json").touch()
-    assert not is_collection(one) and len(find_volumes([str(one)]).volumes) == 1
+    assert not is_collection(one)
+    assert len(find_volumes([str(one)]).volumes) == 1
     for book in ("2", "3"):  # DCM772
         (tmp_path / "dcm" / "images" / book).mkdir(parents=True)
         (tmp_path / "dcm" / "annotations" / book).mkdir(parents=True)
-    assert is_collection(tmp_path / "dcm") and is_collection(tmp_path / "dcm" / "images")
+    assert is_collection(tmp_path / "dcm")
+    assert is_collection(tmp_path / "dcm" / "images")
     assert not is_collection(tmp_path / "dcm" / "images" / "2")
 
 
@@ -67,7 +72,7 @@ def test_data_sets_of_other_kinds(tmp_path):
         ("cover.jpg", None), ("v01_p003.jpg", None), ("003a.jpg", None), ("1234567890.jpg", None), ("٣.jpg", None),
     ],
 )  # fmt: skip
-def test_index_of_a_page_is_what_its_name_states_alone(page, index):
+def test_index_of_a_page_is_unambiguous(page, index):
     assert page_index(page, "ARMS2") == index
 
 
@@ -80,7 +85,7 @@ def test_a_resized_page_keeps_its_shape():
     assert scale_to((1654, 1100), (1654, 1170)) is None  # cut at the foot
 
 
-def test_a_page_without_size_is_no_annotation(tmp_path):
+def test_annotated_page_without_size_is_an_error(tmp_path):
     file = tmp_path / "a.xml"
     file.write_text('<book><pages><page index="2" width="0" height="9"/></pages></book>')
     with pytest.raises(EgaraError, match=r"page 2 of 0 x 9 pixels\); expected annotations of Manga109"):

@@ -82,7 +82,7 @@ def test_a_page_is_as_large_as_its_scan_or_as_the_resolution_says(tmp_path, cont
     assert (row["width"], row["height"]) == size
 
 
-def test_the_finest_of_several_layers_decides(tmp_path):
+def test_finest_layer_determines_the_resolution(tmp_path):
     """A coarse page in colour lies behind its letters: two images that fill the page, or nearly."""
     layered = pdf(FULL + b"q 260 0 0 360 20 20 cm /J Do Q")
     fine = (
@@ -110,7 +110,7 @@ def test_strips_and_halves_make_a_page_of_their_own_pixels(tmp_path):
         assert (row["width"], row["height"]) == size
 
 
-def test_a_mark_on_a_fine_scan_makes_it_no_coarser(tmp_path):
+def test_mark_on_a_fine_scan_keeps_its_resolution(tmp_path):
     mark = b"BT /F 9 Tf 20 20 Td (bought by somebody) Tj ET"
     (tmp_path / "a.pdf").write_bytes(pdf(FULL + mark, width=900, height=1200))
     assert read(tmp_path / "a.pdf").pages[0]["width"] == 900
@@ -135,7 +135,7 @@ def jpeg(cut=0):
         (b"nothing", "JPXDecode", False),
     ],
 )
-def test_a_damaged_image_is_no_white_page(tmp_path, stream, filtered, whole):
+def test_damaged_image_is_not_a_white_page(tmp_path, stream, filtered, whole):
     (tmp_path / "a.pdf").write_bytes(pdf(FULL, stream=stream, filtered=f"/Filter /{filtered}"))
     if whole:
         assert len(read(tmp_path / "a.pdf").pages) == 1
@@ -144,7 +144,7 @@ def test_a_damaged_image_is_no_white_page(tmp_path, stream, filtered, whole):
             read(tmp_path / "a.pdf")
 
 
-def test_a_page_whose_boxes_do_not_meet_is_no_page_of_one_pixel(tmp_path):
+def test_page_with_disjoint_boxes_is_unreadable(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf(FULL, more="/CropBox [500 500 600 600]"))
     with pytest.raises(EgaraError, match="expected page boxes that overlap"):
         read(tmp_path / "a.pdf")

@@ -45,7 +45,7 @@ JPEGS = {
 
 
 @pytest.mark.parametrize("kind", JPEGS)
-def test_a_jpeg_without_its_end_marker_is_whole(kind):
+def test_jpeg_without_an_end_marker_is_intact(kind):
     mode, options = JPEGS[kind]
     data = saved(drawing(1, mode), "JPEG", quality=85, **options)
     assert data.endswith(b"\xff\xd9")
@@ -57,7 +57,7 @@ def test_a_jpeg_without_its_end_marker_is_whole(kind):
 
 @pytest.mark.parametrize("ended", [False, True])
 @pytest.mark.parametrize("kind", JPEGS)
-def test_a_jpeg_whose_scans_are_cut_is_unreadable(kind, ended):
+def test_jpeg_with_truncated_scans_is_unreadable(kind, ended):
     mode, options = JPEGS[kind]
     data = saved(drawing(2, mode), "JPEG", quality=85, **options)
     start = data.index(b"\xff\xda") + 14
@@ -66,7 +66,7 @@ def test_a_jpeg_whose_scans_are_cut_is_unreadable(kind, ended):
             decode(data[:cut] + b"\xff\xd9" * ended, TESTED)
 
 
-def test_a_progressive_jpeg_that_lacks_a_whole_scan_is_unreadable():
+def test_progressive_jpeg_without_a_scan_is_unreadable():
     data = saved(drawing(3, "RGB"), "JPEG", progressive=True)
     scans, place = [], data.find(b"\xff\xda")
     while place >= 0:
@@ -80,7 +80,7 @@ def test_a_progressive_jpeg_that_lacks_a_whole_scan_is_unreadable():
             decode(data[:end] + b"\xff\xd9", TESTED)
 
 
-def test_a_thumbnail_in_a_jpeg_is_not_taken_for_it():
+def test_thumbnail_in_a_jpeg_is_ignored():
     exif = Image.Exif()
     exif[0x010E] = "words"
     small = saved(Image.new("L", (16, 16)), "JPEG")
@@ -90,7 +90,7 @@ def test_a_thumbnail_in_a_jpeg_is_not_taken_for_it():
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "P"])
-def test_a_png_is_read_whatever_stands_beside_its_pixels(mode):
+def test_png_is_read_with_damaged_metadata(mode):
     image = drawing(5).convert(mode)
     text = PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", "x" * 3_000_000, zip=True)
@@ -121,14 +121,15 @@ def test_a_png_with_a_wrong_checksum_of_its_pixels_is_unreadable(kind):
         decode(bytes(data), TESTED)
 
 
-def test_transparency_and_orientation_stay_where_metadata_goes():
+def test_transparency_and_orientation_survive_without_metadata():
     exif = Image.Exif()
     exif[0x0112] = 6
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", "y" * 3_000_000, zip=True)
     data = saved(Image.new("P", (6, 9), 0), "PNG", transparency=0, exif=exif, pnginfo=info)
     shown = decode(data, TESTED)
-    assert shown.size == (9, 6) and shown.getpixel((1, 1)) == (255, 255, 255)
+    assert shown.size == (9, 6)
+    assert shown.getpixel((1, 1)) == (255, 255, 255)
 
 
 def test_lab_cmyk_and_deep_colours_look_as_they_should():
@@ -173,7 +174,8 @@ def test_formats_of_other_packages_are_read_where_they_are_installed(tmp_path, m
     write_zip(tmp_path / "a.cbz", {f"1.{suffix}": saved(image, kind, quality=95), "2.jpg": page(3)})
     volume = list_volume(tmp_path / "a.cbz", "v01", "a", "w")
     (_, shown), _ = iterate_pages(pd.DataFrame(volume.pages))
-    assert np.abs(np.asarray(shown, int) - np.asarray(image)).mean() < 6 and volume.skipped == []
+    assert np.abs(np.asarray(shown, int) - np.asarray(image)).mean() < 6
+    assert volume.skipped == []
 
 
 def test_a_png_that_unpacks_to_gigabytes_is_refused_by_its_size(tmp_path):

@@ -16,7 +16,9 @@ def test_pages_stay_whole_and_others_are_cut_into_page_shapes():
     assert cut_tiles(1170, 827, doubles=True) == [(0, 0, 827, 1170)]
     assert cut_tiles(1170, 1654, doubles=False) == [(0, 0, 1654, 1170)]
     whole, left, right = cut_tiles(1170, 1654, doubles=True)
-    assert whole == (0, 0, 1654, 1170) and left == (0, 0, 1034, 1170) and right == (620, 0, 1654, 1170)
+    assert whole == (0, 0, 1654, 1170)
+    assert left == (0, 0, 1034, 1170)
+    assert right == (620, 0, 1654, 1170)
 
 
 @pytest.mark.parametrize(("height", "width"), [(20_000, 800), (2001, 800), (700, 9000)])
@@ -26,7 +28,8 @@ def test_strips_are_covered_and_neighbours_share_half_a_page(height, width):
     for left, top, right, bottom in cut:
         seen[top:bottom, left:right] += 1
         assert max(bottom - top, right - left) <= 2.5 * min(height, width)
-    assert seen.min() == 1 and 1 < len(cut) <= 2 + 1.5 * max(height, width) / min(height, width)
+    assert seen.min() == 1
+    assert 1 < len(cut) <= 2 + 1.5 * max(height, width) / min(height, width)
     axis = int(width > height)
     steps = np.diff([window[1 - axis] for window in cut])
     shared = [before[3 - axis] - after[1 - axis] for before, after in zip(cut[:-1], cut[1:], strict=True)]
@@ -52,7 +55,8 @@ def test_tiles_find_faces_on_strips(tmp_path):
     strip = Page("v", "1", red_page(face, 9000, 200))
     detector = load_detector(spec)
     boxes = detector.detect([strip])[0]
-    assert len(boxes) == 1 and overlap(boxes, np.array([face], float))[0, 0] > 0.8
+    assert len(boxes) == 1
+    assert overlap(boxes, np.array([face], float))[0, 0] > 0.8
     assert detector.describe().endswith("long strips in tiles")
     alone = load_detector(spec, DetectorSettings(tiles="no")).detect([strip])[0]
     assert not len(alone) or overlap(alone, np.array([face], float))[0, 0] < 0.5
@@ -62,7 +66,8 @@ def test_double_pages_are_cut_with_tiles_yes(tmp_path):
     spec = network(tmp_path / "a.onnx", transposed=True, metadata={"names": "{0: 'face'}"})
     face = (310, 100, 420, 220)  # over the fold of a page of 720
     found = load_detector(spec, DetectorSettings(tiles="yes")).detect([Page("v", "1", red_page(face, 500, 720))])[0]
-    assert len(found) == 1 and overlap(found, np.array([face], float))[0, 0] > 0.9
+    assert len(found) == 1
+    assert overlap(found, np.array([face], float))[0, 0] > 0.9
 
 
 @pytest.mark.parametrize("spec", ["whole", "annotations:somewhere"])

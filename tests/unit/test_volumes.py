@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from egara.demo.__main__ import COLUMNS, main, make_cast
-from egara.demo.artists import EVALUATED, SET_ASIDE
+from egara.demo.artists import EVALUATED, HELD_OUT
 from egara.demo.characters import render_figure
 from egara.demo.composition import CastMember, compose_page
 from egara.demo.drawings import cast_variants
 from egara.demo.notice import attributions
-from egara.demo.panels import lay_out
+from egara.demo.panels import split_page
 from egara.demo.scenery import THINGS, Pen
 from egara.io.atomic import replacing_folder
 from egara.io.errors import EgaraError
@@ -49,7 +49,7 @@ def test_another_name_or_seed_gives_another_page(cast, pages, name, seed):
     assert compose_page(cast, name, seed, *SIZE).image.tobytes() != pages[3].image.tobytes()
 
 
-def test_faces_lie_inside_the_page_and_on_ink(pages):
+def test_faces_are_inside_the_page_and_on_ink(pages):
     for page in pages:
         grey = np.asarray(page.image)
         for face in page.faces:
@@ -80,7 +80,7 @@ def test_a_page_shows_several_faces_of_the_cast_at_many_sizes(cast, pages):
     assert {face.character for page in pages for face in page.faces} == {member.character for member in cast}
 
 
-def test_a_figure_has_the_height_that_was_asked_for():
+def test_figure_has_the_requested_height():
     for style in ("lorelei", "moods"):
         for height in (40.0, 150.0, 420.0):
             figure = render_figure(style, "someone", "now", 0, 1, height, 8.0, True)
@@ -90,7 +90,7 @@ def test_a_figure_has_the_height_that_was_asked_for():
             assert (inside > 100).mean() > 0.4
 
 
-def test_a_raised_hand_is_no_part_of_the_head():
+def test_raised_hand_is_not_part_of_the_head():
     """Notionists wave: the box stays on the head, whose width is then much alike from moment to moment."""
     widths = []
     for index in range(8):
@@ -117,7 +117,7 @@ def test_white_hair_has_an_outline():
 def test_panels_fill_the_page_and_do_not_share_it(seed):
     import cv2
 
-    panels = lay_out(np.random.default_rng(seed), 1000, 1414, 1.0)
+    panels = split_page(np.random.default_rng(seed), 1000, 1414, 1.0)
     counted = np.zeros((1414, 1000), np.uint8)
     for panel in panels:
         mask = np.zeros_like(counted)
@@ -128,7 +128,7 @@ def test_panels_fill_the_page_and_do_not_share_it(seed):
     assert 1 <= len(panels) <= 7
 
 
-def test_every_thing_leaves_ink():
+def test_every_object_leaves_ink():
     for draw_thing in THINGS:
         canvas = np.full((200, 200), 255, np.uint8)
         draw_thing(np.random.default_rng(0), Pen(canvas, 2), np.array([100.0, 100.0]), 70.0)
@@ -144,7 +144,7 @@ def test_a_scan_is_paler_and_noisier_but_has_the_same_faces(cast, pages):
 
 @pytest.mark.parametrize("style", [style.name for style in EVALUATED])
 @pytest.mark.parametrize("parts", [2, 3, 4])
-def test_casts_of_two_works_share_nothing_that_is_split(style, parts):
+def test_casts_share_no_split_variant(style, parts):
     casts = [cast_variants(style, part, parts) for part in range(parts)]
     assert casts[0], "no component is split: the works would have one cast"
     for name in casts[0]:
@@ -154,10 +154,10 @@ def test_casts_of_two_works_share_nothing_that_is_split(style, parts):
     assert len(names) == len(set(names))
 
 
-def test_set_aside_and_evaluated_creators_are_different_people():
-    table = attributions([style.name for style in (*EVALUATED, *SET_ASIDE)])
+def test_held_out_and_evaluated_creators_are_different_people():
+    table = attributions([style.name for style in (*EVALUATED, *HELD_OUT)])
     creators = table.groupby("role")["creator"].agg(lambda names: {name.casefold() for name in names})
-    assert not creators["evaluated"] & creators["set aside"]
+    assert not creators["evaluated"] & creators["held out"]
     assert (table[["title", "creator", "licence"]] != "").all(axis=None)
     assert table["licence"].str.startswith(("CC0", "CC BY 4.0")).all()
 
@@ -222,7 +222,7 @@ def test_an_interrupted_run_leaves_the_older_folder_and_nothing_else(tmp_path):
         ({"parts": 1000, "part": 3}, "too few variants for 1000 disjoint casts"),
         ({"characters": 0}, "0 characters; expected at least 1"),
         ({"pages": 0}, "--pages 0; expected 1 to 999"),
-        ({"work": "a/b"}, "cannot name a file"),
+        ({"work": "a/b"}, "not a valid file name"),
     ],
 )
 def test_bad_arguments_end_in_one_line_and_write_nothing(tmp_path, changes, message):

@@ -1,4 +1,4 @@
-"""Describe the base model that LoRAs are trained on, and draw samples from it.
+"""Describe the base model that LoRAs are trained on, and sample images from it.
 
 Needs a folder in diffusers' layout or a hub id. Makes base/base.json and base/samples.png.
 """
@@ -22,7 +22,7 @@ rule describe_base:
 
 
 rule sample_base:
-    """Draw faces with the base model alone, before any LoRA."""
+    """Sample images from the base model without a LoRA."""
     input:
         "<results>/base/base.json",
     output:

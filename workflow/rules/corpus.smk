@@ -1,7 +1,7 @@
 """List the pages of every volume: folders, CBZ, CBT, CB7, CBR, EPUB, PDF and Manga109's layout.
 
 Needs the works table. Makes pages/{work}.tsv with size and SHA-256 of every page, and pages/{work}.skipped.tsv
-with all that is left out, and why.
+with everything left out, and why.
 """
 
 

@@ -1,11 +1,11 @@
-"""Draw the training sets: N sets of M faces per work, without replacement within a set.
+"""Sample the training sets: N sets of M faces per work, without replacement within a set.
 
 Needs faces/{work}.tsv. Makes sets/{work}.tsv.
 """
 
 
 rule draw_sets:
-    """Draw the sets of one work."""
+    """Sample the sets of one work."""
     input:
         "<results>/faces/{work}.tsv",
     output:

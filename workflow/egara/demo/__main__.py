@@ -1,4 +1,4 @@
-"""Compose the volumes of one work from a named artist's drawing kit, with the true box of every face.
+"""Compose the volumes of one work from an artist's drawing kit, with the true box of every face.
 
 Writes a folder of CBZ archives with ComicInfo.xml, and a table of boxes: volume, page, left, top, right, bottom,
 style, character. The same arguments write the same bytes.
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ["volume", "page", "left", "top", "right", "bottom", "style", "character"]
-# Odd volumes are clean PNG files, even ones scanned JPEG files, in every work alike: were the format a work's own,
-# works could be told apart by their noise instead of their drawing.
+# In every work, odd volumes are clean PNG files and even ones scanned JPEG files. If formats differed between works,
+# noise instead of drawing could distinguish them.
 FORMATS = (("png", 0.0), ("jpg", 0.5))
 JPEG_QUALITY = 90
 
 
 def make_cast(style: str, part: int, parts: int, characters: int) -> list[CastMember]:
-    """Return a work's characters.
+    """Return the characters of a work.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def make_cast(style: str, part: int, parts: int, characters: int) -> list[CastMe
 
 
 def describe_volume(work: str, author: str, style: str, parts: int, number: int, volumes: int, pages: int) -> bytes:
-    """Return a volume's ComicInfo.xml: its author, and in the notes the kit that it was built from."""
+    """Return a volume's ComicInfo.xml; its notes name the drawing kit."""
     kit = attribution(style)
     licence = " ".join(filter(None, (kit["licence"], kit["licence_url"])))
     cast = f" The cast is one of {parts} disjoint parts of the kit, which is our construction too." if parts > 1 else ""
@@ -73,7 +73,7 @@ def compose_volumes(
     seed: int,
     composed: Callable[[], None] = lambda: None,
 ) -> "pd.DataFrame":
-    """Write a work's volumes into `folder` and return the table of its faces; `composed` is called after each page."""
+    """Write the volumes of a work into `folder` and return its table of faces; call `composed` after each page."""
     import pandas as pd
 
     rows = []
@@ -109,20 +109,20 @@ def main(argv: list[str] | None = None) -> None:
     """Read the arguments, compose the volumes, write the folder and the table."""
     arguments = parser(__doc__)
     arguments.add_argument("--style", required=True, help="drawing kit")
-    arguments.add_argument("--part", type=int, default=0, help="which of the kit's disjoint casts")
-    arguments.add_argument("--parts", type=int, default=1, help="how many disjoint casts the kit is split into")
-    arguments.add_argument("--characters", type=int, default=8, help="characters of the work")
-    arguments.add_argument("--author", help="author, as the works table names them; the kit's creator if not given")
-    arguments.add_argument("--work", required=True, help="work, as the works table names it")
-    arguments.add_argument("--volumes", type=int, default=2, help="volumes")
-    arguments.add_argument("--pages", type=int, default=12, help="pages of a volume")
+    arguments.add_argument("--part", type=int, default=0, help="index of the cast among the kit's disjoint casts")
+    arguments.add_argument("--parts", type=int, default=1, help="number of disjoint casts that the kit is split into")
+    arguments.add_argument("--characters", type=int, default=8, help="number of characters")
+    arguments.add_argument("--author", help="author, as in the works table; default: the kit's creator")
+    arguments.add_argument("--work", required=True, help="work, as in the works table")
+    arguments.add_argument("--volumes", type=int, default=2, help="number of volumes")
+    arguments.add_argument("--pages", type=int, default=12, help="pages per volume")
     add_setting(arguments, Settings, "seed")
     arguments.add_argument("--output", required=True, help="folder to write")
     arguments.add_argument("--boxes", required=True, help="table of face boxes to write")
     options = arguments.parse_args(argv)
     log = logger("volumes")
     if not options.work.strip() or set(options.work) & set("/\\\t\n"):
-        raise EgaraError(f"--work {options.work!r}: cannot name a file; expected a name without slash or tab")
+        raise EgaraError(f"--work {options.work!r}: not a valid file name; expected a name without slash or tab")
     for option, most in (("volumes", 99), ("pages", 999)):
         if not 1 <= getattr(options, option) <= most:
             raise EgaraError(f"--{option} {getattr(options, option)}; expected 1 to {most}")

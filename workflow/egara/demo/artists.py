@@ -1,7 +1,7 @@
-"""Whose drawings the composed volumes are built from, and who is set aside for pre-training.
+"""The artists of the demo: evaluated ones, and those held out for pre-training.
 
-Each style is one artist's drawing kit in the package `dicebear-styles`; creator and licence are read from the kit
-itself. Evaluated artists never appear in the pre-training of the base model or of the face detector.
+Each style is one artist's drawing kit in the package `dicebear-styles`; creator and licence are read from the kit.
+Evaluated artists never appear in the pre-training of the base model or the face detector.
 """
 
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class Style:
     Attributes
     ----------
     name : the kit's name in `dicebear-styles`.
-    head : (left, top, right, bottom) of the window that holds the head, as fractions of the drawing's side.
-    line : True where the artist draws black lines, so that white skin still shows a face.
+    head : (left, top, right, bottom) of the head's window, as fractions of the drawing's side.
+    line : whether the artist draws black lines, so that a face with white skin is visible.
     """
 
     name: str
@@ -36,7 +36,7 @@ EVALUATED = (
     Style("croodles", line=True),
 )
 
-SET_ASIDE = (
+HELD_OUT = (
     Style("micah", (0.05, 0.0, 0.95, 0.76), line=True),
     Style("big-ears"),
     Style("big-smile"),
@@ -51,11 +51,11 @@ SET_ASIDE = (
     Style("marbles"),
 )
 
-STYLES = {style.name: style for style in EVALUATED + SET_ASIDE}
+STYLES = {style.name: style for style in EVALUATED + HELD_OUT}
 
 
 def find_style(name: str) -> Style:
-    """Return the style of this name; an unknown name is an error that lists the known ones."""
+    """Return the style of this name; an unknown one is an `EgaraError`."""
     if name not in STYLES:
         raise EgaraError(f"style {name}: unknown; expected one of {', '.join(sorted(STYLES))}")
     return STYLES[name]
@@ -63,12 +63,12 @@ def find_style(name: str) -> Style:
 
 @cache
 def definition(name: str) -> dict:
-    """Return a kit's definition as its package ships it: components, colours, creator and licence."""
+    """Return a kit's definition from its package: components, colours, creator and licence."""
     return read_json(files("dicebear_styles").joinpath(f"{find_style(name).name}.json"), "a kit's definition")
 
 
 def attribution(name: str) -> dict[str, str]:
-    """Return style, title, creator, licence and their addresses, as the kit states them."""
+    """Return style, title, creator, licence and URLs from the kit."""
     meta = definition(name)["meta"]
     return {
         "style": name,

@@ -1,4 +1,4 @@
-"""Figures as a page needs them: at a wanted head height, with shoulders where the artist drew a head alone."""
+"""Figures for pages: with a given head height, and a body where the artist drew only a head."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ from egara.demo.drawings import draw_figure
 from egara.demo.grounds import halftone
 from egara.seeds import stream
 
-# Rendering costs time by the pixel; above these sides a drawing is enlarged, which a printed page does as well.
-LARGEST = 320
-LARGEST_OUTLINED = 220
-# Kits that draw shoulders or more down to the lower edge; the others show a head, and get a body of ours.
+# Rendering time grows with the pixels; drawings of larger sides are rendered at these and enlarged.
+MAX_SIDE = 320
+MAX_SIDE_OUTLINED = 220
+# Kits whose drawings reach from head to lower edge; heads of other kits get a generated body.
 BODIED = ("notionists", "open-peeps", "micah", "personas", "toon-head", "miniavs", "pixel-art", "voxel-art")
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure on a transparent ground.
+    """A figure on a transparent background.
 
     Attributes
     ----------
     grey, alpha : (height, width) uint8.
-    head : (left, top, right, bottom) of the head, whole pixels of `grey`.
-    bodied : True where the artist drew the shoulders.
+    head : (left, top, right, bottom) of the head, in whole pixels of `grey`.
+    bodied : whether the artist drew the shoulders.
     """
 
     grey: np.ndarray
@@ -36,13 +36,13 @@ class Figure:
 def render_figure(
     style: str, character: str, moment: str, part: int, parts: int, height: float, tilt: float, mirrored: bool
 ) -> Figure:
-    """Draw a figure whose head is `height` pixels high, whatever the kit's proportions and the hair."""
+    """Render a figure whose head is `height` pixels high, for any kit and hair."""
     import cv2
     from PIL import Image
 
     kit = find_style(style)
     size = height / (kit.head[3] - kit.head[1])
-    side = round(min(max(size, 40), LARGEST if kit.line else LARGEST_OUTLINED))
+    side = round(min(max(size, 40), MAX_SIDE if kit.line else MAX_SIDE_OUTLINED))
     own = not kit.line and stream(style, character, "palette").random() < 0.2
     drawing = draw_figure(
         style, character, moment, part=part, parts=parts, size=side, tilt=tilt, mirrored=mirrored,
@@ -64,7 +64,7 @@ def render_figure(
 
 
 def _without_hands(alpha: np.ndarray, box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    """Narrow a head box to the head: a raised hand or a shoulder may reach into the kit's window for heads."""
+    """Narrow a head box to the head: a raised hand or a shoulder may reach into the kit's head window."""
     import cv2
 
     left, top, right, bottom = box
@@ -77,7 +77,7 @@ def _without_hands(alpha: np.ndarray, box: tuple[int, int, int, int]) -> tuple[i
 
 
 def _outline(figure: Figure, width: int) -> Figure:
-    """Draw a line around the light parts of a silhouette, or white hair would vanish on white paper."""
+    """Draw a line around the light parts of a silhouette, so that white hair is visible on white paper."""
     import cv2
 
     pad = width + 1
@@ -94,16 +94,16 @@ def _outline(figure: Figure, width: int) -> Figure:
 
 
 def add_body(
-    draw: np.random.Generator, figure: Figure, bottom: int, line: float, standing: bool = False
+    rng: np.random.Generator, figure: Figure, bottom: int, line: float, standing: bool = False
 ) -> tuple[Figure, int]:
-    """Put a body behind a head that was drawn alone; it is ours, not the artist's, and lies outside the head box.
+    """Add a generated body, outside the head box, to a head without one.
 
-    `bottom` is how far below the head's lower edge the body goes on, in pixels: shoulders that run out of the panel,
-    or a small whole person where `standing`. Returns the figure and how far its origin moved to the left.
+    `bottom` is the height of the body below the head in pixels: shoulders that run out of the panel, or a small whole
+    person where `standing`. Returns the figure and the shift of its origin to the left.
     """
     left, top, right, lower = figure.head
     across, down = right - left, lower - top
-    half = draw.uniform(0.6, 0.95) * min(across, 1.1 * down)
+    half = rng.uniform(0.6, 0.95) * min(across, 1.1 * down)
     half = 0.75 * half if standing else half
     middle = (left + right) / 2
     before, after = max(0, int(half - middle) + 6), max(0, int(middle + half - figure.grey.shape[1]) + 6)
@@ -111,8 +111,8 @@ def add_body(
     grey = np.full((max(rows, lower + bottom), columns + before + after), 255, np.uint8)
     alpha = np.zeros_like(grey)
     x, neck, end = middle + before, 0.16 * across, lower + bottom
-    cloth, line = int(draw.choice([255, 255, 20, 170])), max(1, round(line))
-    slope = draw.uniform(0.18, 0.34) * down
+    cloth, line = int(rng.choice([255, 255, 20, 170])), max(1, round(line))
+    slope = rng.uniform(0.18, 0.34) * down
     hip = lower + 0.45 * bottom if standing else end + 8
 
     def paint(points: list, value: int, ink: int = 0, closed: bool = True) -> None:
@@ -124,9 +124,9 @@ def add_body(
         _stroke(alpha, shape, 255, line, closed)
 
     if standing:
-        trousers = int(draw.choice([255, 20, 170, 120]))
+        trousers = int(rng.choice([255, 20, 170, 120]))
         for side in (-1, 1):
-            foot = side * half * draw.uniform(0.35, 0.7)
+            foot = side * half * rng.uniform(0.35, 0.7)
             paint([(0, hip - 6), (side * half * 0.7, hip - 6), (foot + side * half * 0.2, end - line),
                    (foot - side * half * 0.25, end - line)], trousers)  # fmt: skip
     turn = np.linspace(0, np.pi / 2, 8)
@@ -139,9 +139,9 @@ def add_body(
         armpit = sign * half * 0.7
         paint([(armpit, lower + 1.3 * slope), (armpit * 0.96, min(hip, lower + 4 * slope))], cloth, ink, closed=False)
     collar = [(-neck, lower), (0, lower + 0.6 * slope), (neck, lower)]
-    if draw.random() < 0.6:
+    if rng.random() < 0.6:
         paint([*collar, (neck, lower - 0.12 * down), (-neck, lower - 0.12 * down)], 255, ink)
-    if draw.random() < 0.4:
+    if rng.random() < 0.4:
         paint([(0, lower + 0.6 * slope), (0, hip)], cloth, ink, closed=False)
     place = (slice(0, rows), slice(before, before + columns))
     share = figure.alpha / np.float32(255)
@@ -151,7 +151,7 @@ def add_body(
 
 
 def tone_greys(figure: Figure, level: float, pitch: float) -> Figure:
-    """Show flat greys inside a figure as screentone, the way print does: `level` of ink, dots `pitch` pixels apart."""
+    """Replace flat greys inside a figure by screentone: `level` of ink, dots `pitch` pixels apart."""
     import cv2
 
     flat = cv2.inRange(figure.grey, 91, 224)

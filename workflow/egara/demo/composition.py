@@ -1,4 +1,4 @@
-"""Pages composed like manga: panels, grounds, figures, balloons and sounds, with the true box of every face."""
+"""Compose pages: panels, backgrounds, figures, balloons and sound effects, with the true box of every face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from egara.demo import grounds, scenery
 from egara.demo.artists import find_style
 from egara.demo.characters import Figure, tone_greys
 from egara.demo.dialogue import letter_page
-from egara.demo.panels import Panel, lay_out
+from egara.demo.panels import Panel, split_page
 from egara.demo.placement import CastMember, Placed, place_figures, plan_heads, visible_box
 from egara.io.errors import EgaraError
 from egara.seeds import stream
@@ -20,7 +20,7 @@ __all__ = ["CastMember", "Face", "Page", "compose_page"]
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-GROUNDS = {
+BACKGROUNDS = {
     "paper": (None, 0.18),
     "tone": (grounds.plain_tone, 0.14),
     "gradient": (grounds.gradient_tone, 0.12),
@@ -33,7 +33,7 @@ GROUNDS = {
     "trees": (scenery.trees, 0.04),
     "buildings": (scenery.buildings, 0.04),
 }
-EMPTY_GROUNDS = {
+EMPTY_BACKGROUNDS = {
     "paper": (None, 0.05),
     "things": (scenery.things, 0.35),
     "room": (scenery.room, 0.12),
@@ -48,7 +48,7 @@ EMPTY_GROUNDS = {
 
 @dataclass(frozen=True)
 class Face:
-    """The true box of a head on a page, in pixels, cut to what its panel shows; and whose head it is."""
+    """The true box of a head on a page in pixels, clipped to the visible part; its style and character."""
 
     left: int
     top: int
@@ -73,15 +73,15 @@ def compose_page(
 
     Parameters
     ----------
-    cast : the characters that may appear.
-    name : the page's name; with `seed` and the cast it fixes the page.
-    seed : the study's seed.
-    width, height : size in pixels; everything on the page scales with it.
-    scan : 0 for a clean page, up to 1 for blur, noise and pale blacks like those of a scan.
+    cast : characters that may appear.
+    name : of the page; with `seed` and the cast it determines the page.
+    seed : of the study.
+    width, height : in pixels; everything on the page scales with them.
+    scan : 0 for a clean page, up to 1 for blur, noise and pale blacks as in a scan.
 
     Raises
     ------
-    EgaraError : no cast, a style that does not exist, or a page too small to hold a panel.
+    EgaraError : an empty cast, an unknown style, or a page size out of range.
     """
     from PIL import Image
 
@@ -93,7 +93,7 @@ def compose_page(
         raise EgaraError(f"page {name}: {width} x {height} pixels; expected 200 to 8000 on each side")
     unit = float(np.sqrt(width * height / (1000 * 1414)))
     page = np.full((height, width), 255, np.uint8)
-    panels = lay_out(stream(seed, name, "panels"), width, height, unit)
+    panels = split_page(stream(seed, name, "panels"), width, height, unit)
     dots = _page_tone(stream(seed, name, "tone"), unit)
     masks = [panel.mask(width, height) for panel in panels]
     plans = plan_heads(stream(seed, name, "plan"), panels, unit)
@@ -103,9 +103,9 @@ def compose_page(
         if panel.splash:
             mask = np.where(np.maximum.reduce([*masks[index + 1 :], np.zeros_like(mask)]) > 0, 0, mask)
         seen = mask[top:bottom, left:right]
-        draw = stream(seed, name, "panel", index)
-        placed = place_figures(draw, cast, f"{seed}/{name}/{index}", wanted, seen, window, unit)
-        _draw_panel(draw, page, panel, seen, window, placed, dots, unit)
+        rng = stream(seed, name, "panel", index)
+        placed = place_figures(rng, cast, f"{seed}/{name}/{index}", wanted, seen, window, unit)
+        _draw_panel(rng, page, panel, seen, window, placed, dots, unit)
         faces += [
             Face(*visible_box(one.head, seen, window)[0], one.member.style, one.member.character) for one in placed
         ]
@@ -117,7 +117,7 @@ def compose_page(
 
 
 def _draw_panel(
-    draw: np.random.Generator,
+    rng: np.random.Generator,
     page: np.ndarray,
     panel: Panel,
     mask: np.ndarray,
@@ -126,23 +126,23 @@ def _draw_panel(
     dots: tuple[float, float] | None,
     unit: float,
 ) -> None:
-    """Draw ground, figures and border of one panel on the page, in place."""
+    """Draw background, figures and border of one panel on the page, in place."""
     import cv2
 
     left, top, right, bottom = window
     rows, columns = mask.shape
-    kinds = GROUNDS if placed else EMPTY_GROUNDS
-    kind = str(draw.choice(list(kinds), p=[share for _, share in kinds.values()]))
+    kinds = BACKGROUNDS if placed else EMPTY_BACKGROUNDS
+    kind = str(rng.choice(list(kinds), p=[share for _, share in kinds.values()]))
     paint = kinds[kind][0]
     if paint is None:
         canvas = np.full(mask.shape, 255, np.uint8)
     elif kind in ("focus", "black") and placed:
         head = placed[-1].head
         centre = (head[0] + head[2]) / 2 - left, (head[1] + head[3]) / 2 - top
-        canvas = paint(draw, rows, columns, unit, centre)
+        canvas = paint(rng, rows, columns, unit, centre)
     else:
-        canvas = paint(draw, rows, columns, unit)
-    halo = round(draw.uniform(2, 5) * unit) if draw.random() < (0.75 if kind == "black" else 0.3) else 0
+        canvas = paint(rng, rows, columns, unit)
+    halo = round(rng.uniform(2, 5) * unit) if rng.random() < (0.75 if kind == "black" else 0.3) else 0
     for one in placed:
         figure = tone_greys(one.figure, *dots) if dots is not None else one.figure
         _paste(canvas, figure, one.x - left, one.y - top, halo)
@@ -155,7 +155,7 @@ def _draw_panel(
 
 
 def _paste(canvas: np.ndarray, figure: Figure, x: int, y: int, halo: int) -> None:
-    """Lay a figure on a canvas in place, with a white rim of `halo` pixels."""
+    """Paste a figure on a canvas in place, with a white rim of `halo` pixels."""
     import cv2
 
     rows, columns = figure.grey.shape
@@ -171,18 +171,18 @@ def _paste(canvas: np.ndarray, figure: Figure, x: int, y: int, halo: int) -> Non
     patch[:] = ((grey * alpha + patch * (255 - alpha) + 127) // 255).astype(np.uint8)
 
 
-def _page_tone(draw: np.random.Generator, unit: float) -> tuple[float, float] | None:
-    """Return level and pitch of the screentone that shows the grey of hair and clothes; None where grey stays grey."""
-    if draw.random() < 0.5:
+def _page_tone(rng: np.random.Generator, unit: float) -> tuple[float, float] | None:
+    """Return level and pitch of the screentone for grey hair and clothes; None where they stay grey."""
+    if rng.random() < 0.5:
         return None
-    return float(draw.uniform(0.3, 0.5)), max(3.0, float(draw.choice([4, 5, 6.5])) * unit)
+    return float(rng.uniform(0.3, 0.5)), max(3.0, float(rng.choice([4, 5, 6.5])) * unit)
 
 
-def _scan(draw: np.random.Generator, page: np.ndarray, amount: float) -> np.ndarray:
-    """Return a page as a scanner sees it: softer, noisier, with blacks and whites short of the ends."""
+def _scan(rng: np.random.Generator, page: np.ndarray, amount: float) -> np.ndarray:
+    """Return a page as if scanned: blurred, noisy, with pale blacks and dim whites."""
     import cv2
 
     soft = cv2.GaussianBlur(page, (0, 0), 0.3 + 0.6 * amount).astype(np.float32)
-    black, white = draw.uniform(0, 26) * amount, 255 - draw.uniform(0, 14) * amount
-    noise = draw.standard_normal(page.shape, np.float32) * np.float32(5 * amount)
+    black, white = rng.uniform(0, 26) * amount, 255 - rng.uniform(0, 14) * amount
+    noise = rng.standard_normal(page.shape, np.float32) * np.float32(5 * amount)
     return np.clip(black + soft * ((white - black) / 255) + noise, 0, 255).round().astype(np.uint8)

@@ -1,8 +1,9 @@
-"""Faces by named artists, drawn from their kits: the same names give the same drawing."""
+"""Figures from artists' drawing kits; the same names give the same drawing."""
 
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +11,13 @@ from egara.demo.artists import Style, definition, find_style
 from egara.io.errors import EgaraError
 from egara.seeds import derive_seed, stream
 
-# Components with fewer variants are shared by all works of a style: they could not be split into casts.
-SPLIT_FROM = 6
-# What makes a character recognisable from panel to panel; every other component may change with the moment.
+if TYPE_CHECKING:
+    from dicebear import Style as Kit
+    from PIL.Image import Image
+
+# Components with fewer variants are not split into casts, but shared by all works of a style.
+MIN_VARIANTS = 6
+# Components that identify a character; all others may change from panel to panel.
 IDENTITY = (
     "hair",
     "top",
@@ -34,36 +39,36 @@ CLOTHES = ("clothing", "shirt", "clothes", "headContrast", "outfit", "jacket")
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure on a transparent ground.
+    """A figure on a transparent background.
 
     Attributes
     ----------
-    image : PIL image of mode LA, the whole figure.
+    image : the whole figure, in mode LA.
     head : (left, top, right, bottom) of the head in pixels of `image`.
     """
 
-    image: "object"
+    image: "Image"
     head: tuple[int, int, int, int]
 
 
 @cache
-def _style(name: str) -> "object":
+def _kit(name: str) -> "Kit":
     from dicebear import Style as Kit
 
     return Kit(definition(name))
 
 
 def cast_variants(style: str, part: int, parts: int) -> dict[str, list[str]]:
-    """Split a style's components into disjoint casts and return the variants that belong to `part` of `parts`.
+    """Split a style's components into `parts` disjoint casts and return the variants of cast `part`.
 
-    Only components with at least max(6, 2 x parts) variants are split; the split is our construction, not the artist's.
+    Only components with at least max(6, 2 x parts) variants are split; the split is not by the artist.
     """
     if not 0 <= part < parts:
         raise EgaraError(f"style {style}: part {part} of {parts}; expected 0 to {parts - 1}")
     variants = {
         name: sorted(component.get("variants", {})) for name, component in definition(style)["components"].items()
     }
-    return {n: v[part::parts] for n, v in variants.items() if len(v) >= max(SPLIT_FROM, 2 * parts)}
+    return {n: v[part::parts] for n, v in variants.items() if len(v) >= max(MIN_VARIANTS, 2 * parts)}
 
 
 def draw_figure(
@@ -83,12 +88,12 @@ def draw_figure(
     Parameters
     ----------
     style : name of a drawing kit.
-    character : name that fixes hair, head, nose and colours: who it is.
-    moment : name that fixes eyes, brows and mouth: what the face does here.
-    part, parts : the cast that the character belongs to, see `cast_variants`.
+    character : name that determines hair, head, nose and colours.
+    moment : name that determines eyes, brows and mouth.
+    part, parts : cast of the character, see `cast_variants`.
     size : side of the square drawing in pixels, before it is tilted.
     tilt : degrees, counter-clockwise.
-    mirrored : flip left and right.
+    mirrored : whether to flip left and right.
     palette : `manga` (white skin; black, grey or white hair and clothes) or `own` (the kit's colours as greys).
     """
     from PIL import Image, ImageOps
@@ -113,7 +118,7 @@ def draw_figure(
 
 
 def _markup(kit: Style, character: str, moment: str, part: int, parts: int, palette: str) -> str:
-    """Return the SVG: every choice comes from the character's or the moment's own stream, never from the kit's seed."""
+    """Return the SVG: every choice is from the stream of the character or the moment, never from the kit's seed."""
     from dicebear import Avatar
 
     components = definition(kit.name)["components"]
@@ -127,13 +132,13 @@ def _markup(kit: Style, character: str, moment: str, part: int, parts: int, pale
         options[f"{name}Variant"] = [str(stream(kit.name, owner, name).choice(variants))]
     if palette == "manga":
         options |= _manga_colours(kit, character)
-    return Avatar(_style(kit.name), options).to_string()
+    return Avatar(_kit(kit.name), options).to_string()
 
 
 def _manga_colours(kit: Style, character: str) -> dict[str, list[str]]:
-    draw = stream(kit.name, character, "colours")
-    hair = str(draw.choice(["#111111", "#111111", "#ffffff", "#8c8c8c"]))
-    clothes = str(draw.choice(["#ffffff", "#111111", "#aaaaaa"]))
+    rng = stream(kit.name, character, "colours")
+    hair = str(rng.choice(["#111111", "#111111", "#ffffff", "#8c8c8c"]))
+    clothes = str(rng.choice(["#ffffff", "#111111", "#aaaaaa"]))
     colours = {}
     for name in definition(kit.name).get("colors", {}):
         if name in SKIN:
@@ -146,15 +151,15 @@ def _manga_colours(kit: Style, character: str) -> dict[str, list[str]]:
 
 
 def _render(markup: str, size: int, outlined: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Rasterise to grey and alpha, (size, size) uint8 each.
+    """Rasterise to grey and alpha, uint8 of shape (size, size).
 
-    Kits that paint flat areas get a contour where areas meet, so that white skin on white paper stays a face.
+    Kits of flat areas get contours between areas, so that a face with white skin is visible on white paper.
     """
     import resvg_py
     from PIL import Image
 
     scale = 2 if outlined else 1
-    # No kit holds text; reading the machine's fonts would take most of the time.
+    # Kits contain no text, and loading system fonts would take most of the time.
     png = resvg_py.svg_to_bytes(svg_string=markup, width=size * scale, height=size * scale, skip_system_fonts=True)
     image = Image.open(BytesIO(bytes(png))).convert("RGBA")
     grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
@@ -177,5 +182,5 @@ def _render(markup: str, size: int, outlined: bool) -> tuple[np.ndarray, np.ndar
 
 
 def character_name(style: str, part: int, parts: int, number: int) -> str:
-    """Name a character of a cast, unique across styles, casts and splits."""
+    """Return a character's name, unique across styles, casts and splits."""
     return f"{style}-{part}of{parts}-{number:02d}-{derive_seed(style, part, parts, number) % 1000:03d}"

@@ -1,4 +1,4 @@
-"""What lies behind figures without being a thing: screentone, gradients, speed and focus lines, black, patterns."""
+"""Abstract backgrounds: screentone, gradients, speed and focus lines, black, patterns."""
 
 import numpy as np
 
@@ -6,9 +6,9 @@ Canvas = np.ndarray  # (height, width) uint8, 0 black to 255 white
 
 
 def halftone(level: np.ndarray | float, height: int, width: int, pitch: float, angle: float) -> Canvas:
-    """Return dots that show `level` (0 white to 1 black, a number or an array) as ink, with soft edges.
+    """Return a halftone of `level` (0 white to 1 black, a number or an array), with soft edges.
 
-    `pitch` is the distance of two dots in pixels, `angle` the screen's direction in degrees.
+    `pitch` is the distance of dots in pixels, `angle` the direction of the screen in degrees.
     """
     turn = 2 * np.pi / pitch
     across = turn * np.cos(np.radians(angle)), turn * np.sin(np.radians(angle))
@@ -19,143 +19,139 @@ def halftone(level: np.ndarray | float, height: int, width: int, pitch: float, a
 
 
 def _wave(height: int, width: int, across: float, down: float) -> np.ndarray:
-    """Return cos(across x + down y); the sum formula needs two outer products instead of a cosine a pixel."""
+    """Return cos(across x + down y) by two outer products instead of one cosine per pixel."""
     x = (across * np.arange(width)).astype(np.float32)
     y = (down * np.arange(height)).astype(np.float32)
     return np.cos(y)[:, None] * np.cos(x)[None] - np.sin(y)[:, None] * np.sin(x)[None]
 
 
-def plain_tone(draw: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
+def plain_tone(rng: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
     """Return an even screentone."""
-    pitch = float(draw.choice([4.5, 6, 8, 10, 14])) * unit
-    angle = float(draw.choice([45, 45, 15, 75, 0]))
-    return halftone(draw.uniform(0.12, 0.5), height, width, max(3.0, pitch), angle)
+    pitch = float(rng.choice([4.5, 6, 8, 10, 14])) * unit
+    angle = float(rng.choice([45, 45, 15, 75, 0]))
+    return halftone(rng.uniform(0.12, 0.5), height, width, max(3.0, pitch), angle)
 
 
-def gradient_tone(draw: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
+def gradient_tone(rng: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
     """Return a screentone that fades across the panel or outwards from a point."""
     y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(0, 1, width, dtype=np.float32)[None]
-    if draw.random() < 0.3:
-        ramp = np.sqrt((x - draw.uniform(0.2, 0.8)) ** 2 + (y - draw.uniform(0.2, 0.8)) ** 2) * 1.3
+    if rng.random() < 0.3:
+        ramp = np.sqrt((x - rng.uniform(0.2, 0.8)) ** 2 + (y - rng.uniform(0.2, 0.8)) ** 2) * 1.3
     else:
-        turn = draw.choice([np.pi / 2, -np.pi / 2, draw.uniform(-np.pi, np.pi)])
+        turn = rng.choice([np.pi / 2, -np.pi / 2, rng.uniform(-np.pi, np.pi)])
         ramp = 0.5 + (x - 0.5) * np.cos(turn) + (y - 0.5) * np.sin(turn)
-    low, high = draw.uniform(-0.25, 0.1), draw.uniform(0.4, 0.95)
-    pitch = max(3.0, float(draw.choice([5, 7, 9, 12])) * unit)
+    low, high = rng.uniform(-0.25, 0.1), rng.uniform(0.4, 0.95)
+    pitch = max(3.0, float(rng.choice([5, 7, 9, 12])) * unit)
     return halftone(low + (high - low) * np.clip(ramp, 0, 1), height, width, pitch, 45.0)
 
 
-def speed_lines(draw: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
+def speed_lines(rng: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
     """Return parallel streaks of motion, thick and thin."""
-    import cv2
-
-    black = draw.random() < 0.2
+    black = rng.random() < 0.2
     canvas = np.full((height, width), 0 if black else 255, np.uint8)
-    angle = draw.choice([0.0, 0.0, np.pi / 2, draw.uniform(-0.6, 0.6)])
+    angle = rng.choice([0.0, 0.0, np.pi / 2, rng.uniform(-0.6, 0.6)])
     along = np.array([np.cos(angle), np.sin(angle)])
     across = np.array([-along[1], along[0]])
     reach = np.hypot(height, width)
-    for offset in draw.uniform(-0.55, 0.55, int(draw.integers(40, 130))) * reach:
-        start, length = draw.uniform(-0.6, 0.3) * reach, draw.uniform(0.25, 1.1) * reach
-        half = draw.exponential(1.1) * unit + 0.4
+    for offset in rng.uniform(-0.55, 0.55, int(rng.integers(40, 130))) * reach:
+        start, length = rng.uniform(-0.6, 0.3) * reach, rng.uniform(0.25, 1.1) * reach
+        half = rng.exponential(1.1) * unit + 0.4
         base = np.array([width, height]) / 2 + across * offset + along * start
         wedge = [base - across * half, base + along * length, base + across * half]
-        _fill(cv2, canvas, wedge, 255 if black else 0)
+        _fill(canvas, wedge, 255 if black else 0)
     return canvas
 
 
 def focus_lines(
-    draw: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
+    rng: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
 ) -> Canvas:
     """Return wedges that point at a clear spot, the focus lines (集中線) of surprise."""
-    import cv2
-
-    black = draw.random() < 0.25
+    black = rng.random() < 0.25
     canvas = np.full((height, width), 0 if black else 255, np.uint8)
-    x, y = centre or (width * draw.uniform(0.35, 0.65), height * draw.uniform(0.35, 0.65))
+    x, y = centre or (width * rng.uniform(0.35, 0.65), height * rng.uniform(0.35, 0.65))
     reach = np.hypot(height, width)
-    clear = draw.uniform(0.22, 0.42) * min(height, width) + 30 * unit
-    count = int(draw.integers(70, 190))
-    turns = np.linspace(0, 2 * np.pi, count, endpoint=False) + draw.uniform(-0.03, 0.03, count)
+    clear = rng.uniform(0.22, 0.42) * min(height, width) + 30 * unit
+    count = int(rng.integers(70, 190))
+    turns = np.linspace(0, 2 * np.pi, count, endpoint=False) + rng.uniform(-0.03, 0.03, count)
     for turn in turns:
-        near = clear * draw.uniform(0.85, 1.6)
-        spread = draw.exponential(0.006) + 0.002
+        near = clear * rng.uniform(0.85, 1.6)
+        spread = rng.exponential(0.006) + 0.002
         tip = (x + near * np.cos(turn) * 1.15, y + near * np.sin(turn))
         far = [(x + reach * np.cos(turn + s), y + reach * np.sin(turn + s)) for s in (-spread, spread)]
-        _fill(cv2, canvas, [tip, *far], 255 if black else 0)
+        _fill(canvas, [tip, *far], 255 if black else 0)
     return canvas
 
 
 def black_halo(
-    draw: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
+    rng: np.random.Generator, height: int, width: int, unit: float, centre: tuple[float, float] | None = None
 ) -> Canvas:
-    """Return a black ground, mostly with a ragged or soft white glow."""
-    import cv2
-
+    """Return a black background, usually with a ragged or soft white glow."""
     canvas = np.zeros((height, width), np.uint8)
-    kind = draw.random()
+    kind = rng.random()
     if kind < 0.25:
         return canvas
-    x, y = centre or (width * draw.uniform(0.35, 0.65), height * draw.uniform(0.35, 0.65))
-    radius = draw.uniform(0.3, 0.5) * min(height, width)
+    x, y = centre or (width * rng.uniform(0.35, 0.65), height * rng.uniform(0.35, 0.65))
+    radius = rng.uniform(0.3, 0.5) * min(height, width)
     if kind < 0.6:
         turns = np.linspace(0, 2 * np.pi, 120, endpoint=False)
-        radii = radius * np.where(np.arange(120) % 2, draw.uniform(1.0, 1.7, 120), draw.uniform(0.8, 1.0, 120))
-        _fill(cv2, canvas, np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1), 255)
+        radii = radius * np.where(np.arange(120) % 2, rng.uniform(1.0, 1.7, 120), rng.uniform(0.8, 1.0, 120))
+        _fill(canvas, np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1), 255)
         return canvas
     down, across = np.arange(height, dtype=np.float32)[:, None] - y, np.arange(width, dtype=np.float32)[None] - x
     level = np.clip(np.sqrt(down**2 + across**2) / radius - 0.6, 0, 1.2)
     return halftone(level, height, width, max(4.0, 8 * unit), 45.0)
 
 
-def pattern(draw: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
-    """Return a mood: rings, bubbles, flowers, sparkles or hatching."""
+def pattern(rng: np.random.Generator, height: int, width: int, unit: float) -> Canvas:
+    """Return a decorative pattern: rings, flowers, sparkles or hatching."""
     import cv2
 
-    canvas = plain_tone(draw, height, width, unit) if draw.random() < 0.4 else np.full((height, width), 255, np.uint8)
-    kind = draw.choice(["rings", "flowers", "sparkles", "hatching"])
+    canvas = plain_tone(rng, height, width, unit) if rng.random() < 0.4 else np.full((height, width), 255, np.uint8)
+    kind = rng.choice(["rings", "flowers", "sparkles", "hatching"])
     if kind == "hatching":
-        return _hatching(draw, canvas, unit)
-    for _ in range(int(draw.integers(8, 34))):
-        x, y = int(draw.integers(0, width)), int(draw.integers(0, height))
-        radius = draw.uniform(8, 62) * unit
-        line = max(1, round(draw.uniform(1, 3) * unit))
+        return _hatching(rng, canvas, unit)
+    for _ in range(int(rng.integers(8, 34))):
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        radius = rng.uniform(8, 62) * unit
+        line = max(1, round(rng.uniform(1, 3) * unit))
         if kind == "rings":
             cv2.circle(canvas, (x, y), round(radius), 255, -1, cv2.LINE_AA)
             cv2.circle(canvas, (x, y), round(radius), 0, line, cv2.LINE_AA)
-            if draw.random() < 0.4:
+            if rng.random() < 0.4:
                 cv2.ellipse(canvas, (x, y), (round(radius * 0.7),) * 2, 0, 190, 250, 0, line, cv2.LINE_AA)
             continue
-        turns = np.linspace(0, 2 * np.pi, 60, endpoint=False) + draw.uniform(0, 2)
+        turns = np.linspace(0, 2 * np.pi, 60, endpoint=False) + rng.uniform(0, 2)
         if kind == "flowers":
             radii = radius * (0.55 + 0.45 * np.abs(np.cos(2.5 * turns)))
         else:
             radii = radius * 0.12 / (0.09 + np.abs(np.sin(2 * turns)))
         outline = np.stack([x + radii * np.cos(turns), y + radii * np.sin(turns)], axis=1)
-        _fill(cv2, canvas, outline, 255)
+        _fill(canvas, outline, 255)
         cv2.polylines(canvas, [_fixed(outline)], True, 0, line, cv2.LINE_AA, 4)
         if kind == "flowers":
             cv2.circle(canvas, (x, y), max(2, round(radius * 0.2)), 0, line, cv2.LINE_AA)
     return canvas
 
 
-def _hatching(draw: np.random.Generator, canvas: Canvas, unit: float) -> Canvas:
+def _hatching(rng: np.random.Generator, canvas: Canvas, unit: float) -> Canvas:
     import cv2
 
     height, width = canvas.shape
     reach = height + width
-    for slope in ((1, 1), (1, -1))[: int(draw.integers(1, 3))]:
-        for offset in np.arange(-reach, reach, draw.uniform(7, 16) * unit):
-            start = np.array([offset, 0 if slope[1] > 0 else height]) + draw.normal(0, 1.5, 2)
+    for slope in ((1, 1), (1, -1))[: int(rng.integers(1, 3))]:
+        for offset in np.arange(-reach, reach, rng.uniform(7, 16) * unit):
+            start = np.array([offset, 0 if slope[1] > 0 else height]) + rng.normal(0, 1.5, 2)
             line = np.stack([start, start + np.array(slope) * reach])
             cv2.polylines(canvas, [_fixed(line)], False, 60, 1, cv2.LINE_AA, 4)
     return canvas
 
 
 def _fixed(points: np.ndarray | list) -> np.ndarray:
-    """Return points in the fixed-point form that OpenCV draws at sub-pixel accuracy with `shift=4`."""
+    """Return points in OpenCV's fixed-point format for sub-pixel accuracy, `shift=4`."""
     return np.round(np.asarray(points, float) * 16).astype(np.int32)
 
 
-def _fill(cv2: "object", canvas: Canvas, outline: np.ndarray | list, value: int) -> None:
+def _fill(canvas: Canvas, outline: np.ndarray | list, value: int) -> None:
+    import cv2
+
     cv2.fillPoly(canvas, [_fixed(outline)], value, cv2.LINE_AA, 4)

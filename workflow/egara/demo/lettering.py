@@ -8,7 +8,7 @@ Canvas = np.ndarray  # (height, width) uint8, 0 black to 255 white
 SHAPES = ("ellipse", "ellipse", "ellipse", "cloud", "burst", "box", "blob")
 GLYPHS = 48
 ATLAS = 40  # side of a stored glyph in pixels
-# Strokes of the syllables that sounds are written with, in a square from -0.5 to 0.5, in writing order.
+# Strokes of syllables of sound effects, in a square from -0.5 to 0.5, in writing order.
 _VOICED = [[(0.36, -0.56), (0.44, -0.38)], [(0.52, -0.62), (0.6, -0.44)]]
 MARKS = {
     "go": [[(-0.4, -0.33), (0.33, -0.33), (0.33, 0.4)], [(-0.4, 0.38), (0.4, 0.38)], *_VOICED],
@@ -48,7 +48,7 @@ WORDS = (
 
 @dataclass(frozen=True)
 class Balloon:
-    """One balloon: its outline (n, 2), the half-axes of the room for text, and whether it has a border."""
+    """One balloon: outline of shape (n_points, 2), centre, half-axes of the text area, and shape."""
 
     outline: np.ndarray
     centre: tuple[float, float]
@@ -56,36 +56,36 @@ class Balloon:
     shape: str
 
 
-def draw_glyphs(draw: np.random.Generator) -> np.ndarray:
-    """Return made-up characters as ink, (GLYPHS, ATLAS, ATLAS) uint8 with 255 for ink: dense ones and simple ones."""
+def sample_glyphs(rng: np.random.Generator) -> np.ndarray:
+    """Sample made-up characters, uint8 of shape (GLYPHS, ATLAS, ATLAS) with 255 for ink."""
     import cv2
 
     glyphs = np.zeros((GLYPHS, ATLAS, ATLAS), np.uint8)
     for glyph in glyphs:
-        for _ in range(int(draw.integers(2, 8))):
-            kind, width = draw.random(), int(draw.integers(2, 5))
-            x, y = draw.integers(6, ATLAS - 6, 2)
-            length = int(draw.integers(8, 30))
+        for _ in range(int(rng.integers(2, 8))):
+            kind, width = rng.random(), int(rng.integers(2, 5))
+            x, y = rng.integers(6, ATLAS - 6, 2)
+            length = int(rng.integers(8, 30))
             if kind < 0.35:
-                end = (min(ATLAS - 4, int(x) + length), int(y) + int(draw.integers(-2, 2)))
+                end = (min(ATLAS - 4, int(x) + length), int(y) + int(rng.integers(-2, 2)))
                 cv2.line(glyph, (max(4, int(x) - 8), int(y)), end, 255, width, cv2.LINE_AA)
             elif kind < 0.7:
-                end = (int(x) + int(draw.integers(-2, 3)), min(ATLAS - 4, int(y) + length))
+                end = (int(x) + int(rng.integers(-2, 3)), min(ATLAS - 4, int(y) + length))
                 cv2.line(glyph, (int(x), max(4, int(y) - 8)), end, 255, width, cv2.LINE_AA)
             elif kind < 0.85:
                 end = (max(4, int(x) - length // 2), min(ATLAS - 4, int(y) + length // 2))
                 cv2.line(glyph, (int(x), int(y)), end, 255, width, cv2.LINE_AA)
             else:
-                axes = (int(draw.integers(4, 12)), int(draw.integers(4, 12)))
-                start = int(draw.integers(0, 360))
+                axes = (int(rng.integers(4, 12)), int(rng.integers(4, 12)))
+                start = int(rng.integers(0, 360))
                 cv2.ellipse(glyph, (int(x), int(y)), axes, 0, start, start + 250, 255, width - 1, cv2.LINE_AA)
     return glyphs
 
 
 def write_columns(
-    draw: np.random.Generator, page: Canvas, glyphs: np.ndarray, box: tuple[float, float, float, float], size: float
+    rng: np.random.Generator, page: Canvas, glyphs: np.ndarray, box: tuple[float, float, float, float], size: float
 ) -> None:
-    """Write vertical columns from right to left into `box` (left, top, right, bottom) of the page, in place."""
+    """Draw vertical columns of text from right to left into `box` (left, top, right, bottom), in place."""
     import cv2
 
     side = max(5, round(size))
@@ -97,31 +97,29 @@ def write_columns(
         return
     start = (left + right) / 2 + (columns * pitch - 0.35 * side) / 2 - side
     for column in range(columns):
-        length = (
-            rows if column < columns - 1 and draw.random() < 0.7 else int(draw.integers(max(1, rows // 2), rows + 1))
-        )
+        length = rows if column < columns - 1 and rng.random() < 0.7 else int(rng.integers(max(1, rows // 2), rows + 1))
         for row in range(length):
             x, y = round(start - column * pitch), round(top + row * side * 1.06)
             if x < 0 or y < 0 or x + side > page.shape[1] or y + side > page.shape[0]:
                 continue
             patch = page[y : y + side, x : x + side]
-            np.minimum(patch, 255 - small[int(draw.integers(len(small)))], out=patch)
+            np.minimum(patch, 255 - small[int(rng.integers(len(small)))], out=patch)
 
 
 def shape_balloon(
-    draw: np.random.Generator, centre: tuple[float, float], radii: tuple[float, float], shape: str
+    rng: np.random.Generator, centre: tuple[float, float], radii: tuple[float, float], shape: str
 ) -> Balloon:
     """Return a balloon's outline around `centre` with half-axes near `radii`."""
     turns = np.linspace(0, 2 * np.pi, 144, endpoint=False)
     scale = np.ones_like(turns)
     power = 1.0
     if shape == "cloud":
-        scale = 0.9 + 0.16 * np.abs(np.sin(turns * int(draw.integers(9, 15)) / 2 + draw.uniform(0, 3)))
+        scale = 0.9 + 0.16 * np.abs(np.sin(turns * int(rng.integers(9, 15)) / 2 + rng.uniform(0, 3)))
     elif shape == "burst":
-        spikes = np.where(np.arange(len(turns)) % 6 == 0, draw.uniform(1.12, 1.4, len(turns)), 0.94)
+        spikes = np.where(np.arange(len(turns)) % 6 == 0, rng.uniform(1.12, 1.4, len(turns)), 0.94)
         scale = np.interp(np.arange(len(turns)), np.arange(0, len(turns), 3), spikes[::3])
     elif shape == "blob":
-        scale = 1 + 0.05 * np.sin(2 * turns + draw.uniform(0, 6)) + 0.04 * np.sin(3 * turns + draw.uniform(0, 6))
+        scale = 1 + 0.05 * np.sin(2 * turns + rng.uniform(0, 6)) + 0.04 * np.sin(3 * turns + rng.uniform(0, 6))
         power = 0.75
     elif shape == "box":
         x, y = radii
@@ -133,7 +131,7 @@ def shape_balloon(
 
 
 def draw_balloon(
-    draw: np.random.Generator,
+    rng: np.random.Generator,
     page: Canvas,
     glyphs: np.ndarray,
     balloon: Balloon,
@@ -142,14 +140,14 @@ def draw_balloon(
     line: float,
     size: float,
 ) -> None:
-    """Draw a balloon with its writing on the page, in place; `tip` is where its tail ends, None for no tail."""
+    """Draw a balloon with its text on the page, in place; `tip` is the end of its tail, None for no tail."""
     import cv2
 
     parts = [balloon.outline]
     if tip is not None:
         way = np.asarray(tip) - balloon.centre
         way = way / max(1.0, float(np.hypot(*way)))
-        across = np.array([-way[1], way[0]]) * min(balloon.radii) * draw.uniform(0.16, 0.3)
+        across = np.array([-way[1], way[0]]) * min(balloon.radii) * rng.uniform(0.16, 0.3)
         root = np.asarray(balloon.centre) + way * 0.5 * np.asarray(balloon.radii)
         parts.append(np.array([root - across, np.asarray(tip), root + across]))
     low = np.floor(np.min([p.min(axis=0) for p in parts], axis=0)).astype(int) - 8
@@ -161,10 +159,10 @@ def draw_balloon(
     inside = np.zeros(patch.shape, np.uint8)
     for part in parts:
         cv2.fillPoly(inside, [_fixed(part - low)], 255, cv2.LINE_AA, 4)
-    # The border is the ring that growing adds, so a tail and its balloon share one outline.
+    # The border is the ring added by dilation, so a balloon and its tail have one outline.
     ring = max(2, round(line))
     grown = cv2.dilate(inside, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * ring + 1, 2 * ring + 1)))
-    dark = balloon.shape in ("burst", "box") and draw.random() < 0.15
+    dark = balloon.shape in ("burst", "box") and rng.random() < 0.15
     paper, ink = (10, 255) if dark else (255, 0)
     blend = patch + (ink - patch.astype(np.float32)) * (grown / 255.0)
     blend += (paper - blend) * (inside / 255.0)
@@ -173,32 +171,32 @@ def draw_balloon(
         patch[:] = 255 - patch
     x, y = balloon.centre
     box = (x - balloon.radii[0], y - balloon.radii[1], x + balloon.radii[0], y + balloon.radii[1])
-    write_columns(draw, page, glyphs, box, size)
+    write_columns(rng, page, glyphs, box, size)
     if dark:
         patch[:] = 255 - patch
 
 
-def shape_sound(draw: np.random.Generator, size: float) -> list[np.ndarray]:
-    """Return the brush strokes of a sound effect as polygons around (0, 0), its marks about `size` pixels high."""
-    marks = WORDS[int(draw.integers(len(WORDS)))]
-    turn = np.radians(draw.uniform(-25, 25) + (90 if draw.random() < 0.6 else 0))
+def shape_sound(rng: np.random.Generator, size: float) -> list[np.ndarray]:
+    """Return the brush strokes of a sound effect as polygons around (0, 0), with characters `size` pixels high."""
+    marks = WORDS[int(rng.integers(len(WORDS)))]
+    turn = np.radians(rng.uniform(-25, 25) + (90 if rng.random() < 0.6 else 0))
     along = np.array([np.cos(turn), np.sin(turn)])
-    swell, tilt = draw.uniform(-0.18, 0.25), np.radians(draw.uniform(-20, 20))
+    swell, tilt = rng.uniform(-0.18, 0.25), np.radians(rng.uniform(-20, 20))
     cos, sin = np.cos(tilt), np.sin(tilt)
-    thick, thin = draw.uniform(0.07, 0.12), draw.uniform(0.015, 0.07)
+    thick, thin = rng.uniform(0.07, 0.12), rng.uniform(0.015, 0.07)
     polygons = []
     for index, mark in enumerate(marks):
         place = along * size * 1.1 * (index - (len(marks) - 1) / 2)
-        scale = size * (1 + swell * (index - (len(marks) - 1) / 2)) * draw.uniform(0.9, 1.1)
+        scale = size * (1 + swell * (index - (len(marks) - 1) / 2)) * rng.uniform(0.9, 1.1)
         for path in MARKS[mark]:
-            points = np.array(path) + draw.normal(0, 0.025, (len(path), 2))
-            stroke = _brush(points, thick * draw.uniform(0.85, 1.2), thin)
+            points = np.array(path) + rng.normal(0, 0.025, (len(path), 2))
+            stroke = _brush(points, thick * rng.uniform(0.85, 1.2), thin)
             polygons.append(place + scale * stroke @ np.array([[cos, sin], [-sin, cos]]))
     return polygons
 
 
 def draw_sound(page: Canvas, polygons: list[np.ndarray], rim: float, inverse: bool) -> None:
-    """Draw a sound effect in place: black with a white rim, or white with a black one."""
+    """Draw a sound effect in place: black with a white rim, or inverse."""
     import cv2
 
     outer, inner = (0, 255) if inverse else (255, 0)
@@ -209,7 +207,7 @@ def draw_sound(page: Canvas, polygons: list[np.ndarray], rim: float, inverse: bo
 
 
 def _brush(path: np.ndarray, thick: float, thin: float) -> np.ndarray:
-    """Return a stroke's outline along a path, thick where the brush lands and thin where it leaves."""
+    """Return a stroke's outline along a path, thick at its start and thin at its end."""
     reach = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     t = np.linspace(0, 1, 16)
     points = np.stack([np.interp(t * reach[-1], reach, path[:, axis]) for axis in (0, 1)], axis=1)

@@ -1,4 +1,4 @@
-"""Write NOTICE: whose drawings are used, under which licence, and which artists the shipped weights have seen."""
+"""Write NOTICE: the artists whose drawings are used, their licences, and those the embedded weights were trained on."""
 
 import textwrap
 from typing import TYPE_CHECKING
@@ -21,19 +21,19 @@ Changes to the drawings: parts are chosen at random, skin, hair and clothes are 
 figures are tilted, mirrored, scaled and cropped, and set into pages with panels, tones, balloons and lettering.
 """
 EVALUATED = """\
-Evaluated artists. Their drawings make the volumes under study, when a user runs the workflow. No shipped weight has
-seen them.
+Evaluated artists. Their drawings make the demonstration volumes when a user runs the workflow. No embedded weights
+were trained on them.
 """
-ASIDE = """\
-Artists set aside. Their drawings were used to train the weights that ship in this folder, the base model and the face
-detector, and nothing else. They are never evaluated.
+HELD_OUT = """\
+Held-out artists. Their drawings were used only to train the embedded weights in this folder, the base model and the
+face detector. They are never evaluated.
 """
 
 
 def notice_text(attributions: "pd.DataFrame") -> str:
     """Return the text of NOTICE from the table of `egara.demo.notice.attributions`."""
     parts = [HEAD]
-    for heading, role in ((EVALUATED, "evaluated"), (ASIDE, "set aside")):
+    for heading, role in ((EVALUATED, "evaluated"), (HELD_OUT, "held out")):
         parts.append(heading)
         for row in attributions[attributions["role"] == role].sort_values("style").to_dict("records"):
             work = f"{row['title']} by {row['creator']} (kit {row['style']}), {row['licence']}"

@@ -1,4 +1,4 @@
-"""Say whose drawings are used, under which licence, and on which side of the experiment they stand."""
+"""Write a table of the artists whose drawings are used, their licences and their roles."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def attributions(styles: Sequence[str]) -> "pd.DataFrame":
-    """Return one row a style, as its kit states it.
+    """Return one row per style, from its kit.
 
     Columns: style, title, creator, licence, licence_url, source_url, role (`evaluated`: volumes under study;
-    `set aside`: pre-training of the base and the face detector only).
+    `held out`: pre-training of the base and the face detector only).
 
     Raises
     ------
-    EgaraError : no style, or one that does not exist.
+    EgaraError : no style, or an unknown one.
     """
     import pandas as pd
 
@@ -29,7 +29,7 @@ def attributions(styles: Sequence[str]) -> "pd.DataFrame":
     evaluated = {style.name for style in EVALUATED}
     rows = []
     for name in dict.fromkeys(styles):
-        role = "evaluated" if find_style(name).name in evaluated else "set aside"
+        role = "evaluated" if find_style(name).name in evaluated else "held out"
         rows.append({**attribution(name), "role": role})
     return pd.DataFrame(rows)
 

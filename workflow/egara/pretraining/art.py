@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from egara.demo.artists import SET_ASIDE
+from egara.demo.artists import HELD_OUT
 from egara.demo.drawings import Drawing, draw_figure
 from egara.io.atomic import replacing
 from egara.io.errors import run
@@ -39,12 +39,12 @@ def draw_heads(per_style: int, seed: int) -> dict[str, np.ndarray]:
 
     Returns
     -------
-    grey, alpha : uint8 (heads, 96, 96); style : int (heads,), the index into `SET_ASIDE`.
+    grey, alpha : uint8 (heads, 96, 96); style : int (heads,), the index into `HELD_OUT`.
     """
     grey, alpha, style = [], [], []
-    jobs = [(number, kit) for number in range(per_style) for kit in range(len(SET_ASIDE))]
+    jobs = [(number, kit) for number in range(per_style) for kit in range(len(HELD_OUT))]
     for number, kit in track(jobs, len(jobs), "head"):
-        name = SET_ASIDE[kit].name
+        name = HELD_OUT[kit].name
         draw = stream(seed, "art", name, number)
         drawing = draw_figure(
             name,
@@ -108,7 +108,7 @@ def batch_of_art(
         matrix = np.float32([[zoom, 0, side / 2 - zoom * x], [0, zoom * draw.uniform(0.92, 1.08), side / 2 - zoom * y]])
         page = cv2.warpAffine(page, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE)
         images[row] = page[:, ::-1] if draw.random() < 0.5 else page
-        word = WORDS[SET_ASIDE[art["style"][index]].name]
+        word = WORDS[HELD_OUT[art["style"][index]].name]
         captions.append("" if draw.random() < 0.1 else _caption(word, draw))
     return images / 127.5 - 1, captions
 
@@ -144,7 +144,7 @@ def main(argv: list[str] | None = None) -> None:
     art = draw_heads(options.per_style, options.seed)
     with replacing(options.output) as part:
         np.savez_compressed(part, **art)
-    logger("base").info("drew %d heads of %d styles", len(art["grey"]), len(SET_ASIDE))
+    logger("base").info("drew %d heads of %d styles", len(art["grey"]), len(HELD_OUT))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.demo.artists import SET_ASIDE, attribution
+from egara.demo.artists import HELD_OUT, attribution
 from egara.io.arrays import read_arrays
 from egara.io.atomic import write_text
 from egara.io.errors import run
@@ -140,7 +140,7 @@ def main(argv: list[str] | None = None) -> None:
     art = read_arrays(options.art, "pre-training art")
     latents, captions = encode_art(parts["vae"], art, options.pictures, options.seed)
     provenance = {
-        "trained_on": [attribution(style.name) for style in SET_ASIDE],
+        "trained_on": [attribution(style.name) for style in HELD_OUT],
         "heads": len(art["grey"]),
         "pictures": len(latents),
         "steps": options.steps,

@@ -222,7 +222,7 @@ def _write(path: Path, network: "FaceNetwork", provenance: dict) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Compose pages, train, measure on pages that training never saw, and write weights with their provenance."""
-    from egara.demo.artists import SET_ASIDE, attribution
+    from egara.demo.artists import HELD_OUT, attribution
 
     arguments = parser(__doc__)
     arguments.add_argument("--pages", type=int, default=240, help="composed pages to train on")
@@ -236,7 +236,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--output", type=Path, required=True, help="where the detector goes (.onnx)")
     options = arguments.parse_args(argv)
     log = logger("faces.train")
-    styles = [style.name for style in SET_ASIDE]
+    styles = [style.name for style in HELD_OUT]
     held = [name for name in options.hold_out.split(",") if name]
     if unknown := sorted(set(held) - set(styles)):
         raise EgaraError(f"--hold-out {', '.join(unknown)}: not a held-out style; expected some of {', '.join(styles)}")

@@ -52,7 +52,7 @@ def describe_training(base: dict, studied: set[str]) -> str:
         remark = "None of them is under study."
     return (
         f"Trained{detail} on drawings by {', '.join(names)}. {remark} The embedded face detector, where used, was "
-        "trained on held-out artists, too."
+        "trained on held-out artists as well."
     )
 
 

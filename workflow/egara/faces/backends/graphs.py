@@ -9,6 +9,7 @@ from egara.io.errors import EgaraError
 
 if TYPE_CHECKING:
     import numpy as np
+    from onnxruntime import InferenceSession
 
 
 # Files that are mistaken for ONNX, by their first bytes.
@@ -24,7 +25,7 @@ _EXTERNAL_DATA = ("external tensors", "external data", "model_path must not be e
 _PLACE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+\.(cc|h):\d+ .*?\) )?")
 
 
-def open_graph(path: str | Path, threads: int, what: str) -> "object":
+def open_graph(path: str | Path, threads: int, what: str) -> "InferenceSession":
     """Return an onnxruntime session for the graph in `path`; `what` names the file in errors."""
     path = Path(path)
     if not path.is_file():
@@ -54,7 +55,7 @@ def open_graph(path: str | Path, threads: int, what: str) -> "object":
         ) from error
 
 
-def run_graph(session: "object", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
+def run_graph(session: "InferenceSession", inputs: "dict[str, np.ndarray]", what: str) -> "list[np.ndarray]":
     """Return all outputs of a graph; `what` names it in errors, which are `PageFailed`."""
     try:
         return session.run(None, inputs)
