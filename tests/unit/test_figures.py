@@ -8,9 +8,10 @@ import pytest
 from small_study import INDEPENDENT, WORKS, build
 
 from egara.figures import __main__ as figures
-from egara.figures import clusters, components, distances, style
+from egara.figures import clusters, components, distances, registry, style
 from egara.figures.registry import load_figures
 from egara.io.errors import EgaraError
+from egara.registry import Registry
 from egara.report.images import read_figure
 from egara.tables import __main__ as tables
 from egara.vocabulary import MARKERS
@@ -162,6 +163,28 @@ def test_clusters_of_another_projection_are_refused(study, tmp_path):
 def test_files_that_a_figure_does_not_read_are_one_line(tmp_path, given, said):
     with pytest.raises(EgaraError, match=said):
         figures.main([*given, "--output", str(tmp_path / "a.svg")])
+
+
+def test_a_figure_is_registered_by_its_decorator_alone(monkeypatch, study, tmp_path):
+    from matplotlib.figure import Figure
+
+    load_figures()  # those of the package are registered before, not in the registry of this test
+    monkeypatch.setattr(registry, "FIGURES", Registry("figure"))
+
+    @registry.figure("counts", title="Counts", remark="How many.", inputs=("index",), per="space", order=5)
+    def plot_counts(request):
+        count = len(pd.read_csv(request.file("index"), sep="\t"))
+        return registry.Plot(Figure(layout="constrained"), f"{count} LoRAs.")
+
+    index = study / "spaces" / INDEPENDENT / "delta.tsv"
+    figures.main(["counts", "--index", str(index), *SPACE, "--output", str(tmp_path / "a.svg")])
+    shown = read_figure(tmp_path / "a.svg")
+    assert (shown.kind, shown.caption) == ("counts", "24 LoRAs.")
+    assert shown.title.startswith("Counts: update ΔW = BA · independent A")
+    with pytest.raises(ValueError, match="registered twice"):
+        registry.figure("counts", title="", remark="", inputs=(), per="study", order=6)(plot_counts)
+    with pytest.raises(ValueError, match="per 'work'; expected one of space, cell, study"):
+        registry.figure("other", title="", remark="", inputs=(), per="work", order=7)
 
 
 def test_every_figure_says_what_to_look_for_and_has_its_own_place():

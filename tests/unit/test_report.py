@@ -9,17 +9,13 @@ import pandas as pd
 import pytest
 from html_page import Page
 from PIL import Image
-from small_study import INDEPENDENT, SHARED, build, left_of, make_table
+from small_study import INDEPENDENT, SHARED, build, make_table
 
-from egara.demo import licences as notice
-from egara.demo.artists import STYLES
-from egara.demo.notice import attributions
 from egara.figures import __main__ as figures
 from egara.io.errors import EgaraError
 from egara.report import __main__ as report
-from egara.report import account, answer, images, timings
+from egara.report import answer, images, timings
 from egara.report.limits import list_limits
-from egara.skipped import skipped
 from egara.tables import __main__ as command
 from egara.tables import verdict
 
@@ -185,12 +181,6 @@ def test_bad_input_is_one_line_and_leaves_no_page(tmp_path, option, name, conten
     assert not (tmp_path / "r.html").exists()
 
 
-def test_settings_that_disagree_are_counted():
-    assert answer.combine([verdict.YES, verdict.YES]) == (verdict.YES, "yes")
-    assert answer.combine([verdict.YES, verdict.NO, verdict.YES]) == ("above chance in 2 of 3", "unsure")
-    assert answer.combine([verdict.NO, verdict.UNSURE])[1] == "unsure"
-
-
 def test_the_verdict_names_the_best_setting_or_says_that_there_is_none(study):
     table = pd.read_csv(study / "tables/verdict.tsv", sep="\t")
     table = table.assign(author_across_works=0.3, author_across_works_chance=0.2, author_across_works_p=0.4)
@@ -226,17 +216,6 @@ def test_benchmarks_are_summed_by_stage(study, tmp_path):
     assert timings.read_benchmarks(tmp_path).empty
 
 
-def test_notice_agrees_with_the_kits():
-    table = attributions(sorted(STYLES))
-    text = (ROOT / "resources/NOTICE").read_text(encoding="utf-8")
-    assert text == notice.notice_text(table)
-    evaluated, aside = text.split("Held-out artists.")
-    for row in table.to_dict("records"):
-        part = evaluated if row["role"] == "evaluated" else aside
-        assert f"(kit {row['style']}), {row['licence']}" in part and row["creator"] in part
-        assert row["source_url"] in part
-
-
 def test_captions_for_every_table():
     from egara.tables.show import TABLES
 
@@ -254,13 +233,6 @@ def test_cells_of_the_study_are_the_facts(study):
     assert facts["Representations"] == "factors, delta"
 
 
-def test_an_author_whom_the_base_has_seen_is_named():
-    base = {"provenance": {"trained_on": [{"creator": "Ann"}, {"creator": "Ben"}]}}
-    assert "None of them is under study" in report.describe_training(base, {"Cas"})
-    assert "Ben: also under study" in report.describe_training(base, {"Ben", "Cas"})
-    assert report.describe_training({"provenance": None}, {"Ann"}) == ""
-
-
 def test_what_was_left_out_is_told_by_cause_and_row_by_row(page):
     text = Page(page).text
     total = sum(range(10, 18))
@@ -271,20 +243,3 @@ def test_what_was_left_out_is_told_by_cause_and_row_by_row(page):
     assert "System files (thumbnails, recycle bins, hidden): 1 ignored (pen-a 1)." in text
     assert re.search(r"Faces in no set, so that no LoRA is trained on them: \d+ of 320", text)
     assert "at most 40 x 40; faces.min_pixels is 10000" in text and "pages/*.skipped.tsv" in text
-
-
-def test_most_of_a_loss_is_traced_to_its_works_and_long_lists_are_cut(tmp_path):
-    table = pd.DataFrame(
-        {"corpus": "this run", "work": ["a", "b", "c", "d"], "faces": 10, "small": [0, 90, 1, 0], "unused": 0}
-    ).assign(found=lambda t: t["faces"] + t["small"], lost=0, limit=[0, 5, 0, 7])
-    texts = account.sentences(table, None)
-    assert texts[0] == "Pages beyond a limit: 12 left out (d 7, b 5)."
-    assert "too few pixels (faces.min_pixels) and were left out; most in b, 90 %." in texts[1] and len(texts) == 2
-    nothing = account.sentences(table.assign(small=0, limit=0), None)
-    assert nothing == ["No page and no face was left out."]
-    left_of(tmp_path / "b.skipped.tsv", [skipped("v", f"{n}", "link", "a link") for n in range(150)])
-    left_of(tmp_path / "a.skipped.tsv", [skipped("v", "x", "volume", "no archive")])
-    found = account.skipped_rows([tmp_path / "b.skipped.tsv", tmp_path / "a.skipped.tsv"])
-    assert found["total"] == 151 and len(found["rows"]) == 1 + account.SHOWN and found["rows"][0][0] == "a"
-    left_of(tmp_path / "a.skipped.tsv", [])
-    assert account.skipped_rows([tmp_path / "a.skipped.tsv"]) is None

@@ -1,19 +1,19 @@
-"""Make the embedded models again: the base and the face detector, trained on held-out artists only.
+"""Train the embedded models again: the base model and the face detector, on held-out artists only.
 
-Not part of `all`: their weights ship in resources/. `snakemake pretrain` writes new ones to results/pretraining/ and
-leaves resources/ alone; copy them there to use them.
+Not part of `all`: their weights ship in resources/. `snakemake pretrain` writes new ones to results/pretraining/; copy
+them to resources/ to use them.
 """
 
 
 rule pretrain:
-    """Train the embedded base and the detector from nothing."""
+    """Train the embedded base model and the detector from scratch."""
     input:
         "results/pretraining/base",
         "results/pretraining/detector.onnx",
 
 
 rule draw_pretraining_art:
-    """Draw heads of all held-out artists."""
+    """Draw heads in the styles of all held-out artists."""
     output:
         "results/pretraining/art.npz",
     log:
@@ -29,7 +29,7 @@ rule draw_pretraining_art:
 
 
 rule train_autoencoder:
-    """Train the autoencoder that pictures pass on their way to latents."""
+    """Train the autoencoder between images and latents."""
     input:
         "results/pretraining/art.npz",
     output:
@@ -48,7 +48,7 @@ rule train_autoencoder:
 
 
 rule train_denoiser:
-    """Train U-Net and text encoder, and put the whole base together."""
+    """Train U-Net and text encoder, and write the whole base model."""
     input:
         art="results/pretraining/art.npz",
         vae="results/pretraining/vae",

@@ -1,4 +1,4 @@
-"""The report: tables, figures and an explorer of all maps on one page.
+"""The report: tables, figures and a map of all LoRAs on one page.
 
 Needs everything that it shows. Makes report.html, config.json (the checked settings) and explorer.json (its map).
 """
@@ -7,7 +7,7 @@ from egara.report.page import TEMPLATES
 
 
 rule gather_maps:
-    """Gather all maps and neighbours, and faces where they may be shown, for the report's explorer."""
+    """Gather all projections and neighbours for the report's map, and faces where config.yaml shows them."""
     input:
         maps=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
         exact=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv"),

@@ -1,20 +1,20 @@
-"""Let a person see whether LoRAs took on the style.
+"""Sample images with and without each LoRA.
 
-Not part of `all`: `snakemake samples` draws with the first LoRA of every work, off and at rising strengths. Needs
-base/base.json, LoRAs, and for crops at the left sets and faces. Makes samples/{cell}.png, which enters no report.
+Not part of `all`: `snakemake samples` samples with the first LoRA of every work, off and at rising scales. Needs
+base/base.json, LoRAs, and sets and faces for the training crops. Makes samples/{cell}.png, which is not in the report.
 """
 
 CROPS_SHOWN = SETTINGS["report"]["show_faces"]
 
 
 rule samples:
-    """Draw the grid of samples of every cell."""
+    """Sample the grid of images of every cell."""
     input:
         collect("<results>/samples/{cell}.png", cell=CELLS),
 
 
 rule sample_loras:
-    """Draw with the first LoRA of every work of a cell, off and at rising strengths."""
+    """Sample with the first LoRA of every work of a cell, off and at rising scales."""
     input:
         base="<results>/base/base.json",
         loras=collect(
