@@ -9,7 +9,7 @@ export PYTHONPATH := $(CURDIR)/workflow
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores all --configfile config/config.yaml
-	@$(BIN)/python -m egara.tables.show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv \
+	@$(BIN)/egara tables show results/demo/tables/cosine.tsv results/demo/tables/neighbours.tsv \
 		--report results/demo/report.html
 
 test: .venv/tested

@@ -41,7 +41,7 @@ def test_a_second_study_trains_nothing_and_outlives_the_first(undisturbed, copie
     assert "Nothing to be done" in copied.snakemake("-n"), "the other study's run makes nothing here look old"
     kept = {path: path.read_bytes() for path in (results / "tiny").rglob("*") if path.is_file()}
     shutil.rmtree(results / "twin")
-    prune = [sys.executable, "-m", "egara.loras.store", "prune", "results/store"]
+    prune = [sys.executable, "-m", "egara", "loras", "store", "prune", "results/store"]
     environment = os.environ | {"PYTHONPATH": str(copied.folder / "workflow")}
     subprocess.run(prune, cwd=copied.folder, check=True, env=environment)
     assert {path: path.read_bytes() for path in kept} == kept

@@ -29,11 +29,10 @@ def read_rules() -> Iterator[Rule]:
     """Yield each rule whose shell command calls `egara`."""
     for path in sorted(RULES.glob("*.smk")):
         for text in re.split(r"^ *rule ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
-            # `python -m egara.x` is the spelling before `egara x`
-            command = re.search(r'^ +r?"+\s*(?:python -m egara\.|egara )([\w. ]+)', text, re.M)
+            command = re.search(r'^ +r?"+\s*egara ([\w ]+)', text, re.M)
             code = re.search(r'code=fingerprint\("egara\.([\w.]+)"', text)
             if command:
-                words = resolve(command[1].replace(".", " ").split())[0]
+                words = resolve(command[1].split())[0]
                 environment = re.search(r'"\.\./\.\./envs/([\w.-]+)"', text)[1]
                 any_of = text[command.end() :].startswith("{wildcards")
                 name, code = f"{path.stem}:{text.split(':')[0]}", code and code[1].replace(".", " ")

@@ -36,7 +36,7 @@ def every(rules, where=""):
 def test_generated_files_are_those_of_the_settings(path, tmp_path):
     write(["--checkout", str(tmp_path)])
     written, committed = ((folder / path).read_text(encoding="utf-8") for folder in (tmp_path, CHECKOUT))
-    assert written == committed, "run python -m egara.config"
+    assert written == committed, "run egara config"
 
 
 def test_every_key_is_in_the_reference():

@@ -113,7 +113,7 @@ def test_command_ends_in_one_line_and_leaves_no_table(tmp_path):
     outputs = [tmp_path / "out" / "p.tsv", tmp_path / "out" / "s.tsv"]
     arguments = f"--author a --work w --volumes {tmp_path}/a.cbz --output {outputs[0]} --skipped {outputs[1]}".split()
     environment = {**os.environ, "PYTHONPATH": str(Path(egara.__file__).parents[1])}
-    command = [sys.executable, "-m", "egara.corpus", *arguments]
+    command = [sys.executable, "-m", "egara", "corpus", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1

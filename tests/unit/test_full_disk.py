@@ -37,7 +37,7 @@ def resize(disk, kilobytes):
 
 def run_stage(stage, options):
     return subprocess.run(
-        [sys.executable, "-m", stage, *options],
+        [sys.executable, "-m", "egara", *stage.split(), *options],
         capture_output=True,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -60,22 +60,22 @@ def test_training_keeps_finished_loras_and_goes_on(study, disk, tmp_path):
     options = command(study, tmp_path / "loras", seed=77)
     options[options.index("--store") + 1] = str(disk / "store")
     options[options.index("--pack") + 1] = "1"
-    assert refuses(run_stage("egara.loras", options), disk)
+    assert refuses(run_stage("loras", options), disk)
     assert files_on(disk) == [], "a LoRA is larger than this disk"
     one = tmp_path / "one"
     alone = [*options]
     alone[alone.index("--store") + 1] = str(one)
-    assert run_stage("egara.loras", [*alone[:-1], str(tmp_path / "elsewhere")]).returncode == 0
+    assert run_stage("loras", [*alone[:-1], str(tmp_path / "elsewhere")]).returncode == 0
     size = files_on(one)[0].stat().st_size
     resize(disk, int(1.5 * size / 1024) + 16)
-    assert refuses(run_stage("egara.loras", options), disk)
+    assert refuses(run_stage("loras", options), disk)
     assert len(files_on(disk)) == 1, "the first LoRA has room, the second has not"
     for path in files_on(disk):
         with safe_open(path, framework="np") as file:
             assert file.keys()
     whole = {path: path.read_bytes() for path in files_on(disk)}
     resize(disk, int(4 * size / 1024) + 64)
-    assert run_stage("egara.loras", options).returncode == 0
+    assert run_stage("loras", options).returncode == 0
     assert len(files_on(disk)) == 3
     assert all(path.read_bytes() == content for path, content in whole.items()), "what was finished stays as it was"
 
@@ -88,7 +88,7 @@ def test_latents_and_tables_leave_nothing(study, disk):
     options += ["--resolution", "64", "--device", "cpu", "--cache", str(disk / "cache")]
     options += ["--output", str(disk / "latents.safetensors")]
     (disk / "filling").write_bytes(bytes(60 * 1024))
-    assert refuses(run_stage("egara.loras.encoding.latents", options), disk)
+    assert refuses(run_stage("loras encoding latents", options), disk)
     with pytest.raises(EgaraError, match="table.tsv: cannot be written .No space left on device"):
         write_text(disk / "table.tsv", "x" * 10**5)
     with pytest.raises(EgaraError, match=r"x.safetensors: cannot be written \(.*No space left"):
@@ -96,7 +96,7 @@ def test_latents_and_tables_leave_nothing(study, disk):
     assert not list(disk.glob("*.safetensors")) and not list(disk.rglob(".*")), "no half files under any name"
     (disk / "filling").unlink()
     resize(disk, 4096)
-    assert run_stage("egara.loras.encoding.latents", options).returncode == 0
+    assert run_stage("loras encoding latents", options).returncode == 0
     assert (disk / "latents.safetensors").is_file()
 
 
@@ -109,8 +109,8 @@ def test_a_memory_mapped_matrix_ends_in_one_line_too(disk, tmp_path):
         write_lora(tmp_path / work / "00.safetensors", {"unet.conv_in": pair}, {"author": work})
     options = ["--folder", str(tmp_path), "--works", "a", "b", "--sets", "1", "--representation", "factors"]
     options += ["--output", str(disk / "matrix.npy")]
-    assert refuses(run_stage("egara.weights.vectors", options), disk), "a mapped page without room kills"
+    assert refuses(run_stage("weights vectors", options), disk), "a mapped page without room kills"
     assert files_on(disk) == []
     resize(disk, 1024)
-    assert run_stage("egara.weights.vectors", options).returncode == 0
+    assert run_stage("weights vectors", options).returncode == 0
     assert (disk / "matrix.npy").stat().st_size > 2 * 4 * 16000

@@ -95,7 +95,6 @@ def test_commands_find_the_library_behind_odd_folders_and_next_to_a_users_module
         ran = run(f"egara shelf --caption={shlex.quote(ODD)} '' -x", before)
         assert ran.stdout == json.dumps(["egara shelf", f"--caption={ODD}", "", "-x"]) + "\n", ran.stderr
         assert ran.returncode == 0
-    assert run("python -m egara.shelf -x").stdout == '["egara shelf", "-x"]\n'  # TODO(merge)
     assert run("false | true", None).returncode == 1, "Snakemake's strict mode stays"
     assert run("python -c 'print(2)'", "").stdout == "2\n", "another workflow's python is its own"
 

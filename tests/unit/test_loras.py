@@ -70,7 +70,7 @@ def test_training_again_writes_the_same_bytes(study, tmp_path):
     for name in ("a", "b"):
         options = command(study, tmp_path / name, seed=7)
         options[options.index("--store") + 1] = str(tmp_path / f"store-{name}")
-        subprocess.run([sys.executable, "-m", "egara.loras", *options], check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "egara", "loras", *options], check=True, capture_output=True)
     for one in sorted((tmp_path / "a").iterdir()):
         assert one.read_bytes() == (tmp_path / "b" / one.name).read_bytes()
 
@@ -168,7 +168,18 @@ def test_latents_of_another_resolution_are_not_trained_on(study, tmp_path):
 
 def test_missing_base_is_one_line_and_exit_1(tmp_path):
     ran = subprocess.run(
-        [sys.executable, "-m", "egara.loras.base.find", "--base", "no/such/base", "--output", str(tmp_path / "b.json")],
+        [
+            sys.executable,
+            "-m",
+            "egara",
+            "loras",
+            "base",
+            "find",
+            "--base",
+            "no/such/base",
+            "--output",
+            str(tmp_path / "b.json"),
+        ],
         capture_output=True,
         text=True,
     )

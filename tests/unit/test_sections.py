@@ -63,7 +63,7 @@ def test_notice_agrees_with_the_kits():
     table = attributions(sorted(STYLES))
     text = (ROOT / "resources/NOTICE").read_text(encoding="utf-8")
     assert text == notice.notice_text(table)
-    evaluated, aside = text.split("Artists set aside.")
+    evaluated, aside = text.split("Held-out artists.")
     for row in table.to_dict("records"):
         part = evaluated if row["role"] == "evaluated" else aside
         assert f"(kit {row['style']}), {row['licence']}" in part and row["creator"] in part

@@ -130,7 +130,7 @@ def train_with(package, made, output, store):
     options[options.index("--store") + 1] = str(store)
     environment = os.environ | {"PYTHONPATH": str(package.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "egara.loras", *options], env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "egara", "loras", *options], env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return done.stderr

@@ -26,7 +26,11 @@ def call(copy, *command):
     """Run a command of the copy and return what it printed."""
     environment = os.environ | {"PYTHONPATH": str(copy.folder / "workflow")}
     ran = subprocess.run(
-        [sys.executable, "-m", *map(str, command)], cwd=copy.folder, env=environment, capture_output=True, text=True
+        [sys.executable, "-m", "egara", *map(str, command)],
+        cwd=copy.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     return ran.stdout + ran.stderr
@@ -37,7 +41,7 @@ def gram_of(copy, representation):
     train(copy.folder / "loras", INDEPENDENT)
     gram, index = copy.folder / f"{representation}.npy", copy.folder / f"{representation}.tsv"
     loras = ["--folder", copy.folder / "loras" / INDEPENDENT, "--works", *(work for _, work, _ in WORKS), "--sets", 4]
-    call(copy, "egara.weights", *loras, "--representation", representation, "--gram", gram, "--index", index)
+    call(copy, "weights", *loras, "--representation", representation, "--gram", gram, "--index", index)
     return gram, index
 
 
@@ -73,7 +77,7 @@ def test_an_axis_reaches_cells_paths_and_the_trainer(copy):
     assert jobs["train_loras"] == "8", "four works in two cells"
     assert jobs["encode_faces"] == "4", "the learning rate changes no latents"
     for rate in ("0.0005", "0.02"):
-        trained = [line for line in said.splitlines() if "egara.loras " in line and f"learning_rate~{rate}/A-1" in line]
+        trained = [line for line in said.splitlines() if "egara loras " in line and f"learning_rate~{rate}/A-1" in line]
         assert trained and all(f'"learning_rate": {rate}' in line for line in trained)
     code = f"from egara.cells import describe_cell; print(describe_cell('{CELL}_learning_rate~0.02'))"
     environment = os.environ | {"PYTHONPATH": str(copy.folder / "workflow")}
@@ -86,7 +90,7 @@ def test_a_stage_is_four_files(copy):
     assert copy.planned(f"results/tiny/outliers/{CELL}/delta.tsv")["find_outliers"] == 1
     gram, index = gram_of(copy, "delta")
     table = copy.folder / "outliers.tsv"
-    call(copy, "egara.outliers", "--gram", gram, "--index", index, "--count", 3, "--output", table)
+    call(copy, "outliers", "--gram", gram, "--index", index, "--count", 3, "--output", table)
     found = pd.read_csv(table, sep="\t")
     assert list(found) == ["author", "work", "set", "distance"] and len(found) == 3
     assert found["distance"].is_monotonic_decreasing

@@ -47,7 +47,7 @@ def test_a_result_leads_back_to_images_seeds_and_code(finished):
     import sys
 
     def ask(*options):
-        command = [sys.executable, "-m", "egara.provenance", *options]
+        command = [sys.executable, "-m", "egara", "provenance", *options]
         return subprocess.run(command, cwd=finished.folder, capture_output=True, text=True)
 
     table = "results/tiny/tables/neighbours.tsv"

@@ -31,4 +31,4 @@ def test_training_crops_are_private(project):
 
 def sampling_command(project):
     printed = project.snakemake("-n", "--printshellcmds", "samples")
-    return next(line for line in printed.splitlines() if "python -m egara.samples.loras" in line)
+    return next(line for line in printed.splitlines() if "egara samples loras" in line)

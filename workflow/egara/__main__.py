@@ -42,8 +42,6 @@ def resolve(words: list[str]) -> tuple[str, list[str]]:
     -------
     The subcommand's words with spaces between, "" where there is none or only a group, and what follows.
     """
-    if words and words[0].startswith("egara."):  # TODO(merge): the old spelling of rules, `egara.faces.evaluate`
-        words = [*words[0].split(".")[1:], *words[1:]]
     for count in range(len(words), 0, -1):
         named = words[:count]
         if all(word.isidentifier() for word in named):

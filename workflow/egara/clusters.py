@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.settings import Clusters
 from egara.settings.arguments import add_setting
@@ -62,7 +61,3 @@ def main(argv: list[str] | None = None) -> None:
             sizes = (options.min_cluster_size, options.min_samples)
             log.warning("%s: no cluster with min_cluster_size %d and min_samples %d", name, *sizes)
     write_tsv(options.output, pd.concat(labelled))
-
-
-if __name__ == "__main__":
-    run(main)

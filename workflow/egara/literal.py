@@ -110,6 +110,4 @@ def command_prefix(main: Path, python: str | None, before: str | None = None) ->
     """
     run = f"{shlex.quote(python) if python else 'command python'} -P {shlex.quote(str(main))}"
     before = "set -euo pipefail; " if before is None else before.partition("egara() {")[0]
-    # TODO(merge): the old spelling, `python -m egara.faces`.
-    old = 'case "${1-} ${2-}" in "-m egara."*) shift; egara "$@";; *) command python "$@";; esac'
-    return f'{before}egara() {{ {run} "$@"; }}; python() {{ {old}; }}; '.replace("{", "{{").replace("}", "}}")
+    return f'{before}egara() {{ {run} "$@"; }}; '.replace("{", "{{").replace("}", "}}")

@@ -11,7 +11,7 @@ import contextlib
 import numpy as np
 
 from egara.io.arrays import read_array
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 from egara.seeds import derive_seed
 from egara.settings import Projections, Settings
@@ -172,7 +172,3 @@ def main(argv: list[str] | None = None) -> None:
         table = pd.DataFrame({"component": range(1, len(variance) + 1), "variance": variance, "ratio": ratio})
         write_tsv(options.variance, table)
     log.info("%s of %s, L2 %s: %s", options.map, counted(len(index), "LoRA"), options.l2, options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """From a result back to its sources: jobs, commands, code, LoRAs, seeds, images and machine.
 
-    python -m egara.provenance results/demo/tables/neighbours.tsv rank=8 representation=delta l2=on
+    egara provenance results/demo/tables/neighbours.tsv rank=8 representation=delta l2=on
 
 Run it where Snakemake ran: it follows Snakemake's own records in `.snakemake/metadata`. Settings behind the file keep
 only what goes into rows of a table with these settings.
@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from egara.cells import parse_cell
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.hashing import sha256
 from egara.io.json import read_json
 from egara.io.progress import parser
@@ -225,7 +225,3 @@ def main(argv: list[str] | None = None) -> None:
         arguments.error(f"{odd[0]}: expected KEY=VALUE")
     found = describe(options.file, read_records(), wanted)
     print(json.dumps(found, indent=2, ensure_ascii=False) if options.json else "\n".join(in_words(found)))
-
-
-if __name__ == "__main__":
-    run(main)

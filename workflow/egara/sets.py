@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from egara.cells import DRAWN
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv, write_tsv
 from egara.seeds import stream
@@ -103,7 +103,3 @@ def main(argv: list[str] | None = None) -> None:
     )
     if unused:
         log.info("work %s: in no set: %d of %s", options.work, unused, counted(len(faces), "face"))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -18,7 +18,7 @@ rule describe_base:
         base=verbatim(SETTINGS["base"]),
         code=fingerprint("egara.loras.base.find"),
     shell:
-        "python -m egara.loras.base.find --base={params.base:q} --output {output:q} 2> {log:q}"
+        "egara loras base find --base={params.base:q} --output {output:q} 2> {log:q}"
 
 
 rule sample_base:
@@ -48,7 +48,7 @@ rule sample_base:
         seed=SEED,
         code=fingerprint("egara.samples.base"),
     shell:
-        "python -m egara.samples.base"
+        "egara samples base"
         " --base {input:q}"
         " --caption={params.caption:q}"
         " --resolution {params.resolution:q}"

@@ -22,7 +22,7 @@ rule cluster:
         min_samples=SETTINGS["clusters"]["min_samples"],
         code=fingerprint("egara.clusters"),
     shell:
-        "python -m egara.clusters"
+        "egara clusters"
         " --maps {params.maps:q}"
         " --min-cluster-size {params.min_cluster_size:q}"
         " --min-samples {params.min_samples:q}"

@@ -63,7 +63,7 @@ rule score_controls:
         seed=SEED,
         code=fingerprint("egara.scores.controls"),
     shell:
-        "python -m egara.scores.controls"
+        "egara scores controls"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " --study {params.study:q}"

@@ -26,7 +26,7 @@ rule list_pages:
         limits=[f"{key}={value}" for key, value in SETTINGS["pages"]["limits"].items()],
         code=fingerprint("egara.corpus"),
     shell:
-        "python -m egara.corpus"
+        "egara corpus"
         " --author={params.author:q}"
         " --work {wildcards.work}"
         " --volumes {input.volumes:q}"

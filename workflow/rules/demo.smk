@@ -25,7 +25,7 @@ rule compose_volumes:
         seed=SEED,
         code=fingerprint("egara.demo"),
     shell:
-        "python -m egara.demo"
+        "egara demo"
         " {params.cast:q}"
         " --author={params.author:q}"
         " --work {wildcards.work}"
@@ -46,4 +46,4 @@ rule list_attributions:
     params:
         code=fingerprint("egara.demo.notice"),
     shell:
-        "python -m egara.demo.notice --output {output:q} 2> {log:q}"
+        "egara demo notice --output {output:q} 2> {log:q}"

@@ -43,7 +43,7 @@ rule detect_faces:
         unreadable=SETTINGS["pages"]["unreadable"],
         code=fingerprint("egara.faces"),
     shell:
-        "python -m egara.faces"
+        "egara faces"
         " --pages {input.pages:q}"
         " --work {wildcards.work}"
         " --detector {params.detector:q}"
@@ -80,7 +80,7 @@ rule score_detector:
         min_pixels=SETTINGS["faces"]["min_pixels"],
         code=fingerprint("egara.faces.evaluate"),
     shell:
-        "python -m egara.faces.evaluate"
+        "egara faces evaluate"
         " --pages {input.pages:q}"
         " --boxes {input.boxes:q}"
         " --work {wildcards.work}"

@@ -30,7 +30,7 @@ rule encode_faces:
         interpolation=SETTINGS["training"]["image_interpolation_mode"],
         code=fingerprint("egara.loras.encoding.latents"),
     shell:
-        "python -m egara.loras.encoding.latents"
+        "egara loras encoding latents"
         " --sets {input.sets:q}"
         " --crops {input.crops:q}"
         " --base {input.base:q}"
@@ -57,7 +57,7 @@ rule embed_captions:
         captions=lambda wildcards: as_json(sorted({caption_of(wildcards.token, name) for name in WORKS})),
         code=fingerprint("egara.loras.encoding.captions"),
     shell:
-        "python -m egara.loras.encoding.captions"
+        "egara loras encoding captions"
         " --captions {params.captions:q}"
         " --base {input:q}"
         " --cache results/store/captions"
@@ -98,7 +98,7 @@ rule train_loras:
         save_dtype=SETTINGS["save_dtype"],
         code=fingerprint("egara.loras"),
     shell:
-        "python -m egara.loras"
+        "egara loras"
         " --sets {input.sets:q}"
         " --latents {input.latents:q}"
         " --captions {input.captions:q}"
@@ -133,4 +133,4 @@ rule gather_losses:
     params:
         code=fingerprint("egara.loras.training.losses"),
     shell:
-        "python -m egara.loras.training.losses --losses {input:q} --output {output:q} 2> {log:q}"
+        "egara loras training losses --losses {input:q} --output {output:q} 2> {log:q}"

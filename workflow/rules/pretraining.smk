@@ -25,7 +25,7 @@ rule draw_pretraining_art:
     params:
         code=fingerprint("egara.pretraining.art"),
     shell:
-        "python -m egara.pretraining.art --output {output:q} 2> {log:q}"
+        "egara pretraining art --output {output:q} 2> {log:q}"
 
 
 rule train_autoencoder:
@@ -44,7 +44,7 @@ rule train_autoencoder:
     params:
         code=fingerprint("egara.pretraining.autoencoder"),
     shell:
-        "python -m egara.pretraining.autoencoder --art {input:q} --threads {threads} --output {output:q} 2> {log:q}"
+        "egara pretraining autoencoder --art {input:q} --threads {threads} --output {output:q} 2> {log:q}"
 
 
 rule train_denoiser:
@@ -64,7 +64,7 @@ rule train_denoiser:
     params:
         code=fingerprint("egara.pretraining.denoiser"),
     shell:
-        "python -m egara.pretraining.denoiser"
+        "egara pretraining denoiser"
         " --art {input.art:q}"
         " --vae {input.vae:q}"
         " --threads {threads}"
@@ -86,4 +86,4 @@ rule train_detector:
     params:
         code=fingerprint("egara.pretraining.detector"),
     shell:
-        "python -m egara.pretraining.detector --threads {threads} --output {output:q} 2> {log:q}"
+        "egara pretraining detector --threads {threads} --output {output:q} 2> {log:q}"

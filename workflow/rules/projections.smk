@@ -41,7 +41,7 @@ rule project:
         seed=SEED,
         code=fingerprint("egara.projections"),
     shell:
-        "python -m egara.projections"
+        "egara projections"
         " --map {wildcards.projection}"
         " --gram {input.gram:q}"
         " --index {input.index:q}"

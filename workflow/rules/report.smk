@@ -34,7 +34,7 @@ rule gather_maps:
         faces=lambda wildcards, input: ["--sets", *input.sets, "--crops", *input.crops] if input.sets else [],
         code=fingerprint("egara.report.explorer"),
     shell:
-        "python -m egara.report.explorer"
+        "egara report explorer"
         " --spaces {params.spaces:q}"
         " --maps {params.names:q}"
         " --vectors {params.vectors:q}"
@@ -77,7 +77,7 @@ rule write_report:
         code=fingerprint("egara.report"),
     shell:
         "printf '%s\\n' {params.settings:q} > {output.config:q} 2> {log:q}; "
-        "python -m egara.report"
+        "egara report"
         " --corpus {params.corpus:q}"
         " --tables {input.tables:q}"
         " --figures {input.figures:q}"

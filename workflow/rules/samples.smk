@@ -54,7 +54,7 @@ rule sample_loras:
         seed=SEED,
         code=fingerprint("egara.samples.loras"),
     shell:
-        "python -m egara.samples.loras"
+        "egara samples loras"
         " --base {input.base:q}"
         " --folder {params.folder:q}"
         " --rows {params.rows:q}"

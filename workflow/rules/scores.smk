@@ -27,7 +27,7 @@ rule score:
         seed=SEED,
         code=fingerprint("egara.scores"),
     shell:
-        "python -m egara.scores"
+        "egara scores"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " --cell {wildcards.cell}"
@@ -60,7 +60,7 @@ rule score_groups:
         seed=SEED,
         code=lambda wildcards: fingerprint(f"egara.scores.{wildcards.groups}"),
     shell:
-        "python -m egara.scores.{wildcards.groups}"
+        "egara scores {wildcards.groups}"
         " {params.files:q}"
         " {params.series:q}"
         " --cell {wildcards.cell}"
@@ -92,7 +92,7 @@ rule score_layers:
         seed=SEED,
         code=fingerprint("egara.scores.layers"),
     shell:
-        "python -m egara.scores.layers"
+        "egara scores layers"
         " --grams {input:q}"
         " --cell {wildcards.cell}"
         " --representation {wildcards.representation}"

@@ -21,7 +21,7 @@ rule draw_sets:
         seed=SEED,
         code=fingerprint("egara.sets"),
     shell:
-        "python -m egara.sets"
+        "egara sets"
         " --faces {input:q}"
         " --work {wildcards.work}"
         " --count {params.number:q}"

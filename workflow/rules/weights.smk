@@ -22,7 +22,7 @@ rule compute_gram:
         source=gram_source,
         code=fingerprint("egara.weights"),
     shell:
-        "python -m egara.weights"
+        "egara weights"
         " {params.source:q}"
         " --representation {wildcards.representation:q}"
         " --cache results/store/products"
@@ -49,7 +49,7 @@ rule compute_layer_grams:
         source=lora_source,
         code=fingerprint("egara.weights.layer_grams"),
     shell:
-        "python -m egara.weights.layer_grams"
+        "egara weights layer_grams"
         " {params.source:q}"
         " --representation {wildcards.representation:q}"
         " --cache results/store/products"
@@ -75,7 +75,7 @@ rule flatten_loras:
         source=lora_source,
         code=fingerprint("egara.weights.vectors"),
     shell:
-        "python -m egara.weights.vectors"
+        "egara weights vectors"
         " {params.source:q}"
         " --representation {wildcards.representation:q}"
         " --output {output:q}"

@@ -3,7 +3,6 @@
 import sys
 import time
 
-from egara.io.errors import run
 from egara.io.progress import parser
 
 DEADLINE = 3.5  # seconds after the start at which nothing more is waited for
@@ -31,7 +30,3 @@ def main(argv: list[str] | None = None) -> int:
     found = examine(options.config, options.overrides, options.works, options.measure, deadline)
     print(as_json(found) if options.json else as_text(found), file=sys.stdout)
     return 1 if found.study.stops else 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.cores import usable_cores
 from egara.io.atomic import write_text
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.json import read_json
 from egara.io.progress import parser
 from egara.loras.training.settings import COMMON, Training
@@ -174,7 +174,3 @@ def main(argv: list[str] | None = None) -> None:
         write_text(options.output, json.dumps({"fault": str(error)}) + "\n")
         raise
     write_text(options.output, json.dumps(found, indent=2, sort_keys=True) + "\n")
-
-
-if __name__ == "__main__":
-    run(main)

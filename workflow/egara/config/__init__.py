@@ -1,6 +1,6 @@
 """A study's configuration: read, checked and completed, and described for those who write one.
 
-`python -m egara.config` writes `workflow/schemas/config.schema.yaml` and `config/README.md` from `egara.settings`.
+`egara config` writes `workflow/schemas/config.schema.yaml` and `config/README.md` from `egara.settings`.
 """
 
 from egara.config.checking import complete_config, examine_config

@@ -5,11 +5,10 @@ from pathlib import Path
 from egara.config.readme import write_readme
 from egara.config.schema import schema
 from egara.io.atomic import write_text
-from egara.io.errors import run
 from egara.io.progress import parser
 from egara.shipped import CHECKOUT
 
-HEAD = "# Written by `python -m egara.config` from workflow/egara/settings/.\n"
+HEAD = "# Written by `egara config` from workflow/egara/settings/.\n"
 
 
 def contents() -> dict[str, str]:
@@ -27,7 +26,3 @@ def main(argv: list[str] | None = None) -> None:
     options = arguments.parse_args(argv)
     for path, text in contents().items():
         write_text(options.checkout / path, text)
-
-
-if __name__ == "__main__":
-    run(main)

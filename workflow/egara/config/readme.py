@@ -31,7 +31,7 @@ Cells are separated by tabs, commas or semicolons; the first row names the colum
 | `series` | optional: the series that the work belongs to |
 """
 OUTRO = """
-Written, like `workflow/schemas/config.schema.yaml`, by `python -m egara.config` from `workflow/egara/settings/`.
+Written, like `workflow/schemas/config.schema.yaml`, by `egara config` from `workflow/egara/settings/`.
 """
 
 

@@ -9,7 +9,7 @@ from egara.corpus.limits import parse_limits
 from egara.corpus.names import PAGES, is_volume
 from egara.corpus.pages import COLUMNS, NoPage, Volume, list_volume, remove_duplicates
 from egara.corpus.sources import find_volumes, name_volumes
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
 from egara.settings import Pages
@@ -109,7 +109,3 @@ def _lost(path: Path, error: EgaraError) -> list[dict[str, str | int]]:
     """Return the row of an unreadable volume, or of another file that a glob matched."""
     known = path.is_dir() or is_volume(path.name) or path.suffix.lower() in PAGES
     return [skipped(path, "", "volume" if known else "foreign", str(error).removeprefix(f"{path}: "))]
-
-
-if __name__ == "__main__":
-    run(main)

@@ -14,7 +14,7 @@ from egara.demo.cbz import comic_info, write_cbz
 from egara.demo.composition import CastMember, Page, compose_page
 from egara.demo.drawings import cast_variants, character_name
 from egara.io.atomic import replacing_folder
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
 from egara.settings import Settings
@@ -138,7 +138,3 @@ def main(argv: list[str] | None = None) -> None:
     log.info(
         "work %s: %d volumes, %d pages, %d faces (%s)", options.work, options.volumes, total, len(table), options.output
     )
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,7 +4,6 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from egara.io.atomic import write_text
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 
 if TYPE_CHECKING:
@@ -54,7 +53,3 @@ def main(argv: list[str] | None = None) -> None:
     table = attributions(sorted(STYLES))
     write_text(options.output, notice_text(table))
     logger("notice").info("%d drawing kits: %s", len(table), options.output)
-
-
-if __name__ == "__main__":
-    run(main)

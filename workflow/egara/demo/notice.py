@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from egara.demo.artists import EVALUATED, STYLES, attribution, find_style
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 
@@ -44,7 +44,3 @@ def main(argv: list[str] | None = None) -> None:
     table = attributions(options.styles)
     write_tsv(options.output, table)
     log.info("%d drawing kits by %d creators (%s)", len(table), table["creator"].nunique(), options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """Detect the faces on the pages of a work and crop them.
 
-Example: python -m egara.faces --pages pages/w.tsv --work w --output faces/w.tsv --crops faces/w --sheet faces/w.png
+Example: egara faces --pages pages/w.tsv --work w --output faces/w.tsv --crops faces/w --sheet faces/w.png
 """
 
 import argparse
@@ -11,7 +11,7 @@ from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
 from egara.faces.sheet import render_sheet
 from egara.io.atomic import replacing, replacing_folder
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.settings import Faces, Pages
@@ -71,7 +71,3 @@ def _why(result: Cropping, left_out: list[dict[str, str | int]], options: argpar
     if failed:
         return f"first {failed[0]['member']}: {failed[0]['reason']}"
     return f"{options.pages}, detector {options.detector}, threshold {options.threshold}"
-
-
-if __name__ == "__main__":
-    run(main)

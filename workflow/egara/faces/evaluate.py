@@ -1,6 +1,6 @@
 """Score a detector on pages with true boxes: precision, recall and average precision.
 
-Example: python -m egara.faces.evaluate --pages pages/w.tsv --boxes volumes/w.boxes.tsv --work w --output w.detector.tsv
+Example: egara faces evaluate --pages pages/w.tsv --boxes volumes/w.boxes.tsv --work w --output w.detector.tsv
 """
 
 from dataclasses import replace
@@ -14,7 +14,7 @@ from egara.faces.boxes import empty
 from egara.faces.crops import crop_window
 from egara.faces.detectors import add_arguments, load_detector, read_arguments
 from egara.faces.reading import detect_pages, read_work
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.settings import Faces
@@ -75,7 +75,3 @@ def main(argv: list[str] | None = None) -> None:
         "work %s: %s, at threshold %g precision %.3f and recall %.3f; AP %.3f, of boxes from %g",
         options.work, counted(scored.faces, "face"), threshold, scored.precision, scored.recall, whole.ap, low,
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,7 +4,7 @@ Which files a figure reads, and whether it shows a space, a cell or the study, i
 """
 
 from egara.figures.registry import Entry, Request, flag, load_figures
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
 
 
@@ -55,7 +55,3 @@ def main(argv: list[str] | None = None) -> None:
     add_title(figure, *lines)
     save(figure, options.output, ": ".join(filter(None, lines)), plotted.caption, [entry.name])
     log.info("%s: %s", entry.name, options.output[0])
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """The registry of figures: one decorated function in one file of this package is a figure, and nothing else lists it.
 
-The command `python -m egara.figures`, the rule `plot` and the report ask here for names, inputs, titles and order.
+The command `egara figures`, the rule `plot` and the report ask here for names, inputs, titles and order.
 """
 
 from collections.abc import Callable

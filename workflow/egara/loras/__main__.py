@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.json import parse_json
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import read_tsv
@@ -206,7 +206,3 @@ def train_missing(options: argparse.Namespace, base: dict, adapters: "dict[str, 
             save_lora(place, arrays, training.rank, training.alpha, header, losses, options.save_dtype)
             log.info("%s: set %s done, loss %.4f", options.work, name, last)
     return failed
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """The pre-training art: heads drawn by the held-out artists, each with its alpha so that any background fits behind.
 
-python -m egara.pretraining.art --output results/base/art.npz
+egara pretraining art --output results/base/art.npz
 """
 
 from pathlib import Path
@@ -10,7 +10,6 @@ import numpy as np
 from egara.demo.artists import HELD_OUT
 from egara.demo.drawings import Drawing, draw_figure
 from egara.io.atomic import replacing
-from egara.io.errors import run
 from egara.io.progress import logger, parser, track
 from egara.seeds import stream
 
@@ -145,7 +144,3 @@ def main(argv: list[str] | None = None) -> None:
     with replacing(options.output) as part:
         np.savez_compressed(part, **art)
     logger("base").info("drew %d heads of %d styles", len(art["grey"]), len(HELD_OUT))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """Train the embedded base's autoencoder on the pre-training art.
 
-python -m egara.pretraining.autoencoder --art results/base/art.npz --output results/base/vae
+egara pretraining autoencoder --art results/base/art.npz --output results/base/vae
 """
 
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.io.arrays import read_arrays
-from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.pretraining.art import batch_of_art
 from egara.seeds import derive_seed, stream
@@ -90,7 +89,3 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     art = read_arrays(options.art, "pre-training art")
     train_autoencoder(art, options.steps, options.batch, options.seed).save_pretrained(options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """Train the embedded base's U-Net and text encoder on the latents of the pre-training art.
 
-python -m egara.pretraining.denoiser --art results/base/art.npz --vae results/base/vae --output resources/base
+egara pretraining denoiser --art results/base/art.npz --vae results/base/vae --output resources/base
 """
 
 import json
@@ -13,7 +13,6 @@ import numpy as np
 from egara.demo.artists import HELD_OUT, attribution
 from egara.io.arrays import read_arrays
 from egara.io.atomic import write_text
-from egara.io.errors import run
 from egara.io.progress import bar, logger, parser, track
 from egara.pretraining.art import batch_of_art
 from egara.seeds import derive_seed, stream
@@ -153,7 +152,3 @@ def main(argv: list[str] | None = None) -> None:
         write_text(options.output / "provenance.json", json.dumps(provenance, indent=2) + "\n")
 
     train_denoiser(parts, latents, captions, options.steps, options.batch, options.seed, save, options.save_every)
-
-
-if __name__ == "__main__":
-    run(main)

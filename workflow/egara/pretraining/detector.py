@@ -1,6 +1,6 @@
 """Train the detector on composed pages of held-out artists and write it as an ONNX graph.
 
-    python -m egara.pretraining.detector --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
+    egara pretraining detector --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
 
 The evaluated artists are never drawn here. `--hold-out micah,marbles` keeps styles back as well and measures on them.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 from egara.fingerprint import fingerprint
 from egara.io.atomic import replacing
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import bar, logger, parser
 from egara.seeds import derive_seed, stream
 
@@ -267,7 +267,3 @@ def main(argv: list[str] | None = None) -> None:
     provenance["validation"] = {"unseen_styles": held, "unseen_pages_of": held or styles, **validation}
     _write(options.output, network, provenance)
     log.info("validation: %s", validation["all"])
-
-
-if __name__ == "__main__":
-    run(main)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from egara.cells import describe_cell
-from egara.io.errors import counted, run
+from egara.io.errors import counted
 from egara.io.json import read_json
 from egara.io.progress import logger, parser
 from egara.vocabulary import AXES
@@ -143,7 +143,3 @@ def main(argv: list[str] | None = None) -> None:
     for figure in left_out:
         log.warning("%s: no room on the page; it is named there", figure.path)
     log.info("%d tables, %d figures, %.1f MB: %s", len(tables), len(figures), len(page) / 1e6, options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """Sample faces with the base model alone, without any LoRA.
 
-python -m egara.samples.base --base results/demo/base/base.json --output results/demo/base/samples.png
+egara samples base --base results/demo/base/base.json --output results/demo/base/samples.png
 """
 
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.io.atomic import replacing
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.loras.base.components import read_description
 from egara.samples.sampling import add_arguments, draw_noise, load_pipeline, sample_images
@@ -53,7 +52,3 @@ def main(argv: list[str] | None = None) -> None:
     with replacing(options.output) as part:
         make_sheet(images, columns=8).save(part)
     logger("base").info("sampled %d images", len(images))
-
-
-if __name__ == "__main__":
-    run(main)

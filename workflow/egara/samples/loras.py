@@ -1,6 +1,6 @@
 """Sample images with and without the first LoRA of every work, at several strengths.
 
-    python -m egara.samples.loras --base base.json --folder results/demo/loras/<cell> --rows '[{"author": …}]' …
+    egara samples loras --base base.json --folder results/demo/loras/<cell> --rows '[{"author": …}]' …
 
 All columns and rows start from the same noise, so that two images differ by the LoRA alone.
 """
@@ -13,7 +13,7 @@ import numpy as np
 
 from egara.cells import describe_cell
 from egara.figures.style import save, set_theme, undrawable
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.json import parse_json
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import read_tsv
@@ -173,7 +173,3 @@ def main(argv: list[str] | None = None) -> None:
     figure = draw_grid(np.stack(images), crops, labels, heads, (title, note))
     save(figure, [options.output], title, note, ["samples"])
     log.info("%d works, strengths %s: %s", len(rows), options.lora_scales, options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,7 +4,6 @@ Scores under permuted labels are kept, too: the table of verdicts corrects for t
 Spaces are the full vectors (`full`) and each projection; distances are cosine distances after centring.
 """
 
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 
 
@@ -80,7 +79,3 @@ def main(argv: list[str] | None = None) -> None:
     write_nulls(options.nulls, drawn)
     made = sum(row["n"] > 0 for row in rows)
     log.info("%d LoRAs, %d scores, %d without a value: %s", len(index), made, len(rows) - made, options.output)
-
-
-if __name__ == "__main__":
-    run(main)

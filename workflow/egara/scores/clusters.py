@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv, write_tsv
 from egara.scores.agreement import AGREEMENTS, agreements
@@ -92,7 +91,3 @@ def main(argv: list[str] | None = None) -> None:
                 "%s, %s: AMI %.3f, chance %.3f, p %.3g", name, hypothesis, *(row[k] for k in ("ami", "chance", "p"))
             )
     write_tsv(options.output, pd.DataFrame(rows))
-
-
-if __name__ == "__main__":
-    run(main)

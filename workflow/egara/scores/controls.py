@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.scores.arguments import add_permutations
@@ -192,7 +192,3 @@ def main(argv: list[str] | None = None) -> None:
     table = score_controls(vectors, options.study, controls, options.l2, options.permutations, options.seed)
     write_tsv(options.output, table)
     logger("scores").info("controls: %s: %s", counted(len(table), "score"), options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.io.tables import write_tsv
 from egara.scores.arguments import add_cell, add_permutations
@@ -131,7 +130,3 @@ def main(argv: list[str] | None = None) -> None:
         without = f"; {len(part) - tested} layers have no score" if tested < len(part) else ""
         significant = int((part["q"] < SIGNIFICANT).sum())
         logger("scores").info("%s: %d of %d layers with q below %g%s", name, significant, tested, SIGNIFICANT, without)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from egara.cells import parse_cell
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.scores.arguments import add_permutations, add_space
@@ -188,7 +188,3 @@ def main(argv: list[str] | None = None) -> None:
             "%s: same series %.4f, other series %.4f, other author %.4f", row["author"],
             *(row[key] for key in ("same_series", "other_series", "other_author")),
         )  # fmt: skip
-
-
-if __name__ == "__main__":
-    run(main)

@@ -3,7 +3,7 @@
 import importlib
 from pathlib import Path
 
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser
 
 
@@ -31,7 +31,3 @@ def _all_names() -> list[str]:
     from egara.tables import show  # registers all
 
     return sorted(show.TABLES)
-
-
-if __name__ == "__main__":
-    run(main)

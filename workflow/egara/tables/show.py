@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import parser
 from egara.registry import discover
 from egara.tables.layout import Layout
@@ -54,7 +54,3 @@ def main(argv: list[str] | None = None) -> None:
         print(f"\n{plain(lay_out(name, table, options.whole))}")
     if options.report:
         print(f"Report: {options.report}")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -5,7 +5,6 @@ Representations are described in `egara.weights.representations`.
 
 from typing import TYPE_CHECKING
 
-from egara.io.errors import run
 from egara.io.progress import bar, logger, parser
 from egara.weights.inputs import add_loras, add_representation
 from egara.weights.representations import names
@@ -65,7 +64,3 @@ def _from_layers(options: "argparse.Namespace") -> "tuple[np.ndarray, pd.DataFra
 
     found = read_layer_grams(options.layers)
     return sum_layers(found, options.representation), found.index()
-
-
-if __name__ == "__main__":
-    run(main)

@@ -10,7 +10,7 @@ import numpy as np
 
 from egara.io.arrays import read_arrays
 from egara.io.atomic import replacing
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import bar, logger, parser
 from egara.weights.gram import gram_of_loras
 from egara.weights.inputs import add_loras, add_representation, open_loras
@@ -99,7 +99,3 @@ def main(argv: list[str] | None = None) -> None:
     found = LayerGrams(grams, layers, paths, files["author"].tolist(), files["work"].tolist(), files["set"].tolist())
     write_layer_grams(options.output, found)
     logger("weights").info("%s of %d layers, %d LoRAs: %s", options.representation, *grams.shape[:2], options.output)
-
-
-if __name__ == "__main__":
-    run(main)

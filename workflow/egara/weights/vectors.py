@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from egara.io.atomic import replacing
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.loras.files import Layout
 from egara.weights.gram import read_layers
@@ -47,7 +46,3 @@ def main(argv: list[str] | None = None) -> None:
     files, layouts = open_loras(options)
     write_vectors(options.output, files["lora"].tolist(), layouts, options.representation)
     logger("weights").info("%s of %d LoRAs: %s", options.representation, len(files), options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, found, checked and hashed.
 
-python -m egara.loras.base.find --base resources/base --output results/demo/base/base.json
+egara loras base find --base resources/base --output results/demo/base/base.json
 """
 
 import hashlib
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 from egara.io.atomic import write_text
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.hashing import sha256
 from egara.io.json import read_json
 from egara.io.progress import logger, parser
@@ -164,7 +164,3 @@ def main(argv: list[str] | None = None) -> None:
     for part, variant in described.get("variants", {}).items():
         logger("loras.base").info("base %s: %s in the variant %s, the only one there", options.base, part, variant)
     logger("loras.base").info("base %s: sha256 %s", options.base, described["sha256"][:12])
-
-
-if __name__ == "__main__":
-    run(main)

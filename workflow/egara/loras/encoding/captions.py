@@ -1,13 +1,13 @@
 """Captions -> token ids and text embeddings, computed once for all works, cells and runs of a study.
 
-    python -m egara.loras.encoding.captions --captions '["face"]' --base base.json --cache c --output c.safetensors
+    egara loras encoding captions --captions '["face"]' --base base.json --cache c --output c.safetensors
 
 A caption's embedding has the caption itself as its name in the file; its token ids are `token ids of: <caption>`.
 """
 
 from pathlib import Path
 
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.json import parse_json
 from egara.io.progress import logger, parser
 from egara.io.tensors import write_tensors
@@ -48,7 +48,3 @@ def main(argv: list[str] | None = None) -> None:
         arrays |= {caption: entry["embedding"], ids_name(caption): entry["ids"]}
     write_tensors(options.output, arrays, {"captions": keys, "inputs": inputs})
     logger("loras.embeddings").info("%d captions, %d in the cache", len(keys), len(keys) - len(missing))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,6 +1,6 @@
 """Face crops -> latents, computed once for all sets, cells and runs of a study.
 
-    python -m egara.loras.encoding.latents --sets w.tsv --crops faces/w --base base.json
+    egara loras encoding latents --sets w.tsv --crops faces/w --base base.json
         --cache latents --output w.safetensors
 
 Each face is looked up in a cache by content first (256 KB per face at 512 px) and written to it as soon as it is
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.progress import logger, parser, track
 from egara.io.tables import read_tsv
 from egara.io.tensors import write_tensors
@@ -108,7 +108,3 @@ def main(argv: list[str] | None = None) -> None:
     listed = list(zip(faces["face"], images, keys, strict=True))
     write_tensors(options.output, gathered, {"faces": listed, "inputs": inputs})
     log.info("%s: latents %s", work, "x".join(map(str, gathered["mean"].shape[2:])))
-
-
-if __name__ == "__main__":
-    run(main)

@@ -6,7 +6,7 @@ or kohya's.
 
 from pathlib import Path
 
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
 from egara.loras.files.reading import read_lora, read_metadata
 from egara.loras.files.writing import LAYOUTS, TYPES, alpha_of, write_lora
@@ -44,7 +44,3 @@ def main(argv: list[str] | None = None) -> None:
     command.add_argument("--dtype", default="float32", choices=TYPES, help="type of the factors")
     options = arguments.parse_args(argv)
     logger("loras.formats").info("%s", convert(options.source, options.target, options.layout, options.dtype))
-
-
-if __name__ == "__main__":
-    run(main)

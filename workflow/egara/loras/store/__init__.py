@@ -3,7 +3,7 @@
 Snakemake deletes all outputs of a failed job; the store keeps finished LoRAs, and a new run trains only the rest.
 
 Next to the LoRAs are `latents/` and `captions/`, caches by content, and `unfinished/`, checkpoints of killed jobs.
-Commands: `python -m egara.loras.store --help`.
+Commands: `egara loras store --help`.
 """
 
 import hashlib

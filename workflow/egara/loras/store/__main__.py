@@ -1,14 +1,13 @@
 """Maintain the store of finished LoRAs: prune, verify, export and import.
 
-python -m egara.loras.store prune results/store
-python -m egara.loras.store verify results/store
-python -m egara.loras.store export results/store loras.tar --results results/demo
-python -m egara.loras.store import results/store loras.tar
+egara loras store prune results/store
+egara loras store verify results/store
+egara loras store export results/store loras.tar --results results/demo
+egara loras store import results/store loras.tar
 """
 
 from pathlib import Path
 
-from egara.io.errors import run
 from egara.io.progress import logger, parser
 from egara.loras.store.checking import verify
 from egara.loras.store.moving import export, import_archive
@@ -50,7 +49,3 @@ def main(argv: list[str] | None = None) -> int:
     for error in errors:
         log.error("%s", error)
     return 1 if errors else 0
-
-
-if __name__ == "__main__":
-    run(main)

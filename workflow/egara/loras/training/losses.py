@@ -1,6 +1,6 @@
 """Training losses: of all LoRAs of a work, from the headers of their files, and of all works of a cell.
 
-    python -m egara.loras.training.losses --losses results/demo/losses/<cell>/*.tsv --output losses.tsv
+    egara loras training losses --losses results/demo/losses/<cell>/*.tsv --output losses.tsv
 
 A file's header may hold, under `egara_losses`, the mean loss of consecutive blocks of steps and each block's last step.
 """
@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from egara.io.errors import EgaraError, counted, run
+from egara.io.errors import EgaraError, counted
 from egara.io.json import parse_json
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv, write_tsv
@@ -82,7 +82,3 @@ def main(argv: list[str] | None = None) -> None:
     if without := [path.stem for path, table in zip(options.losses, tables, strict=True) if table.empty]:
         log.warning("no losses for %d of %d works: %s", len(without), len(tables), ", ".join(without))
     log.info("losses of %s: %s", counted(len(whole[COLUMNS[:3]].drop_duplicates()), "LoRA"), options.output)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from egara.io.atomic import write_text
-from egara.io.errors import EgaraError, run
+from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
 from egara.io.tables import read_tsv
 from egara.report.explorer.faces import read_sheets
@@ -123,7 +123,3 @@ def main(argv: list[str] | None = None) -> None:
     logger("explorer").info(
         "%d spaces of %d LoRAs, %.1f MB: %s", len(spaces), len(loras), len(text) / 1e6, options.output
     )
-
-
-if __name__ == "__main__":
-    run(main)
