@@ -55,6 +55,17 @@ def test_modules_that_are_discovered_count(package):
     assert take() != before
 
 
+def test_settings_do_not_count_for_their_values_are_params(package):
+    root, take = package
+    (root / "settings").mkdir()
+    (root / "settings" / "__init__.py").write_text("from egara.settings.faces import MARGIN\n")
+    (root / "settings" / "faces.py").write_text("MARGIN = 0.1\n")
+    (root / "helper.py").write_text("from egara.settings import MARGIN\n\n\ndef half(x):\n    return x / MARGIN\n")
+    before = take()
+    (root / "settings" / "faces.py").write_text("MARGIN = 0.2\n")
+    assert take() == before
+
+
 def test_a_module_that_is_not_there_is_an_error(package):
     with pytest.raises(ModuleNotFoundError):
         package[1]("egara.nothing")

@@ -1,6 +1,7 @@
 """What people write, spoiled: tables in another encoding, numbers that are none, names that no file can have."""
 
 import pytest
+import yaml
 from fuzz.guard import writing_only
 from hostile import refusing
 
@@ -79,6 +80,13 @@ def test_values_that_are_no_settings(change, says):
     with pytest.raises(EgaraError, match=says) as caught:
         list_cells(complete_config(GIVEN | change)["grid"])
     assert len(str(caught.value)) < 1000 and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", ["l2: &a [*a]", "other: &a [*a]", "training: &a {learning_rate: *a}"])
+def test_a_value_that_contains_itself(text):
+    key = text.partition(":")[0]
+    with pytest.raises(EgaraError, match=f"{key}: contains itself"):
+        complete_config(GIVEN | yaml.safe_load(text))
 
 
 @pytest.mark.parametrize("place", ["x" * 300, "~nobody-of-this-name/a", "[" * 300, "\0*/*", "*/a\0*"])

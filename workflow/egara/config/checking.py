@@ -35,6 +35,8 @@ def examine_config(config: dict) -> tuple[dict, list[str]]:
             settings[key] = fit(value, rules["properties"].get(key, {}), key)
         except EgaraError as error:
             unfit[key] = str(error)
+        except RecursionError:  # a YAML alias within its own anchor
+            unfit[key] = f"{str(key)[:40]}: contains itself; expected values that end"
     fitted = {key: value for key, value in settings.items() if key not in unfit}
     return settings, [*find_renamed(config), *unfit.values(), *_examine(fitted, rules, "", set(unfit))]
 

@@ -43,8 +43,9 @@ def rule_of(kind: type, name: str, item: bool = False) -> dict[str, Any]:
     rule = rules_of(kind)["properties"][name]
     if not item:
         return rule
-    told = {"description": rule["description"]} | ({"default": rule["default"][0]} if rule.get("default") else {})
-    return next(one["items"] for one in alternatives(rule) if "items" in one) | told
+    default = {"default": rule["default"][0]} if isinstance(rule.get("default"), list) and rule["default"] else {}
+    items = next(one["items"] for one in alternatives(rule) if "items" in one)
+    return items | {"description": rule["description"]} | default
 
 
 def choices(kind: type, name: str, item: bool = False) -> tuple[Any, ...]:
