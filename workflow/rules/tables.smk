@@ -3,6 +3,37 @@
 Needs pages, faces, sets and scores. Makes tables/{table}.{tsv,md,tex}, each laid out by egara.tables.{table}.
 """
 
+from egara.registry import discover
+from egara.tables.registry import TABLES as REGISTERED_TABLES, table_names
+
+discover("egara.tables")
+TABLES = table_names(
+    {
+        "composed": bool(CASTS),
+        "compared": PLAN.compared,
+        "layers": PLAN.compared and bool(LAYERS),
+        "series": PLAN.compared and PLAN.series,
+    }
+)
+# Files of each kind that tables are made from, `egara.tables.registry.KINDS`.
+TABLE_INPUTS = {
+    "pages": of_works("<results>/pages/{work}.tsv"),
+    "skipped": of_works("<results>/pages/{work}.skipped.tsv"),
+    "faces": of_works("<results>/faces/{work}.tsv"),
+    "faces-skipped": of_works("<results>/faces/{work}.skipped.tsv"),
+    "detector": of_works("<results>/faces/{work}.detector.tsv"),
+    "sets": of_works("<results>/sets/{work}.tsv"),
+    "base": ["<results>/base/base.json"],
+    "scores": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+    "nulls": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
+    "clusters": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/clusters.tsv"),
+    "series": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/series.tsv") if PLAN.series else [],
+    "layers": collect(
+        "<results>/scores/{cell}/{representation}.layers.tsv", cell=CELLS, representation=LAYERS, allow_missing=True
+    ),
+    "controls": ["<results>/scores/controls.tsv"],
+}
+
 
 rule tabulate:
     """Make one table: read the files that it is registered for and lay them out."""
