@@ -104,18 +104,16 @@ def made(finished, tmp_path):
 
 
 def test_a_detector_is_one_file(made):
-    pytest.importorskip("egara.faces.registry")
     assert len(apply("A face detector", made.folder)) == 1
     pages = ["--pages", "results/tiny/pages/A-1.tsv", "--work", "A-1", "--detector", "center"]
     files = ["--output", "faces.tsv", "--crops", "crops", "--sheet", "faces.png"]
-    call(made, "egara.faces", *pages, "--margin", 0, "--min-pixels", 100, *files)
+    call(made, "faces", *pages, "--margin", 0, "--min-pixels", 100, *files)
     found = pd.read_csv(made.folder / "faces.tsv", sep="\t")
     assert len(found) == 7, "one face per page"
     assert len(list((made.folder / "crops").glob("*.png"))) == 7
 
 
 def test_a_table_is_one_file_and_in_the_report(made):
-    pytest.importorskip("egara.tables.registry")
     assert len(apply("A table", made.folder)) == 1
     assert made.planned()["tabulate"] == made.planned()["write_report"] == 1
     made.snakemake("results/tiny/tables/gain.tsv")
@@ -127,7 +125,6 @@ def test_a_table_is_one_file_and_in_the_report(made):
 
 
 def test_a_figure_is_one_file_and_in_the_report(made):
-    pytest.importorskip("egara.figures.registry")
     assert len(apply("A figure", made.folder)) == 1
     jobs = made.planned()
     assert jobs["plot"] == 2 and jobs["write_report"] == 1, "one per space"

@@ -33,7 +33,7 @@ class Settings:
     training: Training = section(Training)
     save_dtype: SaveDtype = setting("Number type in the LoRA files.", "float32")
     representations: tuple[str, ...] = setting(
-        "How a LoRA becomes a point; docs/weights.md describes them. With -layerwise each layer is normalised to unit "
+        "How a LoRA becomes a point; docs/representations.md describes them. With -layerwise each layer is normalised to unit "
         "norm.",
         ("factors", "delta"), minItems=1,
     )  # fmt: skip
