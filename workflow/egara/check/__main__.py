@@ -1,4 +1,4 @@
-"""Say in a few seconds what a study holds and takes, and what would stop it; runs nothing."""
+"""Report in a few seconds what a study contains and needs, and what would stop it; runs nothing."""
 
 import sys
 import time
