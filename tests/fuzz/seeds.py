@@ -105,8 +105,8 @@ SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "nulls": lambda: [
         saved(
             kind,
-            **{"work.observed": 0.5, "work.values": np.arange(3) / 4, "work.exact": True, "work.of": "ab"},
-            **{"work.least": 1 / 3},
+            **{"work.observed": 0.5, "work.values": np.arange(3) / 4, "work.exhaustive": True, "work.permuted": "ab"},
+            **{"work.min_attainable_p": 1 / 3},
         )
         for kind in (np.savez, np.savez_compressed)
     ],

@@ -188,7 +188,7 @@ def test_the_command_writes_a_grid_and_crops_only_if_asked(study, small_base):
     def holds_crops():
         """Whether the second crop, all grey of 120, stands somewhere on the grid."""
         with Image.open(study / "grid.png") as drawn:
-            assert drawn.info["Title"].endswith("independent A · rank = alpha = 2 · 64 px · token none")
+            assert drawn.info["Title"].endswith("rank = alpha = 2 · 64 px · independent A · token none")
             assert "the same 2 noises" in drawn.info["Description"]
             assert drawn.height == grid.TITLE_HEIGHT + grid.HEAD_HEIGHT + 2 * 128 + grid.GUTTER + grid.MARGIN
             return (np.asarray(drawn.convert("RGB")) == 120).all(axis=2).sum() >= 2 * 128 * 128

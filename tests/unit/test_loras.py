@@ -25,7 +25,7 @@ def test_files_load_in_diffusers_and_say_how_they_were_trained(study, small_base
     from egara.loras.__main__ import main
     from egara.loras.files import read_lora
 
-    assert main(command(study, tmp_path, text_encoder=text_encoder)) == 0
+    assert main(command(study, tmp_path, train_text_encoder=text_encoder)) == 0
     files = sorted(tmp_path.glob("*.safetensors"))
     assert [path.stem for path in files] == ["00", "01", "02"]
     lora = read_lora(files[0])
@@ -80,7 +80,7 @@ def test_losses_travel_in_the_header(study, tmp_path):
 
     from egara.loras.__main__ import main
 
-    assert main(command(study, tmp_path, steps=3)) == 0
+    assert main(command(study, tmp_path, max_train_steps=3)) == 0
     with safe_open(tmp_path / "00.safetensors", framework="np") as file:
         losses = json.loads(file.metadata()["egara_losses"])
     assert losses["step"] == [1, 2, 3]
@@ -146,9 +146,9 @@ def test_a_diverging_lora_is_reported_and_the_others_finish(study, tmp_path, mon
     ("change", "line"),
     [
         ({"target_modules": ["to_z"]}, "target to_z: matches no linear layer of unet"),
-        ({"rank": 0}, "rank is 0; expected more than 0"),
-        ({"alpha": 0}, "alpha is 0; expected more than 0"),
-        ({"precision": "float16"}, "precision float16: not for a CPU"),
+        ({"rank": 0}, "rank is 0; expected a whole number from 1"),
+        ({"alpha": 0}, "alpha is 0; expected a number above 0"),
+        ({"mixed_precision": "fp16"}, "mixed_precision is fp16, which is not for a CPU"),
     ],
 )
 def test_bad_settings_are_one_line_and_leave_nothing(study, tmp_path, change, line):

@@ -33,8 +33,8 @@ class Settings:
     training: Training = section(Training)
     save_dtype: SaveDtype = setting("Number type in the LoRA files.", "float32")
     representations: tuple[str, ...] = setting(
-        "How a LoRA becomes a point; docs/representations.md describes them. With -layerwise each layer is normalised to unit "
-        "norm.",
+        "How a LoRA becomes a point; docs/representations.md describes them. With -layerwise each layer is normalised "
+        "to unit norm.",
         ("factors", "delta"), minItems=1,
     )  # fmt: skip
     l2: tuple[bool, ...] = setting("Whether vectors are L2-normalised before centring.", (True, False), minItems=1)
