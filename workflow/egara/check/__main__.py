@@ -1,4 +1,4 @@
-"""`egara check`: report in a few seconds what a study contains and needs, and what would stop it."""
+"""Report in a few seconds what a study contains and needs, and what would stop it; runs nothing."""
 
 import sys
 import time

@@ -97,8 +97,6 @@ def main(argv: list[str] | None = None) -> int:
     options = _arguments().parse_args(argv)
     log = logger("loras")
     training = Training.from_json(parse_json(options.settings, "--settings", "training settings"))
-    if options.pack != "auto" and not (options.pack.isdecimal() and int(options.pack) > 0):
-        raise EgaraError(f"--pack {options.pack}: expected auto or a number of at least 1")
     base = read_description(options.base)
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
