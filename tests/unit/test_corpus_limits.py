@@ -108,5 +108,5 @@ def test_pdf_pages_keep_to_the_limits(tmp_path):
 @pytest.mark.parametrize("option", ["--max-pixels=0", "--max-pixels=999999999", "--dpi=0", "--dpi=nan"])
 def test_options_out_of_range(tmp_path, option):
     arguments = f"--author a --work w --volumes {tmp_path} --output {tmp_path}/p.tsv --skipped {tmp_path}/s.tsv".split()
-    with pytest.raises(EgaraError, match=r"pages\.\w+ is .*; expected \d+ to \d+"):
+    with pytest.raises(EgaraError, match=r"--[\w-]+ is .*; expected a whole number from \d+ to \d+"):
         main([*arguments, option])

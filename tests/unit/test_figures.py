@@ -180,7 +180,7 @@ def test_a_figure_is_registered_by_its_decorator_alone(monkeypatch, study, tmp_p
     figures.main(["counts", "--index", str(index), *SPACE, "--output", str(tmp_path / "a.svg")])
     shown = read_figure(tmp_path / "a.svg")
     assert (shown.kind, shown.caption) == ("counts", "24 LoRAs.")
-    assert shown.title.startswith("Counts: update ΔW = BA · independent A")
+    assert shown.title.startswith("Counts: update ΔW = BA · rank = alpha = 2 ·")
     with pytest.raises(ValueError, match="registered twice"):
         registry.figure("counts", title="", remark="", inputs=(), per="study", order=6)(plot_counts)
     with pytest.raises(ValueError, match="per 'work'; expected one of space, cell, study"):

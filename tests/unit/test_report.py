@@ -168,7 +168,7 @@ def test_sheets_are_made_smaller(study):
         ("--figures", "a.svg", "no svg", "not an SVG figure"),
         ("--samples", "a.png", "no picture", "not an image"),
         ("--base", "b.json", "[1]", "not a JSON object"),
-        ("--config", "c.json", "{", "expected a configuration as JSON"),
+        ("--config", "c.json", "{", "not JSON .*; expected a configuration"),
         ("--tables", "other.tsv", "a\n1\n", "unknown table"),
         ("--benchmarks", "a.txt", "x", "no such folder"),
     ],

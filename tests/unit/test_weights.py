@@ -143,7 +143,7 @@ def test_loras_that_do_not_belong_together_are_named(tmp_path):
     refused(whole, "delta", "no author", author="")
     refused(whole, "delta", "trained on work w1", work="w1")
     odd.unlink()
-    with pytest.raises(EgaraError, match="no such LoRA"):
+    with pytest.raises(EgaraError, match="no such file; expected a LoRA file"):
         call(folder, "delta", tmp_path, sets=2)
 
 
