@@ -8,7 +8,7 @@
 
 warm: one process that holds the base, cached latents and a cached caption, one PEFT adapter after another. Both sides
 do the same steps on the same batches; only the training is timed. Rate: products that one adapter's step needs (what
-PEFT's step counts), times adapters, over the time, beside the rate of plain large matrix products on the same device.
+PEFT's step counts), times adapters, over the time, next to the rate of plain large matrix products on the same device.
 processes: `processes.py`.
 """
 
@@ -187,7 +187,7 @@ def main() -> None:
     arguments.add_argument("--steps", type=int, default=6, help="steps a repeat of the warm comparison")
     arguments.add_argument("--works", type=int, default=2, help="works of the other comparison's study")
     arguments.add_argument("--sets", type=int, default=30, help="sets a work there")
-    arguments.add_argument("--lora-steps", type=int, default=60, help="steps a LoRA there")
+    arguments.add_argument("--lora-steps", type=int, default=60, help="steps per LoRA there")
     arguments.add_argument("--repeats", type=int, default=3, help="repeats")
     arguments.add_argument("--rank", type=int, default=8, help="rank of the adapters")
     arguments.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")

@@ -1,4 +1,4 @@
-"""From LoRA files to scores at the size of Stable Diffusion 1.5, each part beside what a user would do instead.
+"""From LoRA files to scores at the size of Stable Diffusion 1.5, each part compared with what a user would do instead.
 
 Run `PYTHONPATH=workflow python benchmarks/weights.py`; about ten minutes on two cores, 9 GB of disk for a while.
 `--loras 40` is a quick look. LoRAs are noise in the sizes of the U-Net's attention layers (rank 4: 797,184 values):

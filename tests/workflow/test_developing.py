@@ -77,7 +77,9 @@ def test_an_axis_reaches_cells_paths_and_the_trainer(copy):
     assert jobs["train_loras"] == "8", "four works in two cells"
     assert jobs["encode_faces"] == "4", "the learning rate changes no latents"
     for rate in ("0.0005", "0.02"):
-        trained = [line for line in said.splitlines() if "egara loras " in line and f"learning_rate~{rate}/A-1" in line]
+        trained = [
+            line for line in said.splitlines() if "egara loras --sets" in line and f"learning_rate~{rate}/A-1" in line
+        ]
         assert trained and all(f'"learning_rate": {rate}' in line for line in trained)
     code = f"from egara.cells import describe_cell; print(describe_cell('{CELL}_learning_rate~0.02'))"
     environment = os.environ | {"PYTHONPATH": str(copy.folder / "workflow")}

@@ -1,6 +1,6 @@
 """Captions: one shared text, a token without meaning per author or work, and no name that gives the answer away.
 
-Paper 000, section 4.4: the caption `solo, manga style, face` and tokens such as `v011`, `v012`, one an author.
+Shimoide & Ito, section 4.4: the caption `solo, manga style, face` and tokens such as `v011` and `v012`, one per author.
 """
 
 import re

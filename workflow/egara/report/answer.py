@@ -55,7 +55,7 @@ def combine(verdicts: list[str]) -> tuple[str, str]:
 
 
 def lines(verdict: "pd.DataFrame") -> tuple[list[str], list[Line]]:
-    """Questions, and one line a representation, init and token: its answers over all ranks, resolutions and L2."""
+    """Questions, and one line per representation and setting: its answers over all ranks, resolutions and L2."""
     levels = {level: HYPOTHESES[level].question for level in QUESTIONS}
     if SERIES in verdict and verdict[SERIES].notna().any():
         levels[SERIES] = ACROSS_SERIES.question
