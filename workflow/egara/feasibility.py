@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from egara.io.errors import counted
 from egara.projections import LEAST_UMAP
 from egara.scores.labels import nothing_to_tell
-from egara.vocabulary import ACROSS_SERIES, SIGNIFICANT
+from egara.vocabulary import ACROSS_SERIES, HYPOTHESES, SIGNIFICANT
 from egara.works import Work, series_of
 
-QUESTIONS = {
-    "work": "whether the weights carry the work",
+# What cannot be told without an answer; neighbours of the same work say nothing of an author, so `author` claims less.
+CLAIMS = {
+    "work": f"whether the weights carry {HYPOTHESES['work'].claim}",
     "author": "whether LoRAs of one author are close to each other",
-    "author_across_works": "whether the weights carry the author across works",
-}  # fmt: skip
+    "author_across_works": f"whether the weights carry {HYPOTHESES['author_across_works'].claim}",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def plan_study(settings: dict, works: list[Work]) -> Plan:
     owners = [work.author for work in works for _ in range(sets)]
     names = [work.work for work in works for _ in range(sets)]
     count = len(names)
-    silent = {level: reason for level in QUESTIONS if (reason := nothing_to_tell(level, owners, names))}
+    silent = {level: reason for level in CLAIMS if (reason := nothing_to_tell(level, owners, names))}
     plan = Plan(
         count,
         compared=count > 1,
@@ -103,7 +104,7 @@ def _on_series(works: list[Work]) -> list[str]:
 def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
     reasons: dict[str, list[str]] = {}
     for level, reason in plan.silent.items():
-        reasons.setdefault(reason, []).append(QUESTIONS[level])
+        reasons.setdefault(reason, []).append(CLAIMS[level])
     lines = [f"{reason}: it cannot be told {', or '.join(asked)}" for reason, asked in reasons.items()]
     permutations, sets = settings["scores"]["permutations"], settings["sets"]["count"]
     sizes = {
@@ -115,7 +116,7 @@ def _on_labels(settings: dict, works: list[Work], plan: Plan) -> list[str]:
         least = least_p(labels, permutations, complete=level != "work")
         if level not in plan.silent and least >= SIGNIFICANT:
             lines.append(
-                f"too few to tell {QUESTIONS[level]}: with labels permuted among {sum(labels)} {permuted[level]} p "
+                f"too few to tell {CLAIMS[level]}: with labels permuted among {sum(labels)} {permuted[level]} p "
                 f"cannot fall below about {least:.2f}, however high the score"
             )
     return lines

@@ -28,7 +28,7 @@ Cells are separated by tabs, commas or semicolons; the first row names the colum
 | `author` | author of the work, the label of the author hypotheses |
 | `work` | name of the work, unique and a valid file name; its label and its folder in `results/` |
 | `volumes` | its volumes, separated by semicolons: archives, EPUB, PDF, folders of images or of volumes, globs |
-| `series` | optional: the series that the work belongs to |
+| `series` | optional: one name for works of one series, as JoJo 1 to 8; tests the author over other series |
 """
 OUTRO = """
 Written, like `workflow/schemas/config.schema.yaml`, by `egara config` from `workflow/egara/settings/`.
