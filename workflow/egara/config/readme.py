@@ -6,6 +6,7 @@ from typing import Any
 
 from egara.config.schema import DESCRIPTION, schema
 from egara.settings.checking import in_words
+from egara.weights.representations import REPRESENTATIONS
 
 INTRODUCTION = """\
 # Configuration
@@ -30,6 +31,15 @@ Cells are separated by tabs, commas or semicolons; the first row names the colum
 | `volumes` | its volumes, separated by semicolons: archives, EPUB, PDF, folders of images or of volumes, globs |
 | `series` | optional: one name for works of one series, as JoJo 1 to 8; tests the author over other series |
 """
+REPRESENTED = """
+## Representations
+
+How a LoRA becomes a point (`representations`, `scores.layers`), in the order of tables;
+[more about them](../docs/representations.md).
+
+| name | what it is | of each layer | invariant to | LoRAs |
+|---|---|---|---|---|
+"""
 OUTRO = """
 Written, like `workflow/schemas/config.schema.yaml`, by `egara config` from `workflow/egara/settings/`.
 """
@@ -39,7 +49,7 @@ def write_readme() -> str:
     """Return config/README.md: an introduction and a table of keys per section."""
     parts = [INTRODUCTION.format(description=DESCRIPTION.partition(". ")[2])]
     parts += [f"\n## {title}\n\n{text}\n\n{_table(rows)}\n" for title, text, rows in _sections(schema(), "")]
-    return "".join([*parts, OUTRO])
+    return "".join([*parts, REPRESENTED, *_representations(), OUTRO])
 
 
 def _sections(rules: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, list[tuple[str, Mapping[str, Any]]]]]:
@@ -50,6 +60,12 @@ def _sections(rules: Mapping[str, Any], where: str) -> Iterator[tuple[str, str, 
     for key, rule in properties:
         if "properties" in rule:
             yield from _sections(rule, f"{where}.{key}".strip("."))
+
+
+def _representations() -> Iterator[str]:
+    for name, one in REPRESENTATIONS.items():
+        ranks = "of any rank" if one.any_rank else "of one rank"
+        yield f"| `{name}` | {one.label} | {one.formula} | {one.invariant_to} | {ranks} |\n"
 
 
 def _table(rows: list[tuple[str, Mapping[str, Any]]]) -> str:
