@@ -63,24 +63,24 @@ def write_sets(folder: Path, work: str, count: int) -> None:
 
 
 def run_study(folder: Path, options: argparse.Namespace, training: Training) -> float:
-    """Return seconds a LoRA of the packed road."""
+    """Return seconds a LoRA of packed training."""
     works = [f"work{number}" for number in range(options.works)]
     start = time.perf_counter()
-    _python(folder, f"-m egara.loras.base.find --base {BASE} --output base.json")
+    _python(folder, f"-m egara loras base find --base {BASE} --output base.json")
     common = f"--base base.json --threads 1 --device {options.device}"
     captions = ["--captions", json.dumps([CAPTION])]
     jobs = [
-        f"-m egara.loras.encoding.latents {common} --sets {work}.sets.tsv --crops {work}"
+        f"-m egara loras encoding latents {common} --sets {work}.sets.tsv --crops {work}"
         f" --resolution {training.resolution} --cache store/latents --output {work}.safetensors"
         for work in works
     ]
-    embed = "-m egara.loras.encoding.captions --base base.json --cache store/captions --output captions.safetensors"
+    embed = "-m egara loras encoding captions --base base.json --cache store/captions --output captions.safetensors"
     _side_by_side(
         options, [lambda: _python(folder, embed, *captions), *(lambda j=job: _python(folder, j) for job in jobs)]
     )
     jobs = [
         (
-            f"-m egara.loras {common} --sets {work}.sets.tsv --latents {work}.safetensors"
+            f"-m egara loras {common} --sets {work}.sets.tsv --latents {work}.safetensors"
             f" --captions captions.safetensors --author A --work {work} --token none --store store"
             f" --output loras/{init}/{work}",
             ["--caption", CAPTION, "--settings", json.dumps(replace(training, init=init).as_json())],

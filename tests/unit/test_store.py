@@ -17,7 +17,7 @@ from egara.loras.store import content_key, link, stored
 from egara.loras.store.__main__ import main
 
 
-def put(store, number, stored_as="float32"):
+def put(store, number, save_dtype="float32"):
     """Store a LoRA as the trainer does and return its place."""
     header = {
         "author": "Ada",
@@ -27,13 +27,13 @@ def put(store, number, stored_as="float32"):
         "training_version": 1,
         "seed": number,
     }
-    key = content_key(header | {"stored_as": stored_as})
+    key = content_key(header | {"save_dtype": save_dtype})
     draw = np.random.default_rng(number)
     tensors = {
         f"unet.a.to_q.lora_{side}.weight": draw.normal(size=shape).astype(np.float32)
         for side, shape in (("A", (2, 6)), ("B", (4, 2)))
     }
-    save_lora(stored(store, key), tensors, 2, 2, header | {"loss": 0.1}, np.ones(3), stored_as)
+    save_lora(stored(store, key), tensors, 2, 2, header | {"loss": 0.1}, np.ones(3), save_dtype)
     return stored(store, key)
 
 

@@ -23,7 +23,7 @@ from egara.io.tables import read_tsv
 
 RECORDS = Path(".snakemake/metadata")
 CODE = re.compile(r"'([0-9a-f]{12,64})'")
-SPACE = re.compile(r"([a-z-]+)_l2~(on|off)")
+SPACE = re.compile(r"(.+)_l2~(on|off)")
 SHOWN = 12
 
 

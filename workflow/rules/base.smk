@@ -39,6 +39,7 @@ rule sample_base:
         "../../envs/torch.yaml"
     threads: 1
     resources:
+        gpu=GPUS,
         device=SETTINGS["machine"]["device"],
     params:
         caption=verbatim(SETTINGS["captions"]["text"]),
@@ -55,7 +56,7 @@ rule sample_base:
         " --num-inference-steps {params.steps:q}"
         " --guidance-scale {params.guidance:q}"
         " --seed {params.seed:q}"
-        " --device {resources.device}"
+        " --device {resources.device:q}"
         " --threads {threads}"
         " --output {output:q}"
         " 2> {log:q}"

@@ -91,6 +91,8 @@ MATRIX = SETTINGS["projections"]["incremental"] == "vectors"  # whether it reads
 LAYERS = SETTINGS["scores"]["layers"]
 L2 = ["on" if scaled else "off" for scaled in SETTINGS["l2"]]
 SEED = SETTINGS["seed"]
+# What a machine offers goes to jobs as resources: unlike params, they may change without running a job again.
+GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
 
 
 # Literal to Snakemake: with a wildcard so early in all paths it would try every rule for every file.

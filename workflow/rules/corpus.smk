@@ -28,7 +28,7 @@ rule list_pages:
     shell:
         "egara corpus"
         " --author={params.author:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --volumes {input.volumes:q}"
         " --unreadable {params.unreadable:q}"
         " --max-pixels {params.max_pixels:q}"

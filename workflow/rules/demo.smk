@@ -1,7 +1,6 @@
 """Compose the demo's volumes from openly licensed drawings.
 
-Needs nothing but the table of casts. Makes volumes/{work}/*.cbz, their true face boxes and
-volumes/attributions.tsv.
+Needs nothing but the table of casts. Makes volumes/{work}/*.cbz and their true face boxes.
 """
 
 
@@ -28,22 +27,8 @@ rule compose_volumes:
         "egara demo"
         " {params.cast:q}"
         " --author={params.author:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --seed {params.seed:q}"
         " --output {output.volumes:q}"
         " --boxes {output.boxes:q}"
         " 2> {log:q}"
-
-
-rule list_attributions:
-    """List creator and licence of every drawing kit, evaluated or held out."""
-    output:
-        "<results>/volumes/attributions.tsv",
-    log:
-        "<logs>/volumes/attributions.log",
-    conda:
-        "../../envs/pages.yaml"
-    params:
-        code=fingerprint("egara.demo.notice"),
-    shell:
-        "egara demo notice --output {output:q} 2> {log:q}"

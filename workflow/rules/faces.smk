@@ -45,7 +45,7 @@ rule detect_faces:
     shell:
         "egara faces"
         " --pages {input.pages:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --detector {params.detector:q}"
         " {params.settings:q}"
         " --margin {params.margin:q}"
@@ -83,7 +83,7 @@ rule score_detector:
         "egara faces evaluate"
         " --pages {input.pages:q}"
         " --boxes {input.boxes:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --detector {params.detector:q}"
         " {params.settings:q}"
         " --margin {params.margin:q}"

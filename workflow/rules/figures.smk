@@ -54,4 +54,4 @@ rule plot:
         caption=lambda wildcards: FIGURES[wildcards.figure].remark,
         code=lambda wildcards: fingerprint(FIGURES[wildcards.figure].module),
     shell:
-        "egara figures {wildcards.figure} {params.options:q} --output {output:q} 2> {log:q}"
+        "egara figures {wildcards.figure:q} {params.options:q} --output {output:q} 2> {log:q}"

@@ -21,12 +21,6 @@ def training_of(wildcards):
     return as_json(SETTINGS["training"] | adapter | {"seed": SEED})
 
 
-def training_extras():
-    """Return the trainer's flags that change time and memory only."""
-    checkpointing = str(SETTINGS["machine"]["gradient_checkpointing"]).lower()
-    return f"--gradient-checkpointing {checkpointing}" + (" --compile" if SETTINGS["machine"]["compile"] else "")
-
-
 def detector_files(wildcards):
     """Return the files that the configured detector reads."""
     backend, path = parse_detector(SETTINGS["faces"]["detector"])
@@ -109,7 +103,7 @@ def control_vectors(pattern):
 
 
 def of_works(pattern):
-    """Return one file a work."""
+    """Return one file per work."""
     return collect(pattern, work=WORKS, allow_missing=True)
 
 

@@ -1,11 +1,9 @@
 """Train one LoRA per set and cell over the frozen base.
 
 Needs sets/{work}.tsv, the crops and base/base.json. Makes latents, caption embeddings,
-loras/{cell}/{work}/{set}.safetensors and losses/{cell}.tsv. The cell never depends on l2, representation or map. Device and pack are
-resources, which Snakemake does not compare between runs: another machine trains nothing anew.
+loras/{cell}/{work}/{set}.safetensors and losses/{cell}.tsv. A cell never depends on l2, representation or projection.
+Device and pack are resources, which Snakemake does not compare between runs: another machine retrains nothing.
 """
-
-GPUS = 0 if SETTINGS["machine"]["device"] == "cpu" else 1
 
 
 rule encode_faces:
@@ -34,9 +32,9 @@ rule encode_faces:
         " --sets {input.sets:q}"
         " --crops {input.crops:q}"
         " --base {input.base:q}"
-        " --resolution {wildcards.resolution}"
+        " --resolution {wildcards.resolution:q}"
         " --image-interpolation-mode {params.interpolation:q}"
-        " --device {resources.device}"
+        " --device {resources.device:q}"
         " --threads {threads}"
         " --cache results/store/latents"
         " --output {output:q}"
@@ -88,7 +86,8 @@ rule train_loras:
         device=SETTINGS["machine"]["device"],
         pack=SETTINGS["machine"]["pack"],
         checkpoint=SETTINGS["machine"]["checkpoint_minutes"],
-        extras=training_extras(),
+        gradient_checkpointing=str(SETTINGS["machine"]["gradient_checkpointing"]).lower(),
+        compile="--compile" if SETTINGS["machine"]["compile"] else "--no-compile",
     params:
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         author=lambda wildcards: WORKS[wildcards.work].author,
@@ -104,15 +103,16 @@ rule train_loras:
         " --captions {input.captions:q}"
         " --base {input.base:q}"
         " --author={params.author:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --token {params.token:q}"
         " --caption={params.caption:q}"
         " --settings {params.settings:q}"
         " --save-dtype {params.save_dtype:q}"
-        " --pack {resources.pack}"
-        " --checkpoint-minutes {resources.checkpoint}"
-        " {resources.extras}"
-        " --device {resources.device}"
+        " --pack {resources.pack:q}"
+        " --checkpoint-minutes {resources.checkpoint:q}"
+        " --gradient-checkpointing {resources.gradient_checkpointing:q}"
+        " {resources.compile:q}"
+        " --device {resources.device:q}"
         " --threads {threads}"
         " --store results/store"
         " --output {params.folder:q}"

@@ -42,11 +42,11 @@ rule project:
         code=fingerprint("egara.projections"),
     shell:
         "egara projections"
-        " --map {wildcards.projection}"
+        " --map {wildcards.projection:q}"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
         " {params.matrix:q}"
-        " --l2 {wildcards.l2}"
+        " --l2 {wildcards.l2:q}"
         " --n-components {params.components:q}"
         " {params.options:q}"
         " --seed {params.seed:q}"

@@ -30,9 +30,9 @@ rule score:
         "egara scores"
         " --gram {input.gram:q}"
         " --index {input.index:q}"
-        " --cell {wildcards.cell}"
-        " --representation {wildcards.representation}"
-        " --l2 {wildcards.l2}"
+        " --cell {wildcards.cell:q}"
+        " --representation {wildcards.representation:q}"
+        " --l2 {wildcards.l2:q}"
         " --maps {params.maps:q}"
         " --permutations {params.permutations:q}"
         " --seed {params.seed:q}"
@@ -60,12 +60,12 @@ rule score_groups:
         seed=SEED,
         code=lambda wildcards: fingerprint(f"egara.scores.{wildcards.groups}"),
     shell:
-        "egara scores {wildcards.groups}"
+        "egara scores {wildcards.groups:q}"
         " {params.files:q}"
         " {params.series:q}"
-        " --cell {wildcards.cell}"
-        " --representation {wildcards.representation}"
-        " --l2 {wildcards.l2}"
+        " --cell {wildcards.cell:q}"
+        " --representation {wildcards.representation:q}"
+        " --l2 {wildcards.l2:q}"
         " --permutations {params.permutations:q}"
         " --seed {params.seed:q}"
         " --output {output:q}"
@@ -83,7 +83,7 @@ rule score_layers:
     benchmark:
         "<results>/benchmarks/scores/{cell}/{representation}.layers.tsv"
     wildcard_constraints:
-        representation="[a-z]+",
+        representation="|".join(map(re.escape, representations.REPRESENTATIONS)),
     conda:
         "../../envs/tables.yaml"
     params:
@@ -94,8 +94,8 @@ rule score_layers:
     shell:
         "egara scores layers"
         " --grams {input:q}"
-        " --cell {wildcards.cell}"
-        " --representation {wildcards.representation}"
+        " --cell {wildcards.cell:q}"
+        " --representation {wildcards.representation:q}"
         " --l2 {params.l2:q}"
         " --permutations {params.permutations:q}"
         " --seed {params.seed:q}"

@@ -23,7 +23,7 @@ rule draw_sets:
     shell:
         "egara sets"
         " --faces {input:q}"
-        " --work {wildcards.work}"
+        " --work {wildcards.work:q}"
         " --count {params.number:q}"
         " --size {params.size:q}"
         " {params.draw:q}"

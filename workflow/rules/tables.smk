@@ -62,4 +62,4 @@ rule tabulate:
         caption=lambda wildcards: REGISTERED_TABLES[wildcards.table].note,
         code=lambda wildcards: fingerprint(f"egara.tables.{wildcards.table}"),
     shell:
-        "egara tables {wildcards.table} {params.files:q} --output {output:q} 2> {log:q}"
+        "egara tables {wildcards.table:q} {params.files:q} --output {output:q} 2> {log:q}"

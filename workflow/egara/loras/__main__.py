@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     base = read_description(options.base)
     sets = read_tsv(options.sets, ["set", "order", "face", "sha256"], text=["set", "face", "sha256"])
     headers = describe_loras(sets, options.author, options.work, options.token, options.caption, base, training)
-    keys = {name: content_key(header | {"stored_as": options.save_dtype}) for name, header in headers.items()}
+    keys = {name: content_key(header | {"save_dtype": options.save_dtype}) for name, header in headers.items()}
     missing = [name for name, key in keys.items() if not is_whole(stored(options.store, key))]
     log.info("%s: %d LoRAs, %d in the store", options.work, len(keys), len(keys) - len(missing))
     failed = []

@@ -120,6 +120,7 @@ def main(argv: list[str] | None = None) -> None:
         "account": [] if listed is None else account.sentences(listed, config),
         "skipped": account.skipped_rows(options.skipped),
         "tables": sections.Shown(sections.score_tables(tables)),
+        "placed": sections.place_tables(tables),
         "timings": None
         if timings is None or timings.empty
         else sections.html_table("timings", sections.timing_layout(timings)),

@@ -1,26 +1,22 @@
 """What the page's template shows: tables as rows of cells, figures by section, drawing kits and timings."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from egara.figures.registry import load_figures
 from egara.report.images import Image
 from egara.tables.layout import Group, Layout, count, fixed
-from egara.tables.show import lay_out
+from egara.tables.registry import SECTIONS
+from egara.tables.show import TABLES, lay_out
 from egara.tables.writing import blocks
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
 STUDIED = "volumes under study"
 PAGE = 126  # characters in one row of a table on the page
-TITLES = {
-    "works": "Table 1. Works, faces and sets", "environment": "Table 2. Environment of this run",
-    "grid": "The grid", "methods": "Other measures", "controls": "Controls",
-    "layers": "Where in the network",
-    "cosine": "Table 3. Cosine distances", "neighbours": "Table 4. Nearest neighbours",
-    "verdict": "The verdict, corrected for the number of settings", "pairs": "One series, one author, two authors",
-    "clusters": "Clusters against works and authors", "overlap": "Overlap of sets", "detector": "The face detector",
-}  # fmt: skip
 
 
 class Shown(dict):
@@ -33,7 +29,7 @@ class Shown(dict):
 def html_table(kind: str, layout: Layout) -> dict[str, object]:
     """Return what the template needs of a layout: blocks of heading and body rows of (text, classes), and remarks."""
     found = [_html_block(layout, groups) for groups in blocks(layout, PAGE)]
-    return {"id": kind, "title": TITLES.get(kind, layout.title), "blocks": found, "notes": layout.notes}
+    return {"id": kind, "title": layout.title, "blocks": found, "notes": layout.notes}
 
 
 def _html_block(layout: Layout, groups: list[Group]) -> dict[str, object]:
@@ -59,15 +55,20 @@ def score_tables(tables: dict[str, "pd.DataFrame"]) -> dict[str, dict[str, objec
     """Lay out every table for the page; a table of scores with several spaces is there twice: short, and `_whole`."""
     shown = {}
     for kind, table in tables.items():
-        layout = lay_out(kind, table, whole=False)
-        if kind in ("cosine", "neighbours"):
-            notes = [note for note in layout.notes if "the report has the others" not in note]
-            shown[kind] = html_table(kind, Layout(layout.title, layout.head, layout.groups, notes))
-            if layout.count < len(table):
-                shown[f"{kind}_whole"] = html_table(f"{kind}-whole", lay_out(kind, table))
-        else:
-            shown[kind] = html_table(kind, layout)
+        layout = replace(lay_out(kind, table, whole=False), title=TABLES[kind].heading)
+        if TABLES[kind].short and layout.count < len(table):
+            shown[f"{kind}_whole"] = html_table(f"{kind}-whole", lay_out(kind, table))
+        notes = [note for note in layout.notes if "the report has the others" not in note]
+        shown[kind] = html_table(kind, replace(layout, notes=notes))
     return shown
+
+
+def place_tables(kinds: "Iterable[str]") -> dict[str, list[tuple[str, bool]]]:
+    """Return the tables of each section of the page in their registered order, each with whether it may be folded."""
+    entries = sorted((TABLES[kind] for kind in kinds), key=lambda entry: (entry.order, entry.name))
+    return {
+        section: [(entry.name, entry.folded) for entry in entries if entry.section == section] for section in SECTIONS
+    }
 
 
 def figure_groups(figures: list[Image], most: int = 8) -> list[dict[str, object]]:

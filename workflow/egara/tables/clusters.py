@@ -60,7 +60,7 @@ def _label(hypothesis: Hypothesis) -> str:
     return hypothesis.label.removesuffix(", all neighbours")  # clusters have none
 
 
-@table("clusters", TITLE, NOTE, layout=layout, inputs=("clusters",), when="compared", text=("map",))
+@table("clusters", TITLE, NOTE, layout=layout, inputs=("clusters",), when="compared", text=("map",), order=8)
 def cluster_table(clusters: list[str]) -> "pd.DataFrame":
     """All agreements one below the other, in the order of the settings; one row per map and hypothesis."""
     import pandas as pd

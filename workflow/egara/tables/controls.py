@@ -91,7 +91,10 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-@table("controls", TITLE, NOTE, layout=layout, inputs=("controls",), when="compared", text=("control", "outcome"))
+@table(
+    "controls", TITLE, NOTE, layout=layout,
+    inputs=("controls",), when="compared", text=("control", "outcome"), order=5,
+)  # fmt: skip
 def control_table(controls: list[str]) -> "pd.DataFrame":
     """Scores of the controls, as `egara.scores.controls` gives them, and `outcome`, what each shows in words."""
     import pandas as pd

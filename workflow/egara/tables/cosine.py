@@ -58,8 +58,9 @@ def layout(table: "pd.DataFrame") -> Layout:
 
 
 @table(
-    "cosine", TITLE, NOTE, layout=layout, inputs=("scores", "published/cosine"), when="compared", number=3, short=True
-)
+    "cosine", TITLE, NOTE, layout=layout,
+    inputs=("scores", "published/cosine"), when="compared", number=3, short=True, order=1, folded=False,
+)  # fmt: skip
 def cosine_table(scores: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
     """One row per cell, representation, L2 and space: intra, inter, inter - intra per hypothesis, and published."""
     return add_published(spread(read_scores(scores), METRICS), published, PUBLISHED)

@@ -44,7 +44,10 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout(TITLE, head, [Group("", columns, strong)], [*notes, NOTE])
 
 
-@table("detector", TITLE, NOTE, layout=layout, inputs=("detector",), when="composed", text=("work", "detector"))
+@table(
+    "detector", TITLE, NOTE, layout=layout,
+    inputs=("detector",), when="composed", text=("work", "detector"), section="material", order=2, folded=False,
+)  # fmt: skip
 def detector_table(detector: list[str]) -> "pd.DataFrame":
     """One row per work, and one for all: precision and recall over all faces, average precision the mean over works."""
     import pandas as pd

@@ -111,7 +111,7 @@ def layout(table: "pd.DataFrame") -> Layout:
 
 @table(
     "environment", TITLE, NOTE, layout=layout, inputs=("base", "published/environment"), number=2,
-    text=("item", "value", "published"),
+    text=("item", "value", "published"), section="run", folded=False,
 )  # fmt: skip
 def environment_table(base: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
     """One row per item: item, value of this run, published value (empty where the paper says nothing).

@@ -54,8 +54,9 @@ def layout(table: "pd.DataFrame") -> Layout:
 
 
 @table(
-    "grid", TITLE, NOTE, layout=layout, inputs=("scores", "published/cosine", "published/neighbours"), when="compared"
-)
+    "grid", TITLE, NOTE, layout=layout,
+    inputs=("scores", "published/cosine", "published/neighbours"), when="compared", order=9,
+)  # fmt: skip
 def grid_table(scores: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
     """Return all scores, one per row.
 

@@ -85,8 +85,9 @@ def _place(row: dict) -> tuple:
 
 
 @table(
-    "layers", TITLE, NOTE, layout=layout, inputs=("layers",), when="layers", text=("what", "name", "position", "kind")
-)
+    "layers", TITLE, NOTE, layout=layout,
+    inputs=("layers",), when="layers", text=("what", "name", "position", "kind"), order=6,
+)  # fmt: skip
 def layer_table(layers: list[str]) -> "pd.DataFrame":
     """Read score files of layers, one below the other."""
     import pandas as pd

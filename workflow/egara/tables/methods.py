@@ -48,7 +48,7 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-@table("methods", TITLE, NOTE, layout=layout, inputs=("scores",), when="compared")
+@table("methods", TITLE, NOTE, layout=layout, inputs=("scores",), when="compared", order=3, folded=False)
 def methods_table(scores: list[str]) -> "pd.DataFrame":
     """One row per cell, representation and L2, on whole vectors: every measure under each hypothesis, with chance."""
     return whole(spread(read_scores(scores), list(METRICS)))

@@ -70,7 +70,7 @@ def _group(table: "pd.DataFrame", hypothesis: str, label: str) -> Group:
 
 @table(
     "neighbours", TITLE, NOTE, layout=layout, inputs=("scores", "published/neighbours"), when="compared", number=4,
-    short=True,
+    short=True, order=2, folded=False,
 )  # fmt: skip
 def neighbour_table(scores: list[str], published: "Sequence[str]" = ()) -> "pd.DataFrame":
     """One row per cell, representation, L2 and space: Top-1 and Top-5 under each hypothesis, and published."""

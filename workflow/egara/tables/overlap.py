@@ -31,7 +31,10 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout(TITLE, {"work": table["work"].tolist()}, [Group("", columns)], [NOTE])
 
 
-@table("overlap", TITLE, NOTE, layout=layout, inputs=("faces", "sets"), text=("work",))
+@table(
+    "overlap", TITLE, NOTE, layout=layout,
+    inputs=("faces", "sets"), text=("work",), section="material", order=3, folded=False,
+)  # fmt: skip
 def overlap_table(faces: list[str], sets: list[str]) -> "pd.DataFrame":
     """One row per work: work, faces, sets, set_size, expected and measured share of a set that another has, too."""
     import pandas as pd

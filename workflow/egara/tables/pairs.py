@@ -54,7 +54,7 @@ def layout(table: "pd.DataFrame") -> Layout:
     return Layout(TITLE, head, groups, [*notes, NOTE])
 
 
-@table("pairs", TITLE, NOTE, layout=layout, inputs=("series",), when="series", text=("author", "series"))
+@table("pairs", TITLE, NOTE, layout=layout, inputs=("series",), when="series", text=("author", "series"), order=7)
 def pair_table(series: list[str]) -> "pd.DataFrame":
     """All distances one below the other, in the order of the settings, as `egara.scores.series` gives them."""
     import pandas as pd

@@ -41,6 +41,8 @@ CONDITIONS = {
     "layers": "layers are scored, too",
     "series": "some author has several series",
 }
+# Of the report, in its order.
+SECTIONS = ("material", "run", "scores")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,9 @@ class Table:
     number : of the table of the paper that it repeats; 0 for none.
     text : columns of text besides the settings, so that a work called `001` stays `001`.
     short : keep one space per setting where room is short (terminal, first view of the report).
+    section : of the report, one of `SECTIONS`.
+    order : within the section.
+    folded : whether the report folds it where it is long.
     """
 
     name: str
@@ -71,6 +76,9 @@ class Table:
     number: int
     text: tuple[str, ...]
     short: bool
+    section: str = "scores"
+    order: int = 100
+    folded: bool = True
 
     @property
     def heading(self) -> str:
@@ -123,6 +131,9 @@ def table(
     number: int = 0,
     text: tuple[str, ...] = (),
     short: bool = False,
+    section: str = "scores",
+    order: int = 100,
+    folded: bool = True,
 ) -> "Callable[[Callable[..., pd.DataFrame]], Callable[..., pd.DataFrame]]":
     """Register the decorated function as the one that builds a table; parameters as `Table` has them.
 
@@ -133,9 +144,12 @@ def table(
         raise ValueError(f"table {name}: unknown kind of input {odd[0]}")
     if when not in CONDITIONS:
         raise ValueError(f"table {name}: unknown condition {when}")
+    if section not in SECTIONS:
+        raise ValueError(f"table {name}: unknown section {section}")
 
     def register(build: "Callable[..., pd.DataFrame]") -> "Callable[..., pd.DataFrame]":
-        TABLES.add(name, Table(name, title, note, build, layout, inputs, when, number, text, short))
+        entry = Table(name, title, note, build, layout, inputs, when, number, text, short, section, order, folded)
+        TABLES.add(name, entry)
         return build
 
     return register

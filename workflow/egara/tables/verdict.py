@@ -228,7 +228,7 @@ def gather_nulls(paths: "Sequence[str]") -> Nulls:
 
 
 @table(
-    "verdict", TITLE, NOTE, layout=layout, inputs=("scores", "nulls", "series"), when="compared",
+    "verdict", TITLE, NOTE, layout=layout, inputs=("scores", "nulls", "series"), when="compared", order=4,
     text=(
         "author", "series", *(f"{name}_{kind}" for name in QUESTIONS for kind in ("note", "verdict")),
         "other_series_verdict", "correction", "sentence",

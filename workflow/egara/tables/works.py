@@ -104,7 +104,7 @@ def layout(table: "pd.DataFrame") -> Layout:
 @table(
     "works", TITLE, NOTE, layout=layout,
     inputs=("pages", "skipped", "faces", "faces-skipped", "sets", "published/works"), number=1,
-    text=("corpus", "author", "work"),
+    text=("corpus", "author", "work"), section="material", order=1, folded=False,
 )  # fmt: skip
 def work_table(
     pages: list[str],

@@ -90,7 +90,7 @@ def save_lora(
     alpha: float,
     header: dict,
     losses: np.ndarray,
-    stored_as: str = "float32",
+    save_dtype: str = "float32",
 ) -> None:
     """Write a trained LoRA in PEFT's layout, with all that it takes to train it again.
 
@@ -102,14 +102,14 @@ def save_lora(
     rank, alpha : ΔW = alpha / rank · B A.
     header : provenance, stored as JSON under `egara`.
     losses : (steps,), the loss of each step; means of consecutive steps are stored under `egara_losses`.
-    stored_as : `float32` or `float16`.
+    save_dtype : `float32` or `float16`.
     """
     layers = {
         name: Factors(tensors[f"{name}.lora_A.weight"], tensors[f"{name}.lora_B.weight"], alpha / rank)
         for name in sorted({name.rsplit(".lora_", 1)[0] for name in tensors})
     }
     curve = json.dumps(summarise_losses(losses))
-    write_lora(path, layers, header, dtype=stored_as, metadata={"egara_losses": curve})
+    write_lora(path, layers, header, dtype=save_dtype, metadata={"egara_losses": curve})
 
 
 def summarise_losses(losses: np.ndarray, points: int = CURVE_POINTS) -> dict[str, list]:

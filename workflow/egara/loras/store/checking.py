@@ -26,7 +26,7 @@ def key_of(path: Path) -> str:
     with open_tensors(path) as file:
         dtype = file.dtype(file.names[0])
     inputs = {key: value for key, value in header.items() if key not in RESULTS}
-    return content_key(inputs | {"stored_as": STORED_AS.get(dtype, dtype)})
+    return content_key(inputs | {"save_dtype": STORED_AS.get(dtype, dtype)})
 
 
 def check_stored(path: Path, key: str) -> None:
