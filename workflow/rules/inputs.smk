@@ -14,7 +14,7 @@ def caption_of(token, name):
     return make_caption(text, token, WORKS[name].author, name, AUTHORS, list(WORKS))
 
 
-def training_of(wildcards):
+def get_training_settings(wildcards):
     """Return the training settings of a cell as one string."""
     cell = parse_cell(wildcards.cell)
     adapter = {name: cell[name] for name, axis in AXES.items() if axis.trained}
@@ -32,13 +32,13 @@ def detector_thresholds(wildcards):
     return [literal(path) for path in threshold_files(SETTINGS["faces"]["detector"])]
 
 
-def rows_of_samples(wildcards):
+def get_sample_rows(wildcards):
     """Return author, work and caption of every row of a cell's grid of samples, as one string."""
     token = parse_cell(wildcards.cell)["token"]
     return as_json([{"author": WORKS[n].author, "work": n, "caption": caption_of(token, n)} for n in WORKS])
 
 
-def material_of(wildcards):
+def get_training_inputs(wildcards):
     """Return the sets of a cell's work and their latents; a control has its own."""
     cell = parse_cell(wildcards.cell)
     draw = f"{cell.get('sets', DRAWN)}/" if wildcards.cell in CONTROL_CELLS else ""
@@ -102,12 +102,12 @@ def control_vectors(pattern):
     return collect(pattern, cell=[*CELLS, *CONTROL_CELLS], representation=kinds, allow_missing=True)
 
 
-def of_works(pattern):
+def per_work(pattern):
     """Return one file per work."""
     return collect(pattern, work=WORKS, allow_missing=True)
 
 
-def of_spaces(pattern):
+def per_space(pattern):
     """Return one file for each cell, representation and l2."""
     return collect(pattern, cell=CELLS, representation=REPRESENTATIONS, l2=L2, allow_missing=True)
 

@@ -66,7 +66,7 @@ rule embed_captions:
 rule train_loras:
     """Train the LoRAs of all sets of one work in one cell, in one process."""
     input:
-        unpack(material_of),
+        unpack(get_training_inputs),
         captions=lambda wildcards: f"<results>/captions/token~{parse_cell(wildcards.cell)['token']}.safetensors",
         base="<results>/base/base.json",
     output:
@@ -93,7 +93,7 @@ rule train_loras:
         author=lambda wildcards: WORKS[wildcards.work].author,
         token=lambda wildcards: parse_cell(wildcards.cell)["token"],
         caption=lambda wildcards: caption_of(parse_cell(wildcards.cell)["token"], wildcards.work),
-        settings=training_of,
+        settings=get_training_settings,
         save_dtype=SETTINGS["save_dtype"],
         code=fingerprint("egara.loras"),
     shell:
@@ -123,7 +123,7 @@ rule train_loras:
 rule gather_losses:
     """Gather the losses of all works of a cell."""
     input:
-        of_works("<results>/losses/{cell}/{work}.tsv"),
+        per_work("<results>/losses/{cell}/{work}.tsv"),
     output:
         "<results>/losses/{cell}.tsv",
     log:

@@ -4,7 +4,7 @@ Needs a Gram matrix and its index. Makes projections/{cell}/{representation}_l2~
 of the principal components: those of the projection, or those that UMAP starts from.
 """
 
-# What each projection is told besides the number of components.
+# Options of each projection besides the number of components.
 PROJECTION_OPTIONS = {
     "ipca": ["--batch-size", SETTINGS["projections"]["batch_size"]],
     "pca": [],

@@ -9,8 +9,8 @@ from egara.report.page import TEMPLATES
 rule gather_maps:
     """Gather all projections and neighbours for the report's map, and faces where config.yaml shows them."""
     input:
-        maps=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
-        exact=of_spaces("<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv"),
+        maps=per_space("<results>/projections/{cell}/{representation}_l2~{l2}/umap.tsv") if PLAN.umap else [],
+        exact=per_space("<results>/projections/{cell}/{representation}_l2~{l2}/pca.tsv"),
         incremental=collect(
             "<results>/projections/{cell}/{representation}_l2~{l2}/ipca.tsv",
             cell=CELLS,
@@ -18,9 +18,9 @@ rule gather_maps:
             l2=L2,
             allow_missing=True,
         ),
-        gram=of_spaces("<results>/spaces/{cell}/{representation}.gram.npy"),
-        sets=of_works("<results>/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
-        crops=of_works("<results>/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
+        gram=per_space("<results>/spaces/{cell}/{representation}.gram.npy"),
+        sets=per_work("<results>/sets/{work}.tsv") if SETTINGS["report"]["show_faces"] else [],
+        crops=per_work("<results>/faces/{work}") if SETTINGS["report"]["show_faces"] else [],
     output:
         "<results>/explorer.json",
     log:
@@ -48,10 +48,10 @@ rule write_report:
     input:
         tables=collect("<results>/tables/{table}.tsv", table=TABLES, allow_missing=True),
         figures=planned_figures,
-        skipped=of_works("<results>/pages/{work}.skipped.tsv") + of_works("<results>/faces/{work}.skipped.tsv"),
+        skipped=per_work("<results>/pages/{work}.skipped.tsv") + per_work("<results>/faces/{work}.skipped.tsv"),
         base="<results>/base/base.json",
         samples="<results>/base/samples.png",
-        sheets=of_works("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
+        sheets=per_work("<results>/faces/{work}.png") if SETTINGS["report"]["show_faces"] else [],
         casts=[literal(SETTINGS["casts"])] if CASTS else [],
         explorer="<results>/explorer.json" if PLAN.compared else [],
         templates=[own(f"workflow/egara/report/templates/{name}") for name in TEMPLATES],

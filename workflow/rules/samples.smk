@@ -23,8 +23,8 @@ rule sample_loras:
             set=SETS[0],
             allow_missing=True,
         ),
-        sets=of_works("<results>/sets/{work}.tsv") if CROPS_SHOWN else [],
-        crops=of_works("<results>/faces/{work}") if CROPS_SHOWN else [],
+        sets=per_work("<results>/sets/{work}.tsv") if CROPS_SHOWN else [],
+        crops=per_work("<results>/faces/{work}") if CROPS_SHOWN else [],
     output:
         "<results>/samples/{cell}.png",
     log:
@@ -39,7 +39,7 @@ rule sample_loras:
         device=SETTINGS["machine"]["device"],
     params:
         folder=lambda wildcards, input: str(Path(input.loras[0]).parents[1]),
-        rows=rows_of_samples,
+        rows=get_sample_rows,
         crops=lambda wildcards, input: (
             ["--sets", str(Path(input.sets[0]).parent), "--crops", str(Path(input.crops[0]).parent)]
             + ["--image-interpolation-mode", SETTINGS["training"]["image_interpolation_mode"]]

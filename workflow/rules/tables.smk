@@ -17,17 +17,17 @@ TABLES = table_names(
 )
 # Files of each kind that tables are made from, `egara.tables.registry.KINDS`.
 TABLE_INPUTS = {
-    "pages": of_works("<results>/pages/{work}.tsv"),
-    "skipped": of_works("<results>/pages/{work}.skipped.tsv"),
-    "faces": of_works("<results>/faces/{work}.tsv"),
-    "faces-skipped": of_works("<results>/faces/{work}.skipped.tsv"),
-    "detector": of_works("<results>/faces/{work}.detector.tsv"),
-    "sets": of_works("<results>/sets/{work}.tsv"),
+    "pages": per_work("<results>/pages/{work}.tsv"),
+    "skipped": per_work("<results>/pages/{work}.skipped.tsv"),
+    "faces": per_work("<results>/faces/{work}.tsv"),
+    "faces-skipped": per_work("<results>/faces/{work}.skipped.tsv"),
+    "detector": per_work("<results>/faces/{work}.detector.tsv"),
+    "sets": per_work("<results>/sets/{work}.tsv"),
     "base": ["<results>/base/base.json"],
-    "scores": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
-    "nulls": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
-    "clusters": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/clusters.tsv"),
-    "series": of_spaces("<results>/scores/{cell}/{representation}_l2~{l2}/series.tsv") if PLAN.series else [],
+    "scores": per_space("<results>/scores/{cell}/{representation}_l2~{l2}/scores.tsv"),
+    "nulls": per_space("<results>/scores/{cell}/{representation}_l2~{l2}/nulls.npz"),
+    "clusters": per_space("<results>/scores/{cell}/{representation}_l2~{l2}/clusters.tsv"),
+    "series": per_space("<results>/scores/{cell}/{representation}_l2~{l2}/series.tsv") if PLAN.series else [],
     "layers": collect(
         "<results>/scores/{cell}/{representation}.layers.tsv", cell=CELLS, representation=LAYERS, allow_missing=True
     ),

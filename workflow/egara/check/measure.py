@@ -17,7 +17,7 @@ from egara.check.training import count_numbers, latent_shape, resolution_of
 from egara.cores import usable_cores
 from egara.io.atomic import write_text
 from egara.io.errors import EgaraError
-from egara.io.json import read_json
+from egara.io.json import parse_json, read_json
 from egara.io.progress import parser
 from egara.loras.training.settings import COMMON, Training
 from egara.settings import Machine
@@ -112,7 +112,8 @@ def time_steps(options: argparse.Namespace) -> dict[str, object]:
     from egara.loras.training.memory import choose_pack, free_memory, step_bytes
 
     torch.set_num_threads(1)  # as each job of the workflow has
-    training = replace(Training.from_json(json.loads(options.settings)), max_train_steps=STEPS, lr_warmup_steps=0)
+    training = Training.from_json(parse_json(options.settings, "--settings", "training settings"))
+    training = replace(training, max_train_steps=STEPS, lr_warmup_steps=0)
     folder = options.base
     frozen = load_frozen(
         {"folder": str(folder), "parts": dict.fromkeys(("unet", "text_encoder"))}, training, options.device

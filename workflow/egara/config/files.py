@@ -10,7 +10,7 @@ FILES = ("works", "casts", "base")  # settings that are paths
 def find_file(path: str, checkout: Path = CHECKOUT) -> str:
     """Return a path of a configuration: from the working directory, else from the checkout.
 
-    A path that exists in neither stays as it is; whoever reads it says what was expected there.
+    A path that exists in neither stays as it is; the reader reports the error.
     """
     try:
         shipped = not Path(path).exists() and (checkout / path).exists()

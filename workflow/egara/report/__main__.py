@@ -10,7 +10,7 @@ from egara.cells import describe_cell
 from egara.io.errors import counted
 from egara.io.json import read_json
 from egara.io.progress import logger, parser
-from egara.vocabulary import AXES
+from egara.vocabulary import AXES, SIGNIFICANT
 
 # Bytes of figures on the page; figures beyond it are named by their files.
 FIGURE_BUDGET = 5 * 2**20
@@ -121,6 +121,7 @@ def main(argv: list[str] | None = None) -> None:
         "skipped": account.skipped_rows(options.skipped),
         "tables": sections.Shown(sections.score_tables(tables)),
         "placed": sections.place_tables(tables),
+        "significant": f"{SIGNIFICANT:g}",
         "timings": None
         if timings is None or timings.empty
         else sections.html_table("timings", sections.timing_layout(timings)),

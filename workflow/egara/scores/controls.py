@@ -12,7 +12,6 @@ same
     One set, several seeds: how far apart LoRAs are that differ in nothing else.
 """
 
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ import numpy as np
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError, counted
+from egara.io.json import parse_json
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.scores.arguments import add_permutations
@@ -188,7 +188,7 @@ def main(argv: list[str] | None = None) -> None:
         (Path(gram).parent.name, Path(gram).name.removesuffix(".gram.npy")): read_vectors(gram, index)
         for gram, index in zip(options.gram, options.index, strict=True)
     }
-    controls = json.loads(options.controls)
+    controls = parse_json(options.controls, "--controls", "cells by kind of control")
     table = score_controls(vectors, options.study, controls, options.l2, options.permutations, options.seed)
     write_tsv(options.output, table)
     logger("scores").info("controls: %s: %s", counted(len(table), "score"), options.output)

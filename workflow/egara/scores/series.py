@@ -4,7 +4,6 @@ Works of one series share more than the author's hand: characters and story, or,
 another series of the same author shows whether the author is recognised. A work without a series is one of its own.
 """
 
-import json
 import math
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from egara.cells import parse_cell
 from egara.io.errors import EgaraError
+from egara.io.json import parse_json
 from egara.io.progress import logger, parser
 from egara.io.tables import write_tsv
 from egara.scores.arguments import add_permutations, add_space
@@ -172,7 +172,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--gram", required=True, help="Gram matrix, n x n (.npy)")
     arguments.add_argument("--index", required=True, help="index of its rows (.tsv)")
     add_space(arguments)
-    arguments.add_argument("--series", required=True, type=json.loads, help="series of each work, a JSON object")
+    arguments.add_argument("--series", required=True, help="series of each work, a JSON object")
     add_permutations(arguments)
     arguments.add_argument("--output", required=True, help="distances to write (.tsv)")
     options = arguments.parse_args(argv)
@@ -181,7 +181,8 @@ def main(argv: list[str] | None = None) -> None:
 
     labels = {**parse_cell(options.cell), "representation": options.representation, "l2": options.l2}
     gram, index = read_vectors(options.gram, options.index)
-    rows = score_series(gram, index, options.l2 == "on", options.series, options.permutations, options.seed)
+    series = parse_json(options.series, "--series", "the series of each work")
+    rows = score_series(gram, index, options.l2 == "on", series, options.permutations, options.seed)
     write_tsv(options.output, pd.DataFrame([{**labels, **row} for row in rows]))
     for row in rows:
         logger("scores").info(

@@ -27,7 +27,7 @@ NOTE = (
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: hypotheses side by side, p of inter - intra in bold below 0.05."""
+    """Lay the table out: hypotheses side by side, p of inter - intra in bold where it is significant."""
     head, same = settings(table)
     groups, notes = [], [same] if same else []
     for name, hypothesis in HYPOTHESES.items():

@@ -72,7 +72,9 @@ def layout(table: "pd.DataFrame") -> Layout:
                 + (f" ({without} have no score)" if without else "")
             )
         row = part.iloc[0]
-        notes.append(f"Single layers with q below 0.05, rank {row['rank']:g}, L2 {row['l2']}: {', '.join(found)}.")
+        notes.append(
+            f"Single layers with q below {SIGNIFICANT:g}, rank {row['rank']:g}, L2 {row['l2']}: {', '.join(found)}."
+        )
     return Layout(TITLE, head, groups, [*notes, NOTE])
 
 

@@ -88,7 +88,7 @@ def probability(value: float) -> str:
 
 
 def significant(values: "pd.Series", column: str) -> frozenset[tuple[int, str]]:
-    """Return the cells of `column` whose p-values are below 0.05."""
+    """Return the cells of `column` whose p-values are below `SIGNIFICANT`."""
     return frozenset((row, column) for row, p in enumerate(values) if math.isfinite(p) and p < SIGNIFICANT)
 
 

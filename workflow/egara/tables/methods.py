@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from egara.tables.layout import Group, Layout, fixed, settings, significant
 from egara.tables.pivot import read_scores, reasons, spread, whole
 from egara.tables.registry import table
-from egara.vocabulary import HYPOTHESES
+from egara.vocabulary import HYPOTHESES, SIGNIFICANT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,13 +16,13 @@ NOTE = (
     "centroid: share of LoRAs nearest to the mean of their own label. probe: share that a linear classifier (ridge "
     "regression, labels weighted alike) gets right. Both hold out the LoRA, for “other works only” its whole work. "
     "silhouette: how much nearer the own label is than the next. variance: share of all variance that authors explain, "
-    "or works within authors; sets explain the rest. chance: the mean under permuted labels. Bold: p below 0.05, "
-    "before any correction; methods.tsv has p and intervals."
+    "or works within authors; sets explain the rest. chance: the mean under permuted labels. "
+    f"Bold: p below {SIGNIFICANT:g}, before any correction; methods.tsv has p and intervals."
 )
 
 
 def layout(table: "pd.DataFrame") -> Layout:
-    """Lay the table out: hypotheses side by side, each score before its chance, in bold where p is below 0.05."""
+    """Lay the table out: hypotheses side by side, each score before its chance, in bold where p is significant."""
     head, same = settings(table)
     groups, notes = [], [same] if same else []
     majorities = []

@@ -1,4 +1,4 @@
-"""The verdict: do the weights carry the work, and the author across works? One sentence a setting, with numbers."""
+"""The verdict: do the weights carry the work, and the author across works? One sentence per setting, with numbers."""
 
 import math
 from pathlib import Path
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LARGEST, HOLM = "largest score", "Holm"
 Nulls = dict[tuple, dict[str, Null]]  # by CELL's values, then by hypothesis
 YES, UNSURE, NO, UNKNOWN = "above chance", "unsure", "at chance", "not tested"
-TOO_FEW = "too few to tell"  # even a perfect score would not reach 0.05
+TOO_FEW = "too few to tell"  # even a perfect score would not be significant
 NOTHING = "nothing to tell"  # every score is what it must be, with so few labels or equal LoRAs
 WORDS = {YES: "yes", UNSURE: "unsure", NO: "no", TOO_FEW: TOO_FEW, NOTHING: NOTHING, UNKNOWN: UNKNOWN}
 SERIES_COLUMNS = [
@@ -36,8 +36,8 @@ SERIES_COLUMNS = [
 TITLE = "Do the weights carry the work, and the author?"
 NOTE = (
     "Top-1 (1-NN accuracy): share of LoRAs whose nearest other LoRA has the same label, on whole vectors. p: corrected "
-    "for the number of rows. unsure: below 0.05 before the correction only. too few to tell: so few labels can be "
-    "permuted that no score would have a small p."
+    f"for the number of rows. unsure: below {SIGNIFICANT:g} before the correction only. too few to tell: so few labels "
+    "can be permuted that no score would have a small p."
 )
 
 
@@ -204,8 +204,8 @@ def layout(table: "pd.DataFrame") -> Layout:
         least = table[f"{hypothesis}_p"].min()
         if UNSURE in set(table[f"{hypothesis}_verdict"]) and least * len(table) >= SIGNIFICANT and by_holm:
             notes.append(
-                f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is not below 0.05: with so "
-                "few works no score may pass a correction for so many rows."
+                f"For {name} the smallest p, {probability(least)}, times {len(table)} rows is not below "
+                f"{SIGNIFICANT:g}: with so few works no score may pass a correction for so many rows."
             )
     how = (
         "by Holm's method"

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from egara.io.errors import EgaraError
+from egara.io.json import read_json
 
 
 def read_explorer(path: str | Path) -> dict[str, object]:
@@ -20,10 +21,9 @@ def read_explorer(path: str | Path) -> dict[str, object]:
     """
     from markupsafe import Markup
 
-    try:
-        data = Path(path).read_text(encoding="utf-8")
-        content = json.loads(data)
-        content["spaces"], content["loras"], content["words"]  # noqa: B018
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EgaraError(f"{path}: cannot be read ({error}); expected what egara.report.explorer writes") from error
+    expected = "what egara report explorer writes"
+    content = read_json(path, expected)
+    if missing := {"spaces", "loras", "words"} - content.keys():
+        raise EgaraError(f"{path}: lacks {', '.join(sorted(missing))}; expected {expected}")
+    data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     return {"data": Markup(data.replace("<", "\\u003c")), "content": content}
