@@ -124,3 +124,10 @@ def read_twice(path: Path, **options: object) -> Volume:
     shown = [image.width for _, image in iterate_pages(pd.DataFrame(volume.pages))]
     assert shown == [row["width"] for row in volume.pages]
     return volume
+
+
+def read(path, **options):
+    """Return what is listed of a volume."""
+    from egara.corpus import list_volume
+
+    return list_volume(path, "v01", "An Author", "A Work", **options)

@@ -10,25 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from containers import (
-    ARCHIVES,
-    NAMES,
-    WRITERS,
-    epub_members,
-    page,
-    pages,
-    write_folder,
-    write_zip,
-)
+from containers import ARCHIVES, NAMES, WRITERS, epub_members, page, pages, read, write_folder, write_zip
 from PIL import Image
 
 import egara
-from egara.corpus import list_volume
 from egara.io.errors import EgaraError
-
-
-def read(path: Path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 @pytest.mark.parametrize("kind", WRITERS)

@@ -2,28 +2,16 @@
 
 import re
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
-from containers import (
-    WRITERS,
-    page,
-    pages,
-    write_folder,
-    write_zip,
-)
+from containers import WRITERS, page, pages, read, write_folder, write_zip
 from hostile import png
 from PIL import Image
 
-from egara.corpus import list_volume
 from egara.corpus.__main__ import main
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
-
-
-def read(path: Path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 @pytest.mark.parametrize("kind", WRITERS)

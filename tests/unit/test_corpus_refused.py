@@ -1,31 +1,17 @@
 """Volumes that cannot be read at all: empty, encrypted, solid, listed twice, of unknown types."""
 
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from containers import (
-    ARCHIVES,
-    WRITERS,
-    epub_members,
-    page,
-    pages,
-    write_folder,
-    write_rar,
-    write_zip,
-)
+from containers import ARCHIVES, WRITERS, epub_members, page, pages, read, write_folder, write_rar, write_zip
 from fuzz.guard import writing_only
 from PIL import Image
 
-from egara.corpus import iterate_pages, list_volume
+from egara.corpus import iterate_pages
 from egara.corpus.pages import NoPage, remove_duplicates
 from egara.corpus.sources import find_volumes
 from egara.io.errors import EgaraError
-
-
-def read(path: Path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)

@@ -120,7 +120,7 @@ def test_factors_that_do_not_fit_are_refused(tmp_path):
     save_file(whole | {up: np.ones((3, 4), np.float32)}, path)
     refused(path, LAYER, "rank 2 in A but 4 in B")
     save_file({"lora_unet_mid.lora_down.weight": whole[down]}, path)
-    refused(path, "lora_unet_mid.lora_down.weight", "no layer")
+    refused(path, "lora_unet_mid.lora_down.weight", "not the name of a Stable Diffusion")
     save_file(whole | {up: np.full((3, 2), np.nan, np.float32)}, path)
     refused(path, LAYER, "not finite")
     save_file(whole, path, metadata=settings(lora_alpha="many"))

@@ -41,9 +41,9 @@ def refused(path, *words):
         ("lora_unet_double_blocks_0_img_attn_proj.lora_down.weight", "FLUX"),
         ("transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", "FLUX"),
         ("base_model.model.conv_in.lora_A.weight", "PEFT"),
-        ("lora_unet_motion_to_q.lora_down.weight", "no layer"),
-        ("motion.to_q.lora_A.weight", "no layer"),
-        ("some.tensor", "no layer"),
+        ("lora_unet_motion_to_q.lora_down.weight", "not the name of a Stable Diffusion"),
+        ("motion.to_q.lora_A.weight", "not the name of a Stable Diffusion"),
+        ("some.tensor", "not the name of a Stable Diffusion"),
     ],
 )
 def test_other_adapters_are_refused_by_their_kind(tmp_path, name, word):

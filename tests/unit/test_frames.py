@@ -4,15 +4,11 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
-from containers import page, write_zip
+from containers import page, read, write_zip
 from PIL import Image
 
-from egara.corpus import iterate_pages, list_volume
+from egara.corpus import iterate_pages
 from egara.corpus.limits import Limits
-
-
-def read(path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 def rows(skipped):

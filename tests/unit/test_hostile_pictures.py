@@ -2,20 +2,14 @@
 
 import struct
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
-from containers import page, write_folder, write_zip
+from containers import page, read, write_folder, write_zip
 from hostile import png, refusing
 from PIL import Image
 
-from egara.corpus import list_volume
 from egara.corpus.limits import Limits
-
-
-def read(path: Path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 def test_extra_rows_of_a_png_are_ignored(tmp_path):

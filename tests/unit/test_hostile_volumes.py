@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from containers import epub_members, page, pages, write_7z, write_folder, write_rar, write_tar, write_zip
+from containers import epub_members, page, pages, read, write_7z, write_folder, write_rar, write_tar, write_zip
 from fuzz.guard import writing_only
 from fuzz.harness import is_one_line
 from hostile import refusing, snapshot, write_tar_links, write_zip_links
 from PIL import Image
 
 from egara.config.schema import schema
-from egara.corpus import iterate_pages, list_volume, read_pages
+from egara.corpus import iterate_pages, read_pages
 from egara.corpus.__main__ import main
 from egara.corpus.limits import MOST, Limits
 from egara.corpus.manga109 import read_annotations
@@ -31,10 +31,6 @@ BILLION = (
     + "]>"
 )
 OUTSIDE = '<!DOCTYPE a [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
-
-
-def read(path: Path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 def many(path: Path, count: int, kind: str) -> None:

@@ -6,18 +6,14 @@ from io import BytesIO
 
 import pandas as pd
 import pytest
-from containers import WRITERS, page, pages, write_epub, write_folder, write_zip
+from containers import WRITERS, page, pages, read, write_epub, write_folder, write_zip
 from PIL import Image
 
-from egara.corpus import find_volumes, iterate_pages, list_volume
+from egara.corpus import find_volumes, iterate_pages
 from egara.corpus.__main__ import main
 from egara.corpus.limits import Limits
 from egara.io.errors import EgaraError
 from egara.skipped import CAUSES
-
-
-def read(path, **options):
-    return list_volume(path, "v01", "An Author", "A Work", **options)
 
 
 def rows(skipped):

@@ -88,7 +88,7 @@ def list_cells(grid: Mapping) -> list[str]:
 
 
 def list_controls(controls: dict, cells: list[str], count: int) -> dict[str, str]:
-    """Return the control cells by kind: twins of the grid's first cell, trained on `controls.sets` sets per work.
+    """Return the control cells by kind: the grid's first cell with one change, `controls.sets` sets per work.
 
     token
         The same sets with another token policy; a cell of the grid itself where that has it.

@@ -1,4 +1,7 @@
-"""Cluster projections with HDBSCAN; `egara.scores.clusters` tests how the clusters agree with works and authors."""
+"""Cluster projections with HDBSCAN.
+
+`egara.scores.clusters` tests how the clusters agree with works and authors.
+"""
 
 import numpy as np
 

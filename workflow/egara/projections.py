@@ -1,4 +1,4 @@
-"""Project LoRAs to a few coordinates: exact PCA, IncrementalPCA in batches as published, or UMAP.
+"""Project LoRAs: exact PCA, IncrementalPCA as published, or UMAP.
 
 All projections follow from the n x n Gram matrix alone. PCA scores are eigenvectors times square roots of eigenvalues
 of the centred matrix. IncrementalPCA only combines rows, so it gives the same scores on any coordinates with the same
@@ -16,7 +16,7 @@ from egara.io.progress import logger, parser
 from egara.seeds import derive_seed
 from egara.settings import Projections, Settings
 from egara.settings.arguments import add_setting
-from egara.vocabulary import PROJECTIONS
+from egara.vocabulary import L2, PROJECTIONS
 from egara.weights.geometry import all_equal, classical_mds, normalise, normalise_and_center, read_vectors
 
 LEAST_UMAP = 4  # LoRAs; three points have no neighbourhoods to lay out
@@ -132,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--index", required=True, help="index of its rows (.tsv)")
     arguments.add_argument("--matrix", help="factors, n x d, for IncrementalPCA on the vectors themselves (.npy)")
     arguments.add_argument("--map", required=True, choices=[*PROJECTIONS], help="which projection")
-    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="scale each vector to unit norm first")
+    arguments.add_argument("--l2", required=True, choices=list(L2), help="scale each vector to unit norm first")
     for name in ("n_components", "batch_size", "n_neighbors", "min_dist"):
         add_setting(arguments, Projections, name)
     add_setting(arguments, Settings, "seed")

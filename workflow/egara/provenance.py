@@ -1,4 +1,4 @@
-"""From a result back to its sources: jobs, commands, code, LoRAs, seeds, images and machine.
+"""Trace a result to its sources: jobs, code, LoRAs, seeds, images, machine.
 
     egara provenance results/demo/tables/neighbours.tsv rank=8 representation=delta l2=on
 
@@ -145,7 +145,7 @@ def describe_loras(made: dict[str, dict]) -> list[dict[str, object]]:
 
 
 def describe(path: str, records: dict[str, dict], wanted: dict[str, str]) -> dict[str, object]:
-    """Everything that is known of a result, as plain values.
+    """The provenance of a result, as plain values.
 
     Raises
     ------

@@ -1,6 +1,7 @@
-"""Faces -> image sets: N sets of M faces per work, each drawn without replacement (the paper's section 4.3).
+"""Sample the image sets of one work: N sets of M faces.
 
-Controls draw otherwise: disjoint sets have no face in common, and same ones are all the first of the drawn sets.
+Each set is sampled without replacement (Shimoide & Ito, section 4.3). Controls draw otherwise: disjoint sets have no
+face in common, and same ones are all the first of the drawn sets.
 """
 
 from pathlib import Path
@@ -60,7 +61,7 @@ def draw_sets(faces: "pd.DataFrame", work: str, count: int, size: int, seed: int
 def expected_overlap(faces: int, size: int) -> float:
     """Return the expected share of a set that another set of the same pool holds too: size / faces.
 
-    Each face of one set lies in the other with probability size / faces (hypergeometric mean).
+    Each face of one set is in the other with probability size / faces (hypergeometric mean).
     """
     return size / faces
 

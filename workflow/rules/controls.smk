@@ -1,4 +1,4 @@
-"""Train controls, twins of a cell: another token, disjoint sets, or one set and many seeds.
+"""Train controls, the first cell with one change: another token, disjoint sets, or one set and many seeds.
 
 Needs faces/{work}.tsv, the crops and base/base.json. Makes sets/{draw}/{work}.tsv, their latents, the controls' LoRAs
 and scores/controls.tsv.

@@ -46,8 +46,8 @@ rule sample_loras:
             if CROPS_SHOWN
             else []
         ),
-        strengths=SETTINGS["samples"]["lora_scales"],
-        pictures=SETTINGS["samples"]["num_images"],
+        scales=SETTINGS["samples"]["lora_scales"],
+        images=SETTINGS["samples"]["num_images"],
         resolution=lambda wildcards: parse_cell(wildcards.cell)["resolution"],
         steps=SETTINGS["samples"]["num_inference_steps"],
         guidance=SETTINGS["samples"]["guidance_scale"],
@@ -60,8 +60,8 @@ rule sample_loras:
         " --rows {params.rows:q}"
         " --cell {wildcards.cell:q}"
         " {params.crops:q}"
-        " --lora-scales {params.strengths:q}"
-        " --num-images {params.pictures:q}"
+        " --lora-scales {params.scales:q}"
+        " --num-images {params.images:q}"
         " --resolution {params.resolution:q}"
         " --num-inference-steps {params.steps:q}"
         " --guidance-scale {params.guidance:q}"

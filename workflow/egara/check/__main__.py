@@ -1,4 +1,4 @@
-"""Report in a few seconds what a study contains and needs, and what would stop it; runs nothing."""
+"""Report what a study contains, needs and what would stop it; run nothing."""
 
 import sys
 import time

@@ -43,7 +43,7 @@ def examine(config: str, overrides: list[str], works: str | None, measure: bool,
 
     Parameters
     ----------
-    measure : time training steps anew, however long it takes.
+    measure : time training steps again, however long it takes.
     deadline : when to stop waiting for other processes, on the clock of `time.monotonic`.
     """
     read = read_study(config, overrides, works)

@@ -52,7 +52,7 @@ class Measuring:
 
     Parameters
     ----------
-    wait : measure all anew, however long it takes.
+    wait : measure everything again, however long it takes.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ class Measuring:
             failed = process.wait(seconds)
         except subprocess.TimeoutExpired:
             self.unfinished = True
-            process.returncode = 0  # it goes on alone; Popen must not warn
+            process.returncode = 0  # it runs on alone; Popen must not warn
             return
         if failed:
             self.fault = (log.read_text(errors="replace").strip().splitlines() or ["no message"])[-1]

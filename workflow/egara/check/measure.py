@@ -1,6 +1,7 @@
-"""Time real training steps on this machine: a pack of LoRAs over the study's base, on random latents.
+"""Time training steps on this machine, on random latents.
 
-Writes a JSON object: seconds per step and LoRA, size of the pack, and memory per LoRA; or why it failed.
+One pack of LoRAs is trained over the study's base. Writes a JSON object: seconds per step and LoRA, size of the pack,
+and memory per LoRA; or why it failed.
 """
 
 import argparse

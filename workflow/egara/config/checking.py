@@ -76,7 +76,7 @@ def _hint(unknown: list[str], where: str) -> str:
 
 
 def _nearest(key: str, where: str) -> str:
-    """Return the key that was perhaps meant: one that is spelt alike, or of this name at another place."""
+    """Return the key that was probably meant: one spelt alike, or the same name in another section."""
     places = list(list_keys(schema()))
     known = [place[len(where) :] for place in places if place.startswith(where) and "." not in place[len(where) :]]
     elsewhere = [place for place in places if place.rpartition(".")[2] == key]

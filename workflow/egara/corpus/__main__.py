@@ -1,4 +1,4 @@
-"""List the pages of a work's volumes in reading order, with their sizes and SHA-256.
+"""List the pages of a work's volumes in reading order, with size and SHA-256.
 
 A volume is a folder of images, a CBZ/ZIP, CBT, CB7, CBR, EPUB or PDF, or a book of Manga109 (images/<book>).
 """

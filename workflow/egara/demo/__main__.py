@@ -1,4 +1,4 @@
-"""Compose the volumes of one work from an artist's drawing kit, with the true box of every face.
+"""Compose one work's volumes from a drawing kit, with all true face boxes.
 
 Writes a folder of CBZ archives with ComicInfo.xml, and a table of boxes: volume, page, left, top, right, bottom,
 style, character. The same arguments write the same bytes.

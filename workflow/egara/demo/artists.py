@@ -55,7 +55,7 @@ STYLES = {style.name: style for style in EVALUATED + HELD_OUT}
 
 
 def find_style(name: str) -> Style:
-    """Return the style of this name; an unknown one is an `EgaraError`."""
+    """Return a style by name; an unknown one is an `EgaraError`."""
     if name not in STYLES:
         raise EgaraError(f"style {name}: unknown; expected one of {', '.join(sorted(STYLES))}")
     return STYLES[name]

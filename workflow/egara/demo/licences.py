@@ -1,4 +1,4 @@
-"""Write NOTICE: the artists whose drawings are used, their licences, and those the embedded weights were trained on."""
+"""Write NOTICE: the artists of the drawings, their licences and their role."""
 
 import textwrap
 from typing import TYPE_CHECKING

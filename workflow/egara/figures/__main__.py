@@ -6,6 +6,7 @@ Which files a figure reads, and whether it shows a space, a cell or the study, i
 from egara.figures.registry import Entry, Request, flag, load_figures
 from egara.io.errors import EgaraError
 from egara.io.progress import logger, parser
+from egara.vocabulary import L2
 
 
 def check_files(entry: Entry, given: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
         arguments.add_argument(flag(kind), nargs="+", default=[], metavar="FILE", help=f"input of {readers}")
     arguments.add_argument("--cell", default="", help="cell of the training grid, as in paths")
     arguments.add_argument("--representation", default="", help="how a LoRA became a point")
-    arguments.add_argument("--l2", nargs="+", default=[], choices=["on", "off"], help="L2 settings to plot")
+    arguments.add_argument("--l2", nargs="+", default=[], choices=list(L2), help="L2 settings to plot")
     arguments.add_argument("--output", required=True, nargs="+", help="files to write (.svg, .png)")
     options = arguments.parse_args(argv)
     entry = figures[options.name]

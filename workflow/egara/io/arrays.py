@@ -23,7 +23,7 @@ def read_array(path: str | Path, mapped: bool = False) -> "np.ndarray":
     except Exception as error:  # NumPy raises nearly anything at a file that was cut, changed or is something else
         raise EgaraError(f"{path}: not a NumPy matrix ({_reason(error)})") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-        raise EgaraError(f"{path}: not a NumPy matrix (an archive, or no numbers)")
+        raise EgaraError(f"{path}: not a NumPy matrix (an archive, or not numeric)")
     return array
 
 

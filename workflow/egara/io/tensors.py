@@ -36,7 +36,7 @@ _PICKLES = (b"PK\x03\x04", *(bytes([0x80, protocol]) for protocol in range(2, 6)
 
 
 class NoSuchFile(EgaraError):
-    """There is no file of this name; another job may have removed it."""
+    """The file does not exist; another job may have removed it."""
 
 
 class TensorFile:
@@ -44,7 +44,7 @@ class TensorFile:
 
     Attributes
     ----------
-    metadata : the header's texts by name, whoever wrote them.
+    metadata : the header's texts by name, ours or another program's.
     names : names of the tensors, sorted.
     """
 

@@ -1,4 +1,4 @@
-"""Image sets -> LoRAs: all sets of one work in one cell, trained together over one frozen base.
+"""Train the LoRAs of all sets of one work in one cell over one frozen base.
 
 Finished LoRAs are written to the store and linked from there; a set that fails does not stop the others.
 """

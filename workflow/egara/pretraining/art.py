@@ -1,4 +1,6 @@
-"""The pre-training art: heads drawn by the held-out artists, each with its alpha so that any background fits behind.
+"""Draw the pre-training art: heads by the held-out artists.
+
+Each head has its alpha, so that any background fits behind it.
 
 egara pretraining art --output results/base/art.npz
 """

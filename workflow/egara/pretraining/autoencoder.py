@@ -79,7 +79,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--art", type=Path, required=True, help="pre-training art (.npz)")
     arguments.add_argument("--steps", type=int, default=2200, help="optimizer steps")
-    arguments.add_argument("--batch", type=int, default=16, help="patches a step")
+    arguments.add_argument("--batch", type=int, default=16, help="patches per step")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
     arguments.add_argument("--output", type=Path, required=True, help="folder of the autoencoder")

@@ -1,4 +1,4 @@
-"""Train the embedded base's U-Net and text encoder on the latents of the pre-training art.
+"""Train the embedded U-Net and text encoder on the pre-training art.
 
 egara pretraining denoiser --art results/base/art.npz --vae results/base/vae --output resources/base
 """
@@ -115,8 +115,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments.add_argument("--vae", type=Path, required=True, help="folder of the trained autoencoder")
     arguments.add_argument("--pictures", type=int, default=16000, help="augmented heads to encode")
     arguments.add_argument("--steps", type=int, default=7500, help="optimizer steps")
-    arguments.add_argument("--batch", type=int, default=32, help="latents a step")
-    arguments.add_argument("--save-every", type=int, default=500, help="steps between two savings of the base")
+    arguments.add_argument("--batch", type=int, default=32, help="latents per step")
+    arguments.add_argument("--save-every", type=int, default=500, help="steps between two saves of the base")
     arguments.add_argument("--seed", type=int, default=0, help="study seed")
     arguments.add_argument("--threads", type=int, default=1, help="CPU threads")
     arguments.add_argument("--output", type=Path, required=True, help="folder of the base model")

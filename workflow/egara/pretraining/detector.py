@@ -1,4 +1,4 @@
-"""Train the detector on composed pages of held-out artists and write it as an ONNX graph.
+"""Train the embedded face detector on pages of held-out artists (ONNX).
 
     egara pretraining detector --pages 240 --steps 1600 --threads 1 --output resources/detector/detector.onnx
 

@@ -1,6 +1,7 @@
-"""Write the report: answer, tables, figures, base model, licences, on one HTML page without outside resources.
+"""Write the report: one self-contained HTML page.
 
-A table or figure that is not given leaves its section out. Faces appear only with --show-faces.
+Answer, map, tables, figures, base model and licences. A table or figure that is not given leaves its section out.
+Faces appear only with --show-faces.
 """
 
 import json

@@ -31,7 +31,7 @@ def list_limits(verdict: "pd.DataFrame", base: dict, kits: dict[str, str], overl
     if any(YES in set(norms[f"{level}_verdict"]) for level in QUESTIONS):
         texts.append(
             "The norms of the layers' updates (a control) already tell works or authors apart. Images that are harder "
-            "to learn move weights further, whoever drew them: not every difference found is one of direction."
+            "to learn move weights further, whoever the artist: not every difference is one of direction."
         )
     if UNSURE in set(verdict["author_across_works_verdict"]):
         texts.append(

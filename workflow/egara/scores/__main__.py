@@ -1,7 +1,8 @@
-"""Score how near LoRAs of one work or author are, each score with its chance level, a p-value and an interval.
+"""Score one space: distances, nearest neighbours and classifiers.
 
-Scores under permuted labels are kept, too: the table of verdicts corrects for the number of settings with them.
-Spaces are the full vectors (`full`) and each projection; distances are cosine distances after centring.
+Each score has its chance level, a p-value and an interval. Scores under permuted labels are kept, too: the table of
+verdicts corrects for the number of settings with them. Spaces are the full vectors (`full`) and each projection;
+distances are cosine distances after centring.
 """
 
 from egara.io.progress import logger, parser

@@ -4,12 +4,13 @@ import argparse
 
 from egara.settings import Scores, Settings
 from egara.settings.arguments import add_setting
+from egara.vocabulary import L2
 
 
 def add_space(arguments: argparse.ArgumentParser) -> None:
     """Add what names one space: cell, representation and L2."""
     add_cell(arguments)
-    arguments.add_argument("--l2", required=True, choices=["on", "off"], help="give every vector length 1 first")
+    arguments.add_argument("--l2", required=True, choices=list(L2), help="give every vector length 1 first")
 
 
 def add_cell(arguments: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Test how HDBSCAN's clusters agree with works and authors, compared with permuted labels.
+"""Test how clusters agree with works and authors, by permuted labels.
 
 `work` and `author` permute labels over LoRAs: AMI and ARI then have chance 0 by construction. `author_across_works` has
 the same agreement with authors, but permutes authors over whole works: clusters that are works are within authors

@@ -1,4 +1,4 @@
-"""Score controls: the same scores where something is taken away that must matter, or that must not.
+"""Score controls: one factor is removed that must matter, or must not.
 
 shuffled labels
     Labels permuted once: a score above chance would be an error of ours.
@@ -35,7 +35,7 @@ from egara.scores.hypotheses import (
 )
 from egara.scores.labels import authors_by_work, codes
 from egara.seeds import stream
-from egara.vocabulary import AXES
+from egara.vocabulary import AXES, L2
 from egara.weights.geometry import normalise_and_center, read_vectors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 ACROSS = "author_across_works"
 SHUFFLED, NORMS = "shuffled labels", "norms"
-# What each control compares: hypothesis and metric. Controls that are trained are twins of a cell.
+# What each control compares: hypothesis and metric. Trained controls repeat the first cell with one change.
 COMPARED = {
     SHUFFLED: [("work", "top1"), (ACROSS, "top1")],
     NORMS: [("work", "top1"), (ACROSS, "top1")],
@@ -124,14 +124,14 @@ def score_controls(
     Parameters
     ----------
     vectors : Gram matrix and index by cell and representation, norms among them.
-    study : the grid's cells; the first one has the twins.
-    controls : cells of the twins by kind.
+    study : the grid's cells; the first one is that of the trained controls.
+    controls : cells of the trained controls, by kind.
 
     Returns
     -------
     One row per cell, representation, L2, control, hypothesis and metric: the study's score with its chance and p, the
-    control's, and why that has no value (`note`). Twins are compared with as many LoRAs of the study, those of the same
-    sets.
+    control's, and why that has no value (`note`). Trained ones are compared with as many LoRAs of the study, of
+    the same sets.
     """
     import pandas as pd
 
@@ -176,9 +176,9 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--gram", required=True, nargs="+", help="<cell>/<representation>.gram.npy")
     arguments.add_argument("--index", required=True, nargs="+", help="their indexes, in the same order (.tsv)")
-    arguments.add_argument("--study", required=True, nargs="+", help="cells of the grid, the one with twins first")
-    arguments.add_argument("--controls", default="{}", help="cells of the twins by kind, a JSON object")
-    arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings to compare")
+    arguments.add_argument("--study", required=True, nargs="+", help="cells of the grid, that of the controls first")
+    arguments.add_argument("--controls", default="{}", help="cells of the trained controls by kind, a JSON object")
+    arguments.add_argument("--l2", nargs="+", default=["on"], choices=list(L2), help="L2 settings to compare")
     add_permutations(arguments)
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)

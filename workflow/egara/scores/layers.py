@@ -1,4 +1,4 @@
-"""Where in the network work and author show: Top-1 of every layer alone, and of layers taken together.
+"""Score each layer alone, and layers grouped by position and kind.
 
 Together are the layers of one position (`up 1.0`), of one kind (`cross v`), of one group (`cross-attention`) and all.
 Inner products of layers add up, so that a sum of Gram matrices is the Gram matrix of the layers side by side.
@@ -17,7 +17,7 @@ from egara.scores.distances import NoDirections, cosine_distances
 from egara.scores.hypotheses import Hypothesis, make_hypothesis, score_topk
 from egara.scores.labels import codes
 from egara.scores.multiple_testing import benjamini_hochberg
-from egara.vocabulary import AXES, QUESTIONS, SIGNIFICANT
+from egara.vocabulary import AXES, L2, QUESTIONS, SIGNIFICANT
 from egara.weights.geometry import normalise_and_center
 from egara.weights.layer_grams import read_layer_grams
 from egara.weights.layer_names import group_of, place_of
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--grams", required=True, help="Gram matrices of layers (.npz)")
     add_cell(arguments)
-    arguments.add_argument("--l2", nargs="+", default=["on"], choices=["on", "off"], help="L2 settings")
+    arguments.add_argument("--l2", nargs="+", default=["on"], choices=list(L2), help="L2 settings")
     add_permutations(arguments)
     arguments.add_argument("--output", required=True, help="scores to write (.tsv)")
     options = arguments.parse_args(argv)

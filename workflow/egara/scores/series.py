@@ -1,4 +1,4 @@
-"""Test the author over other series: mean cosine distances between works of one series, of one author, of two authors.
+"""Test the author over other series by mean cosine distances of works.
 
 Works of one series share more than the author's hand: characters and story, or, in the demo, one set of drawings. Only
 another series of the same author shows whether the author is recognised. A work without a series is one of its own.

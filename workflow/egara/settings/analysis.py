@@ -47,9 +47,9 @@ class Controls:
     """Extra LoRAs that show what a score is made of."""
 
     kinds: tuple[Control, ...] = setting(
-        "Twins of the grid's first cell: with another token policy (token), on sets without a common face (disjoint), "
-        "on one and the same set, so that only the seed differs (same). Permuted labels and norms cost nothing and are "
-        "always tested.",
+        "Controls to train: the grid's first cell with another token policy (token), on sets without a common face "
+        "(disjoint), or on one set with several seeds (same). Permuted labels and norms cost nothing and are always "
+        "tested.",
         (),
     )
     sets: int = setting("LoRAs per work in each control.", 3, minimum=2)

@@ -1,4 +1,4 @@
-"""Make one table of the study: data as .tsv, what is shown of it as .md and .tex."""
+"""Make one table of the study, as .tsv, .md and .tex."""
 
 import importlib
 from pathlib import Path

@@ -82,11 +82,11 @@ def layout(table: "pd.DataFrame") -> Layout:
         )
     else:
         notes.append("Labels shuffled: no score could be made. The rows and their reasons are in controls.tsv.")
-    twins = table[table["control"].isin(["token", "disjoint", "same"])]
-    if len(twins):
+    trained = table[~table["control"].isin([SHUFFLED, NORMS])]
+    if len(trained):
         notes.append(
-            f"Twins of the first cell: {', '.join(f'{n} LoRAs' for n in sorted(set(twins['loras'])))}, compared with "
-            "as many of the study, from the same sets."
+            f"Trained controls: {', '.join(f'{n} LoRAs' for n in sorted(set(trained['loras'])))} with the settings of "
+            "the first cell, compared with as many of the study, from the same sets."
         )
     return Layout(TITLE, head, groups, [*notes, NOTE])
 

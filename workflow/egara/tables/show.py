@@ -1,4 +1,4 @@
-"""Print tables to a terminal of 110 columns, each known by its file's name, and where the report is."""
+"""Print tables of a study, each recognised by its file name, for 110 columns."""
 
 from dataclasses import replace
 from pathlib import Path

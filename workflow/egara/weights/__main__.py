@@ -1,4 +1,4 @@
-"""Turn the LoRAs of a cell into points: the exact Gram matrix of a representation, and an index of its rows.
+"""Compute the Gram matrix of one representation of a cell's LoRAs.
 
 Representations are described in `egara.weights.representations`.
 """

@@ -21,7 +21,7 @@ def add_loras(arguments: argparse.ArgumentParser, required: bool = True) -> None
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of LoRAs; it must be at least 1")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of LoRAs; it must be at least 1")
     return int(text)
 
 

@@ -1,6 +1,7 @@
-"""One Gram matrix per layer of the LoRAs of a cell, so that scores of layers read no LoRA again.
+"""Compute one Gram matrix per layer of a cell's LoRAs.
 
-One file, `.npz`: the Gram matrices, the layers' names, and file, author, work and set of each row.
+Scores of layers then read no LoRA again. One file, `.npz`: the Gram matrices, the layers' names, and file, author,
+work and set of each row.
 """
 
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Write the vectors themselves, one row per LoRA, for IncrementalPCA as published (Shimoide & Ito §5.2)."""
+"""Write the vectors, one row per LoRA, for IncrementalPCA as published.
+
+Shimoide & Ito, section 5.2.
+"""
 
 import os
 from pathlib import Path

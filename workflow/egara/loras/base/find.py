@@ -1,4 +1,4 @@
-"""The base model that LoRAs are trained on: a folder in diffusers' layout or a hub id, found, checked and hashed.
+"""Find, check and hash the base model: a diffusers folder or a hub id.
 
 egara loras base find --base resources/base --output results/demo/base/base.json
 """

@@ -1,4 +1,4 @@
-"""Captions -> token ids and text embeddings, computed once for all works, cells and runs of a study.
+"""Encode captions as token ids and text embeddings, once per study.
 
     egara loras encoding captions --captions '["face"]' --base base.json --cache c --output c.safetensors
 

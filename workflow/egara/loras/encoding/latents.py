@@ -1,4 +1,4 @@
-"""Face crops -> latents, computed once for all sets, cells and runs of a study.
+"""Encode face crops as latents, once for all sets, cells and runs.
 
     egara loras encoding latents --sets w.tsv --crops faces/w --base base.json
         --cache latents --output w.safetensors

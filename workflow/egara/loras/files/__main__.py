@@ -1,4 +1,4 @@
-"""Convert a LoRA file to the layout that another program reads, with its provenance.
+"""Convert a LoRA file to the layout of another program, keeping its provenance.
 
 Reads the layouts of diffusers, PEFT and kohya, and diffusers' older attention processors; writes diffusers' and PEFT's
 or kohya's.

@@ -87,7 +87,7 @@ def parse_name(name: str) -> TensorName:
         for end in ends:
             if name.endswith(end) and (found := _layer(name.removesuffix(end), end.startswith("_lora"))):
                 return TensorName(found[0], role, found[1])
-    raise ValueError("no layer of Stable Diffusion 1 or 2 that is known here")
+    raise ValueError("not the name of a Stable Diffusion 1 or 2 layer")
 
 
 def _layer(stem: str, of_processor: bool) -> tuple[str, str] | None:

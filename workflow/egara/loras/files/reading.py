@@ -89,7 +89,7 @@ def check_lora(path: str | Path) -> None:
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:
-    """Read all texts of a file's header, whoever wrote them."""
+    """Read all texts of a file's header, ours or another program's."""
     with _open(Path(path)) as file:
         return file.metadata
 

@@ -1,4 +1,4 @@
-"""Maintain the store of finished LoRAs: prune, verify, export and import.
+"""Maintain the store of finished LoRAs: prune, verify, export, import.
 
 egara loras store prune results/store
 egara loras store verify results/store

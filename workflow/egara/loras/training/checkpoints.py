@@ -1,4 +1,4 @@
-"""Checkpoints of packs: a killed job goes on from its last one, bit for bit as if it had not been killed.
+"""Checkpoints of packs: a killed job resumes from its last one, bit for bit as if it had not been killed.
 
 A checkpoint is a file in the store's `unfinished/`, named by its adapters' keys, replaced in one step and removed when
 its pack is finished. One of which only some adapters were left to train is kept until the store is pruned.

@@ -1,7 +1,7 @@
 """Train one pack: K adapters over one frozen base, step by step, each with its own data, caption, rank and rate.
 
 A pack can be resumed: it holds values, moments and losses, one row per adapter, and the number of steps done. It can be
-saved, split in two or trained further, and goes on as if it had not been interrupted.
+saved, split in two or trained further, and resumes as if it had not been interrupted.
 """
 
 from collections.abc import Callable

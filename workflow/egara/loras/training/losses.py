@@ -1,4 +1,4 @@
-"""Training losses: of all LoRAs of a work, from the headers of their files, and of all works of a cell.
+"""Gather training losses: of a work's LoRA files, or of all works of a cell.
 
     egara loras training losses --losses results/demo/losses/<cell>/*.tsv --output losses.tsv
 

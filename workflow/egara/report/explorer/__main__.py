@@ -1,7 +1,7 @@
-"""Gather all maps of a study in one short file: coordinates, nearest LoRAs and, if asked, strips of faces.
+"""Gather the data of the report's maps in one file.
 
-The report puts it on its page, where a person chooses cell, representation, L2 and projection, and points at a LoRA to
-see its nearest neighbours.
+Coordinates, nearest LoRAs and, if asked, strips of faces. The report puts it on its page, where a person chooses
+cell, representation, L2 and projection, and points at a LoRA to see its nearest neighbours.
 """
 
 import json
