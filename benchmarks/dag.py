@@ -70,7 +70,7 @@ def main() -> None:
     each = ran / jobs
     print(f"{options.config}: {loras:,} LoRAs, {jobs} jobs")
     print(f"dry run {dry:.1f} s; a run with nothing to do {idle:.1f} s")
-    print(f"empty jobs {ran:.0f} s, {each * 1e3:.0f} ms a job: {each * options.jobs:.0f} s for {options.jobs}")
+    print(f"empty jobs {ran:.0f} s, {each * 1e3:.0f} ms per job: {each * options.jobs:.0f} s for {options.jobs}")
     print(f"fullest folder: {entries} entries in {fullest.relative_to(folder)}")
 
 

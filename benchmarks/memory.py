@@ -46,7 +46,7 @@ class Living(TorchDispatchMode):
         self.now -= size
 
 
-def measure(pack: int, batch: int, rank: int, targets: str, recompute: bool) -> tuple[float, float, float]:
+def measure(pack: int, batch: int, rank: int, targets: str, gradient_checkpointing: bool) -> tuple[float, float, float]:
     """Return GiB of the base, of the adapters with their optimizer, and the peak of a step."""
     with FakeTensorMode(), Living() as living:
         torch.set_default_dtype(torch.bfloat16)
@@ -57,7 +57,7 @@ def measure(pack: int, batch: int, rank: int, targets: str, recompute: bool) -> 
                 for name, weight in [*module.named_parameters()]:
                     module.register_parameter(name, torch.nn.Parameter(weight.float(), requires_grad=False))
                 module.register_forward_pre_hook(lambda _, given: (given[0].float(),))
-        if recompute:
+        if gradient_checkpointing:
             unet.enable_gradient_checkpointing()
         base = living.now
         layers = find_targets({"unet": unet}, targets)
@@ -66,10 +66,10 @@ def measure(pack: int, batch: int, rank: int, targets: str, recompute: bool) -> 
         adapters = living.now - base
         with packed.attached():
             use_packed_attention(unet)
-            noisy, times = torch.randn(pack * batch, *LATENTS), torch.zeros(pack * batch, dtype=torch.long)
+            noisy_latents, timesteps = torch.randn(pack * batch, *LATENTS), torch.zeros(pack * batch, dtype=torch.long)
             with torch.autocast("cpu", torch.bfloat16):
-                guess = unet(noisy, times, torch.randn(pack, *TEXT)).sample
-            (guess.float() - noisy).square().mean().backward()
+                model_pred = unet(noisy_latents, timesteps, torch.randn(pack, *TEXT)).sample
+            (model_pred.float() - noisy_latents).square().mean().backward()
         del moments
         return base / GIB, adapters / GIB, living.peak / GIB
 
@@ -78,7 +78,7 @@ def main() -> None:
     """Print a table."""
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("--pack", type=int, default=30, help="adapters in a pack")
-    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures a step")
+    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures per step")
     arguments.add_argument("--rank", type=int, default=32, help="rank of the adapters")
     options = arguments.parse_args()
     print(f"{options.pack} adapters of rank {options.rank}, Stable Diffusion 1.5, 512 px, bfloat16; GiB")

@@ -1,4 +1,4 @@
-"""One LoRA in one process, the way of diffusers' text-to-image LoRA example: what users run today, once a LoRA.
+"""One LoRA in one process, as diffusers' text-to-image LoRA example does it: what users run today.
 
 Import, load the base, add PEFT's adapter to the attention and feed-forward layers; at every step read pictures, encode
 them, encode the caption, predict the noise, clip, step; save. `benchmarks/train.py` starts it.
@@ -57,10 +57,10 @@ def main() -> None:
         for given in loader:
             latents = vae.encode(given["picture"]).latent_dist.sample() * vae.config.scaling_factor
             noise = torch.randn_like(latents)
-            times = torch.randint(scheduler.config.num_train_timesteps, (len(latents),))
+            timesteps = torch.randint(scheduler.config.num_train_timesteps, (len(latents),))
             context = text_encoder(given["ids"]).last_hidden_state
-            guess = unet(scheduler.add_noise(latents, noise, times), times, context).sample
-            loss = torch.nn.functional.mse_loss(guess, noise)
+            model_pred = unet(scheduler.add_noise(latents, noise, timesteps), timesteps, context).sample
+            loss = torch.nn.functional.mse_loss(model_pred, noise)
             accelerator.backward(loss)
             accelerator.clip_grad_norm_(weights, 1.0)
             optimizer.step()

@@ -1,10 +1,10 @@
-"""Packed training against one process a LoRA, from pictures to files; `train.py` calls it.
+"""Packed training against one process per LoRA, from pictures to files; `train.py` calls it.
 
-One process a LoRA is `one_lora.py`, which works as diffusers' text-to-image LoRA example: import, load, encode at every
-step. It is timed one after another on all cores, as a loop in a shell does it, and as many side by side as there are
-cores, one thread each. Against it stands a study of a few works in two cells, independent and shared A: processes that
-hash the base, encode each work's pictures, embed the caption and train one work in one cell, side by side with one
-thread each, as Snakemake starts them. All is timed, imports too.
+One process per LoRA is `one_lora.py`, which works as diffusers' text-to-image LoRA example: import, load, encode at
+every step. It is timed one after another on all cores, as a loop in a shell does it, and as many side by side as there
+are cores, one thread each. The other side is a study of a few works in two cells, independent and shared A: processes
+that hash the base, encode each work's images, embed the caption and train one work in one cell, side by side with one
+thread each, as Snakemake starts them. Everything is timed, imports too.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def write_sets(folder: Path, work: str, count: int) -> None:
 
 
 def run_study(folder: Path, options: argparse.Namespace, training: Training) -> float:
-    """Return seconds a LoRA of packed training."""
+    """Return seconds per LoRA of packed training."""
     works = [f"work{number}" for number in range(options.works)]
     start = time.perf_counter()
     _python(folder, f"-m egara loras base find --base {BASE} --output base.json")
@@ -96,7 +96,7 @@ def run_study(folder: Path, options: argparse.Namespace, training: Training) -> 
 
 
 def run_alone(folder: Path, options: argparse.Namespace, training: Training, together: int) -> float:
-    """Return seconds a LoRA of `together` processes side by side that train one LoRA each."""
+    """Return seconds per LoRA of `together` processes side by side that train one LoRA each."""
     sizes = [
         training.resolution, training.max_train_steps, training.train_batch_size, training.rank,
         max(1, options.threads // together),
@@ -123,11 +123,11 @@ def _python(folder: Path, line: str, *more: str) -> None:
 
 
 def compare_processes(options: argparse.Namespace) -> None:
-    """Print seconds a LoRA from pictures to file, medians of the repeats, and their ratios."""
+    """Print seconds per LoRA from pictures to file, medians of the repeats, and their ratios."""
     count = options.works * options.sets * len(CELLS)
     print(
-        f"\none process a LoRA against a study of {count}: {options.works} works x {options.sets} sets x {len(CELLS)} "
-        f"cells, {options.lora_steps} steps, {options.threads} cores"
+        f"\none process per LoRA against a study of {count}: {options.works} works x {options.sets} sets x "
+        f"{len(CELLS)} cells, {options.lora_steps} steps, {options.threads} cores"
     )
     print("batch  one after another s/LoRA  side by side s/LoRA  packed s/LoRA  ratios")
     for batch in options.batch:

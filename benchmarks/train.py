@@ -2,7 +2,7 @@
 
     python benchmarks/train.py                     all comparisons
     python benchmarks/train.py --only warm         packed against a warm PEFT loop
-    python benchmarks/train.py --only processes    packed against one process a LoRA
+    python benchmarks/train.py --only processes    packed against one process per LoRA
     python benchmarks/train.py --only warm --architecture sd15 --device cuda --mixed-precision bf16 --pack 8
                                                    the first with Stable Diffusion 1.5's sizes, on a GPU
 
@@ -114,11 +114,11 @@ class PlainLoop:
         batch = draw_batch(self.adapter, number, 1000)
         mean, std = (self.adapter.latents[name][batch.rows, batch.mirrored] for name in ("mean", "std"))
         clean = torch.from_numpy(mean + std * batch.posterior)
-        noise, times = torch.from_numpy(batch.noise), torch.from_numpy(batch.timesteps)
-        noisy = self.scheduler.add_noise(clean, noise, times).to(self.device)
+        noise, timesteps = torch.from_numpy(batch.noise), torch.from_numpy(batch.timesteps)
+        noisy_latents = self.scheduler.add_noise(clean, noise, timesteps).to(self.device)
         with autocast(self.adapter.training.mixed_precision, self.device):
-            guess = self.model(noisy, times.to(self.device), self.context).sample
-        loss = torch.nn.functional.mse_loss(guess.float(), noise.to(self.device))
+            model_pred = self.model(noisy_latents, timesteps.to(self.device), self.context).sample
+        loss = torch.nn.functional.mse_loss(model_pred.float(), noise.to(self.device))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.weights, self.adapter.training.max_grad_norm)
         self.optimizer.step()
@@ -126,7 +126,7 @@ class PlainLoop:
         return loss.item()
 
     def time(self) -> float:
-        """Return seconds a step."""
+        """Return seconds per step."""
         steps = self.adapter.training.max_train_steps
         start = time.perf_counter()
         for number in range(steps):
@@ -162,7 +162,7 @@ def compare_warm(options: argparse.Namespace) -> None:
         f"\nwarm PEFT loop against packs of {options.pack}: {options.architecture}, rank {options.rank}, "
         f"{options.mixed_precision}, {options.device}, matrix products {rate / 1e12:.3f} Tflop/s"
     )
-    print("batch  PEFT ms/step  packed ms/adapter-step  LoRAs an hour (500 steps)  ratio  share of matrix rate")
+    print("batch  PEFT ms/step  packed ms/adapter-step  LoRAs per hour (500 steps)  ratio  share of matrix rate")
     for batch in options.batch:
         adapters = adapters_for(options, batch, options.pack)
         plain = PlainLoop(frozen, adapters[0])
@@ -183,10 +183,10 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("--only", choices=["warm", "processes"], help="one of the comparisons")
     arguments.add_argument("--pack", type=int, default=30, help="adapters in a pack")
-    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures a step")
-    arguments.add_argument("--steps", type=int, default=6, help="steps a repeat of the warm comparison")
+    arguments.add_argument("--batch", type=int, nargs="+", default=[1, 4], help="pictures per step")
+    arguments.add_argument("--steps", type=int, default=6, help="steps per repeat of the warm comparison")
     arguments.add_argument("--works", type=int, default=2, help="works of the other comparison's study")
-    arguments.add_argument("--sets", type=int, default=30, help="sets a work there")
+    arguments.add_argument("--sets", type=int, default=30, help="sets per work there")
     arguments.add_argument("--lora-steps", type=int, default=60, help="steps per LoRA there")
     arguments.add_argument("--repeats", type=int, default=3, help="repeats")
     arguments.add_argument("--rank", type=int, default=8, help="rank of the adapters")

@@ -18,7 +18,12 @@ from pathlib import Path
 from random import Random
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent / "helpers"), str(HERE.parent / "unit"), str(HERE.parents[1] / "workflow")]
+sys.path[:0] = [
+    str(HERE.parent),
+    str(HERE.parent / "helpers"),
+    str(HERE.parent / "unit"),
+    str(HERE.parents[1] / "workflow"),
+]
 STUCK = 20  # seconds of the processor's time after which a reader hangs
 
 

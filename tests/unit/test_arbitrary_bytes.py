@@ -1,6 +1,11 @@
 """Whatever bytes a file holds, each reader reads it or refuses it in one line, and writes nothing."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,7 @@ from fuzz.weights import read_lora_file
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+FUZZ = Path(__file__).parents[1] / "fuzz" / "run.py"
 # Derandomized: the same examples on every machine and day. Some readers take a tenth of a second, on a busy machine.
 BOUNDED = settings(
     max_examples=25,
@@ -103,3 +109,11 @@ def test_values_that_are_not_finite_are_refused(kind, down, alpha):
     read_lora_file(stored(factors | {f"{stem}.alpha": np.array(alpha, "<f8")}))
     assert bool(refused) != whole
     assert all("layer unet.conv_in" in line for line in refused)
+
+
+def test_the_command_of_make_fuzz_reads_a_target(tmp_path):
+    command = [sys.executable, FUZZ, "--target", "comicinfo", "--seconds", "0.2", "--found", str(tmp_path / "found")]
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert re.fullmatch(r"comicinfo: \d+ inputs\n", ran.stdout)
